@@ -1,0 +1,57 @@
+# Needs python3 with venv, make and git; everything else comes from requirements/dev.txt into .venv.
+# `make install` makes .venv and nothing else, with whatever index pip is set up to use on this machine.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all check bench lint format lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+$(STAMP): pyproject.toml requirements/dev.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "hythe needs Python 3.11 or later; name one with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ echo "python3 cannot make a virtual environment; install its venv module (Debian: python3-venv)" >&2; \
+		rm -rf .venv; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(STAMP) ## make .venv with everything in it; the command is .venv/bin/hythe
+
+demo: $(STAMP) ## run a real client on a network of its own and show what happened
+	@$(BIN)/hythe demo
+
+check: $(STAMP) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir .cache/import-linter
+
+lint: check
+
+test: check ## everything, the slow tests excepted
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: check ## everything
+	$(PYTEST) $(ARGS)
+
+bench: $(STAMP) ## measure hythe beside slirp4netns, pasta and the kernel (ARGS=--quick)
+	@$(BIN)/python -m bench $(ARGS)
+
+format: $(STAMP) ## put the code in its usual form
+	$(BIN)/ruff check --quiet --fix-only
+	$(BIN)/ruff format --quiet
+
+lock: ## resolve all versions anew into requirements/dev.txt
+	$(PYTHON) requirements/lock.py
+
+clean: ## remove .venv and every cache
+	rm -rf .venv .cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""hythe: a TCP/IP host in user space."""
