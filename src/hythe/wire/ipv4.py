@@ -1,0 +1,146 @@
+"""IPv4 headers as strict records (RFC 791, 3.1).
+
+The hot paths read IPv4 and their transport in one go (`hythe.wire.segment`, `hythe.wire.udp`); this is the reader of
+everything that is not plain: options, fragments, ICMP, and whatever a view wants to show.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from hythe.errors import ParseError
+from hythe.wire.checksum import Octets, checksum, require
+
+HEADER_SIZE: Final = 20
+#: RFC 791, 3.1: the header length field counts to 15 words.
+OPTIONS_MAX: Final = 40
+PACKET_MAX: Final = 65_535
+#: RFC 791, 3.2: every link carries this without fragmenting.
+MTU_MIN: Final = 68
+
+# The fragment word: a reserved bit, two flags, and the offset in units of 8 bytes.
+RESERVED_FLAG: Final = 0x8000
+DONT_FRAGMENT: Final = 0x4000
+MORE_FRAGMENTS: Final = 0x2000
+OFFSET_MASK: Final = 0x1FFF
+
+# Option kinds (RFC 791, 3.1). The top bit of a kind says "copy into every fragment".
+END_OF_OPTIONS: Final = 0
+NO_OPERATION: Final = 1
+COPIED: Final = 0x80
+
+_HEADER: Final = struct.Struct(">BBHHHBBH4s4s")
+_CHECKSUM_AT: Final = 10
+
+
+@dataclass(slots=True)
+class Header4:
+    """One IPv4 header. Sizes and `fragment_offset` in bytes, addresses 4 bytes each.
+
+    `options` lists (kind, data) in order, every kind kept, no-operation and end-of-list left out; `raw_options` is what
+    they were read from, padding included. `checksum` is the field as received.
+    """
+
+    tos: int
+    total_length: int
+    identification: int
+    reserved_flag: bool
+    dont_fragment: bool
+    more_fragments: bool
+    fragment_offset: int
+    ttl: int
+    protocol: int
+    checksum: int
+    source: bytes
+    destination: bytes
+    raw_options: bytes = b""
+    options: tuple[tuple[int, bytes], ...] = ()
+
+    @property
+    def header_length(self) -> int:
+        """Bytes of header, options included: where the payload starts."""
+        return HEADER_SIZE + len(self.raw_options)
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether this is part of a datagram only (RFC 791, 3.2)."""
+        return self.more_fragments or self.fragment_offset > 0
+
+
+def parse(view: Octets, length: int, verify: bool = True) -> Header4:
+    """The header of the packet `view[:length]`; bytes after its total length are padding of a link and ignored.
+
+    Raises `ParseError` for a wrong version, header or total length, malformed options, a fragment that would end past
+    65,535 bytes, and with `verify` a wrong header checksum (RFC 1122, 3.2.1.1 and 3.2.1.2).
+    """
+    header = parse_start(view, length)
+    if header.total_length > length:
+        raise ParseError(f"IPv4 total length is {header.total_length}, {length} bytes are there")
+    end = header.fragment_offset + header.total_length
+    if end > PACKET_MAX:
+        raise ParseError(f"IPv4 fragment ends at {end}, past the longest datagram")
+    if verify:
+        require(view[:header.header_length], "IPv4 header")
+    return header
+
+
+def parse_start(view: Octets, length: int) -> Header4:
+    """As `parse`, but the packet may be cut off anywhere after its header: the reader for what ICMP quotes.
+
+    The checksum is not looked at, since routers change the fields that it covers before they quote.
+    """
+    if length < HEADER_SIZE or len(view) < length:
+        raise ParseError(f"IPv4 header needs {HEADER_SIZE} bytes, {min(length, len(view))} are there")
+    (first, tos, total, identification, fragment, ttl, protocol, check, source, destination) = _HEADER.unpack_from(view)
+    if first >> 4 != 4:
+        raise ParseError(f"IP version is {first >> 4}, not 4")
+    size = (first & 0x0F) * 4
+    if size < HEADER_SIZE or size > length or size > total:
+        raise ParseError(f"IPv4 header length {size} does not fit a packet of {min(length, total)} bytes")
+    raw = bytes(view[HEADER_SIZE:size])
+    return Header4(tos, total, identification, fragment & RESERVED_FLAG != 0, fragment & DONT_FRAGMENT != 0,
+                   fragment & MORE_FRAGMENTS != 0, (fragment & OFFSET_MASK) * 8, ttl, protocol, check, source,
+                   destination, raw, parse_options(raw) if raw else ())
+
+
+def parse_options(raw: bytes) -> tuple[tuple[int, bytes], ...]:
+    """The (kind, data) pairs of an option area. Raises `ParseError` for a length below 2 or past the end."""
+    options = []
+    at = 0
+    while at < len(raw):
+        kind = raw[at]
+        if kind == END_OF_OPTIONS:
+            break
+        if kind == NO_OPERATION:
+            at += 1
+            continue
+        size = raw[at + 1] if at + 1 < len(raw) else 0
+        if size < 2 or at + size > len(raw):
+            raise ParseError(f"IPv4 option {kind} at byte {HEADER_SIZE + at} has length {size}")
+        options.append((kind, raw[at + 2:at + size]))
+        at += size
+    return tuple(options)
+
+
+def build(source: bytes, destination: bytes, protocol: int, payload_length: int, *, ttl: int = 64, tos: int = 0,
+          identification: int = 0, dont_fragment: bool = True, more_fragments: bool = False, fragment_offset: int = 0,
+          raw_options: bytes = b"") -> bytes:
+    """Header bytes, checksum complete, for a payload of that many bytes.
+
+    `fragment_offset` is in bytes, a multiple of 8; `raw_options` is padded to 4 bytes here. Identification 0 with DF
+    makes an atomic datagram (RFC 6864, 4). Raises ValueError when a length does not fit its field.
+    """
+    raw_options += b"\0" * (-len(raw_options) % 4)
+    size = HEADER_SIZE + len(raw_options)
+    total = size + payload_length
+    if len(raw_options) > OPTIONS_MAX or total > PACKET_MAX or fragment_offset % 8 or fragment_offset > OFFSET_MASK * 8:
+        raise ValueError(f"IPv4 cannot carry {payload_length} bytes at offset {fragment_offset} "
+                         f"behind {len(raw_options)} bytes of options")
+    fragment = (DONT_FRAGMENT if dont_fragment else 0) | (MORE_FRAGMENTS if more_fragments else 0)
+    head = bytearray(_HEADER.pack(0x40 | size // 4, tos, total, identification, fragment | fragment_offset // 8, ttl,
+                                  protocol, 0, source, destination))
+    head += raw_options
+    struct.pack_into(">H", head, _CHECKSUM_AT, checksum(head))
+    return bytes(head)
