@@ -39,8 +39,8 @@ lint: check
 test: check ## everything, the slow tests excepted
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-all: check ## everything
-	$(PYTEST) $(ARGS)
+test-all: check ## everything, with many more examples of everything random
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) $(ARGS)
 
 bench: $(STAMP) ## measure hythe beside slirp4netns, pasta and the kernel (ARGS=--quick)
 	@$(BIN)/python -m bench $(ARGS)
