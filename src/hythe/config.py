@@ -1,0 +1,101 @@
+"""Every limit and default in one place: frozen dataclasses, each field with its unit and where the figure comes from.
+
+Where the RFCs leave a choice the default is Linux's (6.x), named as its sysctl or constant. Times are nanoseconds,
+sizes bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hythe.units import KIB, MIB, MILLISECOND, SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class TcpConfig:
+    """What one TCP connection does; a host has one for all, a listener or a connect may bring its own."""
+
+    # Buffers. 512 KiB is as fast as 4 MiB with super-segments (measured); the window never exceeds it.
+    receive_buffer: int = 512 * KIB
+    #: Least and most unacknowledged plus unsent bytes held for the application (see `SendPool`).
+    send_buffer_min: int = 128 * KIB
+    send_buffer_max: int = 4 * MIB
+
+    # Opening. RFC 6298 (2.1): 1 s before the first sample; Linux tcp_syn_retries 6, tcp_synack_retries 5.
+    rto_initial: int = 1 * SECOND
+    syn_retries: int = 6
+    synack_retries: int = 5
+    window_scaling: bool = True
+    timestamps: bool = True
+    sack: bool = True
+    #: Largest MSS ever announced; the link's MTU lowers it. 65535 - 40.
+    mss_max: int = 65_495
+    #: What to send when the peer announces no MSS: RFC 9293, 3.7.1 (536 for IPv4, 1220 for IPv6).
+    mss_default4: int = 536
+    mss_default6: int = 1_220
+
+    # Sending. RFC 6928: ten segments (Linux TCP_INIT_CWND).
+    initial_window: int = 10
+    congestion: str = "cubic"
+    nagle: bool = True
+    #: RFC 6298 (2.4) says 1 s; Linux TCP_RTO_MIN 200 ms, TCP_RTO_MAX 120 s.
+    rto_min: int = 200 * MILLISECOND
+    rto_max: int = 120 * SECOND
+    #: Retransmissions of data before giving up: Linux tcp_retries2 15 (RFC 9293, 3.8.3: R2 at least 100 s).
+    retries: int = 15
+    #: Retransmissions once the owner has closed and nobody waits for the data: Linux tcp_orphan_retries 8.
+    orphan_retries: int = 8
+    #: Duplicate ACKs that mean a loss: RFC 5681, 3.2.
+    dup_threshold: int = 3
+
+    # Acknowledging. Linux TCP_DELACK_MIN 40 ms, TCP_DELACK_MAX 200 ms; TCP_MAX_QUICKACKS 16.
+    delayed_ack_min: int = 40 * MILLISECOND
+    delayed_ack_max: int = 200 * MILLISECOND
+    quick_acks: int = 16
+    #: Acknowledge what is owed before the driver sleeps instead of after `delayed_ack_min`: for a link that is a system
+    #: call away, where an ACK costs less than the stall of a peer that waits for it (Nagle's).
+    eager_ack: bool = False
+
+    # Keeping. RFC 9293, 3.8.4: off unless asked for; Linux tcp_keepalive_time / intvl / probes.
+    keepalive: bool = False
+    keepalive_idle: int = 7_200 * SECOND
+    keepalive_interval: int = 75 * SECOND
+    keepalive_probes: int = 9
+
+    # Closing. Linux TCP_TIMEWAIT_LEN 60 s (2 MSL) and tcp_fin_timeout 60 s.
+    time_wait: int = 60 * SECOND
+    fin_wait_2: int = 60 * SECOND
+
+    #: RFC 5961, 7: challenge ACKs are throttled; Linux tcp_invalid_ratelimit 500 ms per connection.
+    challenge_ack_interval: int = 500 * MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """What one host does."""
+
+    tcp: TcpConfig = field(default_factory=TcpConfig)
+    #: RFC 6335, 6 (IANA's dynamic range); Linux's own default is 32768-60999.
+    ephemeral_ports: tuple[int, int] = (49_152, 65_535)
+    allow_privileged_ports: bool = False
+    #: IPv4 TTL and IPv6 hop limit of what we send: RFC 1122, 3.2.1.7 / Linux ip_default_ttl.
+    ttl: int = 64
+    #: Half-open and not yet accepted connections of a listener: Linux somaxconn.
+    backlog: int = 4_096
+    #: TIME-WAIT records kept at most, the oldest making room: Linux tcp_max_tw_buckets is 262144 at most.
+    time_wait_limit: int = 16_384
+    #: Memory for data waiting to be sent or acknowledged, of all connections together (see `SendPool`).
+    send_pool: int = 256 * MIB
+    #: Accept packets for any destination address and connections to any port: what a gateway needs.
+    any_destination: bool = False
+    #: Datagrams an endpoint holds for its owner: RFC has no say; Linux rmem_default is 208 KiB.
+    datagram_buffer: int = 256 * KIB
+    #: ICMP errors a second: RFC 4443, 2.4(f); Linux icmp_msgs_per_sec 1000.
+    icmp_errors_per_second: int = 1_000
+    #: Reassembly: bytes held of all datagrams together (Linux ipfrag_high_thresh 4 MiB) and how long (Linux 30 s for
+    #: IPv4; RFC 8200, 4.5: 60 s).
+    fragment_memory: int = 4 * MIB
+    fragment_timeout4: int = 30 * SECOND
+    fragment_timeout6: int = 60 * SECOND
+    #: How long a path MTU learned by ICMP is believed: RFC 1191, 6.3; Linux mtu_expires 600 s.
+    path_mtu_expires: int = 600 * SECOND

@@ -1,0 +1,249 @@
+"""The host: packets in by interface, demultiplexed by socket pair, and what leaves because of them.
+
+Theory of operation. `receive` is the one way in. It reads a plain TCP packet with one `struct` call, finds its connection
+by the key those bytes contain, and gives it the segment; everything else (other protocols, options, fragments, no such
+connection) goes to the slow path, `PacketInput`. A packet that cannot be read is counted and dropped; no `ParseError`
+leaves the host.
+
+Connections, listeners and datagram endpoints with news are in the ready list. The driver takes it (`take_ready`), lets
+each owner visit, and gives each back to `attend`, which emits and does the bookkeeping: a closed connection is forgotten,
+one in TIME-WAIT is replaced by a small record.
+
+Time comes in as `now`, randomness and configuration by the constructor.
+"""
+
+from __future__ import annotations
+
+import errno
+from random import Random
+
+from hythe.config import HostConfig, TcpConfig
+from hythe.errors import ParseError
+from hythe.host.counters import Counters
+from hythe.host.interfaces import Interface, Prefix
+from hythe.host.ports import check_right, ephemeral
+from hythe.host.routes import Route, RouteTable
+from hythe.host.timewait import TimeWait, TimeWaits
+from hythe.link.base import Link
+from hythe.tcp.block import Ready, Surroundings
+from hythe.tcp.connection import Connection
+from hythe.tcp.isn import SequenceNumbers
+from hythe.tcp.listener import Listener
+from hythe.tcp.sendq import SendPool
+from hythe.tcp.states import CLOSED, TIME_WAIT
+from hythe.tcp.timers import TimerQueue
+from hythe.wire.checksum import pseudo_sum, verify
+from hythe.wire.packet import ABSENT, Packet
+from hythe.wire.segment import ACK, RST, SYN, Segment, envelope, make_key, read4, read6, split_key
+from hythe.wire.segment import PROTOCOL as TCP
+
+
+class Host:
+    """A TCP/IP host. `random`: for ports and labels; `secret`: 16 to 32 bytes nobody can guess, for RFC 6528."""
+
+    def __init__(self, config: HostConfig, random: Random, secret: bytes) -> None:
+        self.config = config
+        self.random = random
+        tcp = config.tcp
+        self.around = Surroundings(TimerQueue(), SendPool(config.send_pool, tcp.send_buffer_min, tcp.send_buffer_max),
+                                   SequenceNumbers(secret))
+        self.counters = Counters()
+        self.interfaces: list[Interface] = []
+        self.routes = RouteTable()
+        self.addresses: set[bytes] = set()
+        self.connections: dict[bytes, Connection | TimeWait] = {}
+        self.listeners: dict[tuple[bytes | None, int], Listener] = {}
+        self.time_waits = TimeWaits(tcp.time_wait, config.time_wait_limit, self.around.timers, self._forget)
+
+    # --- Interfaces
+
+    def attach(self, name: str, link: Link, prefixes: tuple[Prefix, ...]) -> Interface:
+        """An interface on `link` with our addresses; each brings the route to its network."""
+        interface = Interface(name, link, prefixes)
+        self.interfaces.append(interface)
+        for prefix in prefixes:
+            self.addresses.add(prefix.address)
+            self.routes.add(Route(prefix, interface))
+        return interface
+
+    def route(self, destination: bytes) -> Route:
+        """The route to `destination`; OSError(ENETUNREACH) when there is none."""
+        found = self.routes.find(destination)
+        if found is None:
+            raise OSError(errno.ENETUNREACH, "network is unreachable: the host has no route there")
+        return found
+
+    # --- The driver's cycle: feed, visit, re-arm
+
+    def receive(self, packet: Packet, now: int, interface: Interface) -> None:
+        """Feed one packet that came by `interface`."""
+        try:
+            view = packet.view
+            first = view[0]
+            if first == 0x45 and view[9] == TCP:
+                segment = read4(packet)
+            elif first >> 4 == 6 and view[6] == TCP:
+                segment = read6(packet)
+            else:
+                segment = None
+            if segment is None:
+                self._receive_other(packet, now, interface)
+            elif packet.checksum == ABSENT and not _sums_right(view, segment):
+                self.counters.bad_checksum += 1
+            else:
+                self._demultiplex(segment, now, interface)
+        except ParseError:
+            self.counters.malformed += 1
+
+    def take_ready(self) -> list[Ready]:
+        """Everything with news, each once; the caller visits each owner and then calls `attend`."""
+        ready = self.around.ready
+        self.around.ready = []
+        return ready
+
+    def attend(self, item: Ready, now: int) -> None:
+        """After the visit: send what is due, and let go of what has ended."""
+        item.emit(now)
+        state = item.state
+        if (state == CLOSED or state == TIME_WAIT) and isinstance(item, Connection):
+            self._retire(item, now)
+
+    def settle(self, now: int) -> None:
+        """The driver is about to sleep: send the ACKs that were waiting for something to ride on (`eager_ack`)."""
+        owing = self.around.owing
+        if owing:
+            self.around.owing = []
+            for connection in owing:
+                if connection.ack_owed and connection.state not in (CLOSED, TIME_WAIT):
+                    connection.ack_now = True
+                    connection.emit(now)
+
+    def next_deadline(self) -> int:
+        """When `fire` is due: may be early, never late; NEVER for no timer."""
+        return self.around.timers.next_deadline()
+
+    def fire(self, now: int) -> None:
+        """Let timers fire; what they cause is in the ready list afterwards."""
+        self.around.timers.fire(now)
+
+    # --- Verbs
+
+    def listen(self, address: bytes | None, port: int, backlog: int | None = None, *, hold: bool = False) -> Listener:
+        """Passive open. Port 0 picks an ephemeral one, or with `any_destination` and no address stands for all.
+
+        OSError: EADDRINUSE, EADDRNOTAVAIL; PermissionError below 1024 without the right.
+        """
+        check_right(port, self.config.allow_privileged_ports)
+        if address is not None and address not in self.addresses and not self.config.any_destination:
+            raise OSError(errno.EADDRNOTAVAIL, "cannot listen on an address this host does not have")
+        if port == 0 and not self.config.any_destination:
+            port = ephemeral(*self.config.ephemeral_ports, self.random,
+                             lambda each: (address, each) in self.listeners or (None, each) in self.listeners)
+        if (address, port) in self.listeners:
+            raise OSError(errno.EADDRINUSE, f"port {port} is listened on already: close that listener or choose another")
+        listener = Listener(address, port, backlog or self.config.backlog, self.around, hold=hold)
+        self.listeners[address, port] = listener
+        return listener
+
+    def unlisten(self, listener: Listener) -> None:
+        """Stop listening; connections not yet accepted are reset."""
+        self.listeners.pop((listener.address, listener.port), None)
+        for connection in listener.take():
+            connection.abort()
+
+    def connect(self, remote: bytes, port: int, now: int, *, local: bytes | None = None, local_port: int = 0,
+                config: TcpConfig | None = None) -> Connection:
+        """Active open; the SYN leaves when the driver next visits. OSError: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE."""
+        route = self.route(remote)
+        source = local or route.interface.source_for(remote)
+        if source is None:
+            raise OSError(errno.EADDRNOTAVAIL, "no address of the right family on the interface that leads there")
+        if local_port:
+            check_right(local_port, self.config.allow_privileged_ports)
+        else:
+            local_port = ephemeral(*self.config.ephemeral_ports, self.random,
+                                   lambda each: make_key(remote, port, source, each) in self.connections)
+        key = make_key(remote, port, source, local_port)
+        if key in self.connections:
+            raise OSError(errno.EADDRINUSE, "that socket pair is in use")
+        connection = self._connection(key, route.interface, now, config)
+        connection.open()
+        return connection
+
+    # --- TCP in
+
+    def _demultiplex(self, segment: Segment, now: int, interface: Interface) -> None:
+        connection = self.connections.get(segment.key)
+        if connection is not None and not (connection.state == TIME_WAIT and isinstance(connection, TimeWait)
+                                           and connection.allows(segment)):
+            connection.receive(segment, now)
+            return
+        remote, remote_port, local, port = split_key(segment.key)
+        if local not in self.addresses and not self.config.any_destination:
+            self.counters.not_ours += 1
+            return
+        listener = (self.listeners.get((local, port)) or self.listeners.get((None, port))
+                    or self.listeners.get((None, 0)))
+        flags = segment.flags
+        if listener is None or flags & (ACK | RST):
+            self._refuse(segment, now, interface)
+        elif flags & SYN:
+            if listener.full:
+                listener.dropped += 1
+                return
+            # The old incarnation's numbers must not be repeated (RFC 6191, 2; Linux adds the same distance).
+            iss = connection.snd_nxt + 65_537 & 0xFFFFFFFF if connection is not None else None
+            fresh = self._connection(segment.key, interface, now, None, iss)
+            fresh.answer(segment, now, hold=listener.hold)
+            listener.begun(fresh)
+
+    def _refuse(self, segment: Segment, now: int, interface: Interface) -> None:
+        """Nobody is here: RST, never in answer to a RST (RFC 9293, 3.10.7.1)."""
+        if segment.flags & RST:
+            return
+        self.counters.resets_sent += 1
+        writer = envelope(segment.key, self.config.ttl)
+        if segment.flags & ACK:
+            head = writer.head(segment.ack, 0, RST, 0)
+        else:
+            head = writer.head(0, segment.seq + segment.length, RST | ACK, 0)
+        interface.link.send(now, head)
+
+    def _connection(self, key: bytes, interface: Interface, now: int, config: TcpConfig | None,
+                    iss: int | None = None) -> Connection:
+        flow = self.random.getrandbits(20) if len(key) > 12 else 0
+        link = interface.link
+        connection = Connection(key, envelope(key, self.config.ttl, flow), config or self.config.tcp, self.around,
+                                link.send, link.mtu, now, iss)
+        self.connections[key] = connection
+        return connection
+
+    def _retire(self, connection: Connection, now: int) -> None:
+        if self.connections.get(connection.key) is not connection:
+            return
+        if connection.parent is not None:
+            connection.parent.failed(connection)
+        if connection.state == TIME_WAIT:
+            self.connections[connection.key] = self.time_waits.add(connection, now)
+        else:
+            del self.connections[connection.key]
+
+    def _forget(self, key: bytes) -> None:
+        self.connections.pop(key, None)
+
+    # --- Everything else
+
+    def _receive_other(self, packet: Packet, now: int, interface: Interface) -> None:
+        self.counters.unknown += 1
+
+
+def _sums_right(view: memoryview, segment: Segment) -> bool:
+    """Are the checksums of a plain packet that nobody vouches for right: the IPv4 header's and TCP's?"""
+    key = segment.key
+    if len(key) == 12:
+        total = int.from_bytes(view[2:4], "big")
+        return verify(view[:20]) and verify(view[20:total], pseudo_sum(key[:4], key[4:8], TCP, total - 20))
+    size = int.from_bytes(view[4:6], "big")
+    return verify(view[40:40 + size], pseudo_sum(key[:16], key[16:32], TCP, size))
+
+

@@ -1,0 +1,58 @@
+"""Interfaces and routes: which link a destination is reached by, and from which address."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from hythe.errors import UsageError
+from hythe.link.base import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """An address with the length of its network part: ``10.0.0.2/24``."""
+
+    address: bytes
+    length: int
+
+    @classmethod
+    def parse(cls, text: str) -> Prefix:
+        """From text; a bare address is a host route. Raises `UsageError`."""
+        try:
+            interface = ipaddress.ip_interface(text)
+        except ValueError as error:
+            raise UsageError(f"{text!r} is not an IP address with prefix length: write for example 10.0.0.2/24") from error
+        return cls(interface.packed, interface.network.prefixlen)
+
+    def contains(self, address: bytes) -> bool:
+        """Does `address` lie in the network?"""
+        size = len(self.address)
+        if len(address) != size:
+            return False
+        shift = 8 * size - self.length
+        return int.from_bytes(address, "big") >> shift == int.from_bytes(self.address, "big") >> shift
+
+    def __str__(self) -> str:
+        return f"{ipaddress.ip_address(self.address)}/{self.length}"
+
+
+class Interface:
+    """A link with a name and addresses."""
+
+    __slots__ = ("link", "name", "prefixes")
+
+    def __init__(self, name: str, link: Link, prefixes: tuple[Prefix, ...]) -> None:
+        self.name = name
+        self.link = link
+        self.prefixes = prefixes
+
+    def source_for(self, destination: bytes) -> bytes | None:
+        """Our address that fits the destination: of its network if we have one there, else the first of its family."""
+        fallback = None
+        for prefix in self.prefixes:
+            if prefix.contains(destination):
+                return prefix.address
+            if fallback is None and len(prefix.address) == len(destination):
+                fallback = prefix.address
+        return fallback

@@ -1,0 +1,55 @@
+"""The routing table: longest prefix first (RFC 1812, 5.2.4.3; RFC 1122, 3.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hythe.host.interfaces import Interface, Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Destinations in `prefix` leave by `interface`; `gateway` is the next hop on a link that has neighbours."""
+
+    prefix: Prefix
+    interface: Interface
+    gateway: bytes | None = None
+
+
+class RouteTable:
+    """Routes by descending prefix length, and a cache of what was asked for (cleared with every change)."""
+
+    __slots__ = ("_cache", "_routes")
+
+    _CACHE_LIMIT = 4_096
+
+    def __init__(self) -> None:
+        self._routes: list[Route] = []
+        self._cache: dict[bytes, Route | None] = {}
+
+    def add(self, route: Route) -> None:
+        """A route more; of two with equal prefixes the first counts."""
+        self._routes.append(route)
+        self._routes.sort(key=lambda each: -each.prefix.length)
+        self._cache.clear()
+
+    def remove(self, interface: Interface) -> None:
+        """Every route by this interface."""
+        self._routes = [route for route in self._routes if route.interface is not interface]
+        self._cache.clear()
+
+    def find(self, destination: bytes) -> Route | None:
+        """The route for a destination, None when there is none."""
+        try:
+            return self._cache[destination]
+        except KeyError:
+            pass
+        found = next((route for route in self._routes if route.prefix.contains(destination)), None)
+        if len(self._cache) >= self._CACHE_LIMIT:
+            self._cache.clear()
+        self._cache[destination] = found
+        return found
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)

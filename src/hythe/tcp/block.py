@@ -1,0 +1,297 @@
+"""The transmission control block: every variable of one connection (RFC 9293, 3.3.1), under the RFC's names.
+
+`ControlBlock` holds state and the few operations that every part of TCP needs (unwrapping, noting news, filing a timer).
+What a segment does to it is `arrive`, what leaves because of it is `emit`, what its owner may ask is `connection`.
+
+Sequence numbers in here are unwrapped: plain ints that start as the wire's 32 bits and never wrap. `unwrap` is the only
+door, so no comparison below it has to think modulo 2^32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from hythe.config import TcpConfig
+from hythe.tcp.congestion import Controller, controller
+from hythe.tcp.isn import SequenceNumbers
+from hythe.tcp.recovery import Scoreboard
+from hythe.tcp.recvq import ReceiveQueue
+from hythe.tcp.rtt import RoundTrip
+from hythe.tcp.sendq import SendPool, SendQueue
+from hythe.tcp.states import CLOSED, Event, after
+from hythe.tcp.timers import TimerQueue
+from hythe.units import NEVER
+from hythe.wire.segment import Envelope
+
+#: Sends one packet: (now, virtio-net header and protocol headers, payload views).
+Send = Callable[[int, bytes, Sequence[memoryview]], None]
+
+#: `ControlBlock.news`: what its owner has not been told yet.
+READABLE: Final = 1
+WRITABLE: Final = 2
+CHANGED: Final = 4  # opened, half-closed, closed or failed: look at `state`, `fin_received` and `error`
+
+_HALF: Final = 1 << 31
+_WRAP: Final = 0xFFFFFFFF
+#: An IP packet's total length is 16 bits, so this is the longest super-segment, headers included.
+_LONGEST: Final = 65_535
+
+
+class Ready(Protocol):
+    """What can be in a host's ready list: the driver lets its owner visit it, then has the host emit it."""
+
+    owner: Any
+    queued: bool
+    news: int
+
+    @property
+    def state(self) -> int:
+        """A number of `tcp.states`, as netstat would show it."""
+
+    def emit(self, now: int) -> None:
+        """Send what is due."""
+
+
+class Surroundings:
+    """What all connections of one host share: given to each by the constructor."""
+
+    __slots__ = ("owing", "pool", "ready", "sequence", "timers")
+
+    def __init__(self, timers: TimerQueue, pool: SendPool, sequence: SequenceNumbers) -> None:
+        self.timers = timers
+        self.pool = pool
+        self.sequence = sequence
+        self.ready: list[Ready] = []
+        self.owing: list[ControlBlock] = []  # those that owe an ACK before the driver sleeps (`eager_ack`)
+
+
+class ControlBlock:
+    """The variables. Those of RFC 9293, 3.3.1 and of the RFCs on top of it bear the names used there."""
+
+    __slots__ = (
+        "ack_at",
+        "ack_now",
+        "ack_owed",
+        "answer_reset",
+        "around",
+        "bytes_received",
+        "bytes_sent",
+        "challenged_at",
+        "config",
+        "congestion",
+        "deadline",
+        "deaf",
+        "dup_acks_owed",
+        "envelope",
+        "error",
+        "fast_retransmits",
+        "filed",
+        "fin_after",
+        "fin_queued",
+        "fin_received",
+        "heard_at",
+        "held",
+        "irs",
+        "iss",
+        "keep_at",
+        "key",
+        "last_ack_sent",
+        "linger_at",
+        "mss_local",
+        "news",
+        "opened_at",
+        "owner",
+        "parent",
+        "pending_error",
+        "ping_pong",
+        "probe_due",
+        "probes",
+        "queued",
+        "quick",
+        "rcv_adv",
+        "rcv_limit",
+        "rcv_mss",
+        "rcv_nxt",
+        "rcv_scale",
+        "recvq",
+        "retransmits",
+        "rto_at",
+        "rtt",
+        "sack_on",
+        "scoreboard",
+        "send",
+        "sendq",
+        "snd_max_wnd",
+        "snd_mss",
+        "snd_nxt",
+        "snd_scale",
+        "snd_una",
+        "snd_wl1",
+        "snd_wl2",
+        "snd_wnd",
+        "state",
+        "syn_due",
+        "timeouts",
+        "tries",
+        "ts_offset",
+        "ts_on",
+        "ts_recent",
+        "ts_recent_at",
+    )
+
+    def __init__(self, key: bytes, envelope: Envelope, config: TcpConfig, around: Surroundings, send: Send, mtu: int,
+                 now: int, iss: int | None = None) -> None:
+        self.key = key
+        self.envelope = envelope
+        self.config = config
+        self.around = around
+        self.send = send
+        self.owner: Any = None
+        self.parent: Any = None  # the listener that will be told when the handshake is done
+        self.queued = False
+        self.news = 0
+        self.held = False  # SYN received, but the owner has not decided yet whether to answer
+
+        self.state = CLOSED
+        self.error = 0  # errno of what ended the connection, 0 for nothing or a clean end
+        self.pending_error = 0  # soft error (RFC 1122, 4.2.3.9): becomes `error` if the connection times out
+        self.syn_due = False  # a SYN or SYN-ACK is to leave
+        self.deaf = False  # the owner reads no more: data that comes now is answered with RST (RFC 2525, 2.17)
+        self.opened_at = now
+
+        # Sending.
+        self.iss = around.sequence.initial(key, now) if iss is None else iss
+        self.snd_una = self.iss
+        self.snd_nxt = self.iss
+        self.snd_wnd = 0
+        self.snd_wl1 = 0
+        self.snd_wl2 = 0
+        self.snd_max_wnd = 0
+        self.snd_scale = 0
+        self.sendq = SendQueue(around.pool, self.iss + 1)
+        self.fin_queued = False  # the owner has said its last byte; FIN goes out behind the queue
+        self.scoreboard = Scoreboard()
+        self.rtt = RoundTrip(config.rto_initial, config.rto_min, config.rto_max)
+
+        # Receiving.
+        self.irs = 0
+        self.rcv_nxt = 0
+        self.rcv_adv = 0  # right edge of the window we have promised; never moves back
+        self.rcv_scale = 0
+        self.rcv_limit = config.receive_buffer
+        self.rcv_mss = 0  # longest segment seen, by which "two full segments" are reckoned
+        self.recvq = ReceiveQueue()
+        self.fin_received = False
+        self.fin_after: int | None = None  # a FIN beyond a gap: its sequence number
+
+        # Acknowledging.
+        self.ack_now = False
+        self.ack_owed = 0  # bytes received since the last ACK left
+        self.dup_acks_owed = 0
+        self.answer_reset: int | None = None  # an RST with this sequence number is owed, and the connection ends by it
+        self.quick = config.quick_acks
+        self.ping_pong = False
+        self.last_ack_sent = 0
+        self.probe_due = False  # a window or keep-alive probe is to leave
+
+        # Options agreed on the SYNs.
+        self.mss_local = max(min(mtu - envelope.header_size, config.mss_max), 48)
+        self.snd_mss = 0
+        self.ts_on = False
+        self.ts_offset = around.sequence.timestamp_offset(key) if config.timestamps else 0
+        self.ts_recent = 0
+        self.ts_recent_at = 0
+        self.sack_on = False
+        self.congestion: Controller = controller(config.congestion)(config.mss_default4, config.initial_window)
+        self.set_mss(config.mss_default4 if envelope.version == 4 else config.mss_default6)
+
+        # Timers: `deadline` is the nearest of the others (see `emit.rearm`).
+        self.rto_at = NEVER  # retransmission, or window probe while nothing is in flight
+        self.ack_at = NEVER
+        self.keep_at = NEVER
+        self.linger_at = NEVER  # FIN-WAIT-2 of an orphan
+        self.deadline = NEVER
+        self.filed = NEVER
+        self.heard_at = now
+        self.challenged_at = -config.challenge_ack_interval + now
+
+        # Counters for views.
+        self.tries = 0  # retransmissions of the same thing in a row
+        self.probes = 0
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.retransmits = 0
+        self.fast_retransmits = 0
+        self.timeouts = 0
+
+    def emit(self, now: int) -> None:
+        """Send what is due and re-arm: `Connection` knows how."""
+        raise NotImplementedError
+
+    def fire(self, now: int) -> None:
+        """A timer is due: `Connection` knows what that means."""
+        raise NotImplementedError
+
+    def unwrap(self, wire: int, near: int) -> int:
+        """The unwrapped number nearest to `near` whose low 32 bits are `wire`."""
+        return near + ((wire - near + _HALF) & _WRAP) - _HALF
+
+    def note(self, news: int) -> None:
+        """There is news for the owner: enter the ready list, once."""
+        self.news |= news
+        if not self.queued:
+            self.queued = True
+            self.around.ready.append(self)
+
+    def move(self, event: Event) -> None:
+        """Change state by the table in `states`, and tell the owner."""
+        self.state = after(self.state, event)
+        self.note(CHANGED)
+
+    def set_mss(self, size: int) -> None:
+        """The largest payload of one wire segment, options of every segment not yet deducted: from the peer or the path."""
+        if self.ts_on:
+            size -= 12
+        size = max(min(size, self.mss_local - (12 if self.ts_on else 0)), 36)
+        if size == self.snd_mss:
+            return
+        self.congestion.resized(size)
+        self.snd_mss = size
+        overhead = self.envelope.header_size + (12 if self.ts_on else 0)
+        self.sendq.burst = (_LONGEST - overhead) // size * size
+
+    def fail(self, number: int) -> None:
+        """The connection is over for the reason `number` (errno); nothing is sent."""
+        self.error = number
+        self.finish(Event.DELETE)
+
+    def finish(self, event: Event) -> None:
+        """To CLOSED: queues are given back, timers stop. What was received and not read stays readable."""
+        self.move(event)
+        self.sendq.clear()
+        self.scoreboard.clear()
+        self.rto_at = self.ack_at = self.keep_at = self.linger_at = self.deadline = NEVER
+        self.ack_now = self.syn_due = self.probe_due = False
+        self.dup_acks_owed = 0
+
+    def settle(self) -> None:
+        """To TIME-WAIT's quiet: nothing is outstanding, the host keeps a small record in this block's place."""
+        self.scoreboard.clear()
+        self.rto_at = self.keep_at = self.linger_at = NEVER
+
+    def timestamp(self, now: int) -> int:
+        """TSval: a millisecond clock with an offset of this socket pair's own (RFC 7323, 5.4)."""
+        return (now // 1_000_000 + self.ts_offset) & _WRAP
+
+    @property
+    def fin_acknowledged(self) -> bool:
+        """Has everything arrived that will ever be sent?"""
+        return self.fin_queued and self.snd_una > self.sendq.end
+
+    @property
+    def flight(self) -> int:
+        """Octets of sequence space sent and not acknowledged."""
+        return self.snd_nxt - self.snd_una
+
+

@@ -1,0 +1,71 @@
+"""What a congestion controller is: a window, and the few things it is told.
+
+The controller never sees segments. `hythe.tcp` tells it what was acknowledged and lost, in bytes, and asks for `cwnd`.
+It is told of acknowledged bytes only while the window is what limits the sender (RFC 9293, 3.8.2; RFC 7661, 4.1), so a
+controller does not have to guess whether its window was tested.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hythe.units import NEVER
+
+#: "Arbitrarily high" (RFC 5681, 3.1).
+UNLIMITED: Final = NEVER
+
+
+class Controller:
+    """Slow start and the reactions all loss-based controllers share; `_avoid` and `_reduced` are what differs.
+
+    `cwnd`, `ssthresh`: bytes. `mss`: bytes, kept by the connection when the path MTU changes.
+    """
+
+    __slots__ = ("cwnd", "mss", "ssthresh")
+
+    name = "none"
+
+    def __init__(self, mss: int, initial_window: int) -> None:
+        self.mss = mss
+        self.cwnd = initial_window * mss
+        self.ssthresh = UNLIMITED
+
+    def begin(self, mss: int, initial_window: int) -> None:
+        """The handshake is done and the segment size agreed: the initial window (RFC 6928)."""
+        self.mss = mss
+        self.cwnd = initial_window * mss
+
+    def acked(self, size: int, now: int, srtt: int) -> None:
+        """`size` more bytes were acknowledged while the window was full, outside of fast recovery."""
+        if self.cwnd < self.ssthresh:
+            # RFC 5681, 3.1 with RFC 3465's L: what is left when ssthresh is reached goes to congestion avoidance.
+            step = min(size, self.ssthresh - self.cwnd)
+            self.cwnd += step
+            size -= step
+        if size:
+            self._avoid(size, now, srtt)
+
+    def lost(self, now: int, flight: int) -> None:
+        """Fast recovery begins with `flight` bytes outstanding."""
+        self.ssthresh = max(self._reduced(now, flight), 2 * self.mss)
+        self.cwnd = self.ssthresh
+
+    def timed_out(self, now: int, flight: int) -> None:
+        """The retransmission timer fired: RFC 5681, 3.1 (equation 4) and the loss window of one segment."""
+        self.ssthresh = max(self._reduced(now, flight), 2 * self.mss)
+        self.cwnd = self.mss
+
+    def recovered(self, now: int) -> None:
+        """All that was outstanding when recovery began is acknowledged."""
+        self.cwnd = max(self.ssthresh, 2 * self.mss)
+
+    def resized(self, mss: int) -> None:
+        """The segment size changed: the window keeps its number of segments (RFC 8201, 5.4 note; Linux does not grow it)."""
+        self.cwnd = max(min(self.cwnd, self.cwnd * mss // self.mss), 2 * mss)
+        self.mss = mss
+
+    def _avoid(self, size: int, now: int, srtt: int) -> None:
+        raise NotImplementedError
+
+    def _reduced(self, now: int, flight: int) -> int:
+        raise NotImplementedError

@@ -1,0 +1,262 @@
+"""One TCP connection: what the host does with it (`receive`, `fire`, `emit`) and what its owner asks of it.
+
+Theory of operation. The driver's cycle is feed, visit, re-arm. *Feed*: `receive` changes the connection and notes news,
+which puts it into the host's ready list. *Visit*: the owner takes `views()` and `consume(n)`s them, fills `reserve(n)` and
+`commit(n)`s it, or calls one of the verbs below. *Re-arm*: `emit` sends what has become due and sets the timers. No verb
+sends anything by itself: one called outside a visit asks the driver for a turn (`note` does, by way of the ready list).
+
+`receive` opens with header prediction: the segment of a bulk transfer is in order, bears no flag but ACK and PSH, and
+either brings text or acknowledges some. Everything else is `arrive`'s.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from dataclasses import dataclass
+
+from hythe.tcp import alarms
+from hythe.tcp.acknowledge import acknowledged
+from hythe.tcp.arrive import accept_text, arrive, synchronize
+from hythe.tcp.block import ControlBlock
+from hythe.tcp.emit import emit
+from hythe.tcp.states import (
+    CLOSED,
+    ESTABLISHED,
+    LAST_ACK,
+    MAY_SEND,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+    Event,
+    State,
+)
+from hythe.wire.options import parse as parse_options
+from hythe.wire.segment import ACK, PSH, Segment, split_key
+
+_PREDICTED = 0xFF & ~PSH
+_READ_TIMESTAMPS = struct.Struct(">III").unpack
+_TIMESTAMPS_HEAD = 0x0101080A
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What Linux's ``tcp_info`` tells, for views. Times nanoseconds, sizes bytes."""
+
+    state: State
+    local: tuple[bytes, int]
+    remote: tuple[bytes, int]
+    cwnd: int
+    ssthresh: int
+    rtt: int
+    rtt_variance: int
+    rto: int
+    mss: int
+    unacknowledged: int
+    unsent: int
+    unread: int
+    send_window: int
+    receive_window: int
+    bytes_sent: int
+    bytes_received: int
+    retransmits: int
+    timeouts: int
+    error: int
+
+
+class Connection(ControlBlock):
+    """A connection between `key`'s two endpoints; made by the host."""
+
+    __slots__ = ()
+
+    # --- What the host does
+
+    def receive(self, segment: Segment, now: int) -> None:
+        """One segment for this connection. Raises `ParseError` if its options are malformed."""
+        if (self.state == ESTABLISHED and segment.flags & _PREDICTED == ACK
+                and segment.seq == self.rcv_nxt & 0xFFFFFFFF and self.recvq.islands is None
+                and not self.scoreboard.recovering and not self.deaf):
+            ack = self.snd_una + ((segment.ack - self.snd_una) & 0xFFFFFFFF)
+            size = segment.size
+            if (ack <= self.snd_nxt and size <= self.rcv_adv - self.rcv_nxt
+                    and (size or ack > self.snd_una) and self._plain_options(segment, now)):
+                self.heard_at = now
+                self.snd_wnd = window = segment.window << self.snd_scale
+                self.snd_wl1 = self.rcv_nxt
+                self.snd_wl2 = ack
+                if window > self.snd_max_wnd:
+                    self.snd_max_wnd = window
+                if ack > self.snd_una:
+                    acknowledged(self, ack, now)
+                if size:
+                    if segment.gso_size:
+                        self.rcv_mss = segment.gso_size
+                    accept_text(self, segment.payload, size)
+                return
+        arrive(self, segment, now)
+
+    def _plain_options(self, segment: Segment, now: int) -> bool:
+        """Are the options none, or the usual timestamps and those not old? Takes the timestamp if so."""
+        options = segment.options
+        if options is None:
+            return not self.ts_on
+        if not self.ts_on or len(options) != 12:
+            return False
+        head, value, _ = _READ_TIMESTAMPS(options)
+        if head != _TIMESTAMPS_HEAD or (value - self.ts_recent) & 0xFFFFFFFF > 0x7FFFFFFF:
+            return False
+        if self.rcv_nxt <= self.last_ack_sent:
+            self.ts_recent = value
+            self.ts_recent_at = now
+        return True
+
+    def emit(self, now: int) -> None:
+        """Send what is due and re-arm."""
+        emit(self, now)
+
+    def fire(self, now: int) -> None:
+        """A timer is due."""
+        alarms.fire(self, now)
+
+    def open(self) -> None:
+        """Active OPEN (RFC 9293, 3.10.1): a SYN leaves at the next `emit`."""
+        self.move(Event.OPEN)
+        self.syn_due = True
+
+    def answer(self, segment: Segment, now: int, *, hold: bool = False) -> None:
+        """Passive open by a SYN. With `hold` nothing leaves until `accept`. Raises `ParseError` for bad options."""
+        options = parse_options(segment.options or b"")
+        synchronize(self, segment, options, now)
+        self.move(Event.SYN)
+        self.held = hold
+        self.syn_due = not hold
+
+    # --- What the owner asks while it decides about a held SYN
+
+    def accept(self) -> None:
+        """Answer a held SYN with SYN-ACK."""
+        if self.held:
+            self.held = False
+            self.syn_due = True
+            self.note(0)
+
+    def refuse(self) -> None:
+        """Answer a held SYN with RST: connection refused."""
+        self.held = False
+        self.snd_nxt = 0  # RFC 9293, 3.10.7.1: a RST for a segment without ACK has sequence number 0
+        self.error = errno.ECONNREFUSED
+        self.answer_reset = 0
+        self.note(0)
+
+    def drop(self) -> None:
+        """Forget a held SYN without an answer: it will time out at the peer, as it did outside."""
+        self.held = False
+        self.fail(errno.ETIMEDOUT)
+
+    # --- What the owner asks
+
+    def views(self) -> list[memoryview]:
+        """What may be read, in order; valid for this turn. `consume` what was taken."""
+        return self.recvq.views
+
+    def consume(self, size: int) -> None:
+        """The first `size` bytes of `views()` are taken."""
+        self.recvq.consume(size)
+
+    def reserve(self, size: int) -> memoryview:
+        """Room for at most `size` bytes of new data, or an empty view when the send buffer is full. Then `commit`."""
+        room = self.room()
+        return self.sendq.reserve(min(size, room)) if room > 0 else memoryview(b"")
+
+    def commit(self, size: int) -> None:
+        """`size` bytes were put into what `reserve` returned."""
+        self.sendq.commit(size)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue bytes whatever the room (`room` tells how much is wise)."""
+        self.sendq.append(data)
+        self.note(0)
+
+    def room(self) -> int:
+        """Bytes that may be queued before the owner should wait for writable; negative when beyond."""
+        sendq = self.sendq
+        return self.around.pool.share() - (sendq.end - sendq.start)
+
+    def shutdown(self) -> None:
+        """Nothing more to send: FIN behind what is queued (RFC 9293, 3.10.4). Harmless when repeated."""
+        if self.fin_queued or self.state not in MAY_SEND:
+            return
+        self.fin_queued = True
+        if self.state not in (SYN_SENT, SYN_RECEIVED):  # there it waits for ESTABLISHED
+            self.move(Event.SHUTDOWN)
+        self.note(0)
+
+    def close(self, now: int) -> None:
+        """The owner lets go: no more reads, FIN behind what is queued. Unread data means RST (RFC 2525, 2.17)."""
+        self.owner = None
+        if self.state == CLOSED:
+            return
+        if self.recvq.held and self.state != TIME_WAIT:
+            self.abort()
+            return
+        if self.state == SYN_SENT:
+            self.fail(errno.ECONNABORTED)
+            return
+        self.deaf = True
+        self.shutdown()
+        if self.fin_acknowledged and not self.fin_received:
+            self.linger_at = now + self.config.fin_wait_2
+        self.note(0)
+
+    def abort(self) -> None:
+        """End at once: RST to the peer, everything queued is dropped (RFC 9293, 3.10.5)."""
+        if self.state in (CLOSED, TIME_WAIT):
+            return
+        self.error = errno.ECONNABORTED
+        if self.state in (SYN_SENT, LAST_ACK) or self.held:
+            self.finish(Event.DELETE)
+            return
+        self.recvq.clear()
+        self.answer_reset = self.snd_nxt
+        self.note(0)
+
+    def signal_error(self, number: int, *, hard: bool) -> None:
+        """ICMP says that the peer cannot be reached: fatal while opening, else a reason to give when we time out.
+
+        RFC 1122, 4.2.3.9; RFC 5927, 5.2: an established connection is never aborted by ICMP.
+        """
+        if hard and self.state in (SYN_SENT, SYN_RECEIVED):
+            self.fail(number)
+        else:
+            self.pending_error = number
+
+    def keep(self) -> None:
+        """The turn ends: copy what the owner has not taken out of the link's ring."""
+        if self.recvq.borrowed:
+            self.recvq.keep()
+
+    # --- What views ask
+
+    @property
+    def readable(self) -> bool:
+        """Is there something to read: bytes, or the end of them?"""
+        return bool(self.recvq.views) or self.fin_received
+
+    @property
+    def at_eof(self) -> bool:
+        """Has everything the peer will ever send been taken?"""
+        return self.fin_received and not self.recvq.views
+
+    def info(self) -> Info:
+        """A snapshot."""
+        remote, remote_port, local, local_port = split_key(self.key)
+        return Info(
+            state=State(self.state), local=(local, local_port), remote=(remote, remote_port),
+            cwnd=self.congestion.cwnd, ssthresh=self.congestion.ssthresh, rtt=self.rtt.srtt,
+            rtt_variance=self.rtt.rttvar, rto=self.rtt.rto, mss=self.snd_mss, unacknowledged=self.flight,
+            unsent=self.sendq.end - self.snd_nxt, unread=self.recvq.held, send_window=self.snd_wnd,
+            receive_window=self.rcv_adv - self.rcv_nxt, bytes_sent=self.bytes_sent,
+            bytes_received=self.bytes_received, retransmits=self.retransmits, timeouts=self.timeouts,
+            error=self.error)
+
+

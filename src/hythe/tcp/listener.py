@@ -1,0 +1,78 @@
+"""A listener: where SYNs for an address and port become connections, and wait to be accepted.
+
+Two ways. Normally a SYN is answered at once and the connection enters `arrivals` when its handshake is done. With `hold`
+it enters `arrivals` as soon as the SYN is here, unanswered: the owner finds out first whether it can serve it, then calls
+`accept`, `refuse` or `drop` on the connection. That is what a gateway needs, whose own connect comes first.
+
+The backlog bounds both the half-open connections and those not yet taken together (Linux's two queues as one); a SYN
+beyond it is not answered, so that its sender tries again (RFC 4987, 3.1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hythe.tcp.block import READABLE, Surroundings
+from hythe.tcp.connection import Connection
+from hythe.tcp.states import LISTEN
+
+
+class Listener:
+    """`address`: 4 or 16 bytes, or None for every local one. `port`: 0 stands for every port (a gateway)."""
+
+    __slots__ = ("address", "around", "arrivals", "backlog", "dropped", "hold", "news", "owner", "pending", "port",
+                 "queued")
+
+    state = LISTEN
+
+    def __init__(self, address: bytes | None, port: int, backlog: int, around: Surroundings, *, hold: bool = False) -> None:
+        self.address = address
+        self.port = port
+        self.backlog = backlog
+        self.around = around
+        self.hold = hold
+        self.arrivals: list[Connection] = []
+        self.pending = 0  # half-open ones
+        self.dropped = 0
+        self.owner: Any = None
+        self.queued = False
+        self.news = 0
+
+    @property
+    def full(self) -> bool:
+        """Is there no room for another SYN?"""
+        return self.pending + len(self.arrivals) >= self.backlog
+
+    def begun(self, connection: Connection) -> None:
+        """A SYN was taken."""
+        if self.hold:
+            self._arrive(connection)
+        else:
+            self.pending += 1
+            connection.parent = self
+
+    def established(self, connection: Connection) -> None:
+        """Its handshake is done."""
+        connection.parent = None
+        self.pending -= 1
+        self._arrive(connection)
+
+    def failed(self, connection: Connection) -> None:
+        """It ended before its handshake was done."""
+        connection.parent = None
+        self.pending -= 1
+
+    def take(self) -> list[Connection]:
+        """All that wait to be accepted; the caller owns them now."""
+        arrivals, self.arrivals = self.arrivals, []
+        return arrivals
+
+    def emit(self, now: int) -> None:
+        """A listener has nothing to send."""
+
+    def _arrive(self, connection: Connection) -> None:
+        self.arrivals.append(connection)
+        self.news |= READABLE
+        if not self.queued:
+            self.queued = True
+            self.around.ready.append(self)

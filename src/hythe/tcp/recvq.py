@@ -1,0 +1,117 @@
+"""The receive queue: bytes in order that the owner has not taken yet, and the islands beyond a gap.
+
+Theory of operation. In-order payloads are queued as they came: views into the link's ring, good for this turn only. The
+owner normally takes them in the same turn, so nothing is copied; `keep` copies what is left when the turn ends. Islands
+(RFC 9293, 3.10.7.4) are always copied, kept sorted and disjoint, and joined to the queue when the gap before them closes.
+
+`held` counts every byte kept here, islands included: the window is the limit less `held`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+
+class Island:
+    """Bytes received beyond a gap: `data` starts at unwrapped sequence number `start`. `stamp` orders them by arrival."""
+
+    __slots__ = ("data", "end", "stamp", "start")
+
+    def __init__(self, start: int, data: bytes, stamp: int) -> None:
+        self.start = start
+        self.end = start + len(data)
+        self.data = data
+        self.stamp = stamp
+
+
+class ReceiveQueue:
+    """`views`: what the owner may take, in order. `borrowed`: some of it lies in the link's ring still."""
+
+    __slots__ = ("_stamp", "borrowed", "held", "islands", "views")
+
+    def __init__(self) -> None:
+        self.views: list[memoryview] = []
+        self.held = 0
+        self.borrowed = False
+        self.islands: list[Island] | None = None
+        self._stamp = 0
+
+    def consume(self, size: int) -> None:
+        """The owner has taken the first `size` bytes of `views`."""
+        self.held -= size
+        views = self.views
+        taken = 0
+        while size and size >= len(views[taken]):
+            size -= len(views[taken])
+            taken += 1
+        del views[:taken]
+        if size:
+            views[0] = views[0][size:]
+
+    def keep(self) -> None:
+        """The turn ends: what the owner has not taken is copied out of the link's ring."""
+        if self.views:
+            joined = memoryview(b"".join(self.views))
+            self.views[:] = [joined]
+        self.borrowed = False
+
+    def add_island(self, start: int, data: memoryview) -> int:
+        """Keep bytes beyond a gap; where they overlap, what came first stays. Returns how many bytes were new."""
+        islands = self.islands
+        if islands is None:
+            islands = self.islands = []
+        self._stamp += 1
+        end = start + len(data)
+        added = 0
+        position = start
+        index = bisect_right(islands, start, key=lambda island: island.end)
+        while position < end:
+            following = islands[index] if index < len(islands) else None
+            stop = min(end, following.start) if following else end
+            if position < stop:
+                islands.insert(index, Island(position, bytes(data[position - start:stop - start]), self._stamp))
+                added += stop - position
+                index += 1
+            if following is None:
+                break
+            following.stamp = self._stamp  # touched by this segment: its block is the most recent (RFC 2018, 4)
+            position = max(position, following.end)
+            index += 1
+        self.held += added
+        return added
+
+    def join(self, rcv_nxt: int) -> int:
+        """The gap before `rcv_nxt` closed: move what follows it into `views`. Returns the new rcv_nxt."""
+        islands = self.islands
+        if islands is None:
+            return rcv_nxt
+        while islands and islands[0].start <= rcv_nxt:
+            island = islands.pop(0)
+            if island.end > rcv_nxt:
+                self.views.append(memoryview(island.data)[rcv_nxt - island.start:])
+                self.held -= rcv_nxt - island.start
+                rcv_nxt = island.end
+            else:
+                self.held -= island.end - island.start
+        if not islands:
+            self.islands = None
+        return rcv_nxt
+
+    def blocks(self, limit: int) -> list[tuple[int, int]]:
+        """SACK blocks, adjacent islands merged, the most recently touched first (RFC 2018, 4)."""
+        merged: list[list[int]] = []
+        for island in self.islands or ():
+            if merged and merged[-1][1] == island.start:
+                merged[-1][1] = island.end
+                merged[-1][2] = max(merged[-1][2], island.stamp)
+            else:
+                merged.append([island.start, island.end, island.stamp])
+        merged.sort(key=lambda block: -block[2])
+        return [(start, end) for start, end, _ in merged[:limit]]
+
+    def clear(self) -> None:
+        """Forget everything: nobody will read it."""
+        self.views.clear()
+        self.islands = None
+        self.held = 0
+        self.borrowed = False
