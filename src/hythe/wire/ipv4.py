@@ -31,7 +31,9 @@ END_OF_OPTIONS: Final = 0
 NO_OPERATION: Final = 1
 COPIED: Final = 0x80
 
-_HEADER: Final = struct.Struct(">BBHHHBBH4s4s")
+#: The fixed part: version and header length, tos, length, identification, fragment word, ttl, protocol, checksum,
+#: addresses.
+HEADER: Final = struct.Struct(">BBHHHBBH4s4s")
 _CHECKSUM_AT: Final = 10
 
 
@@ -93,7 +95,7 @@ def parse_start(view: Octets, length: int) -> Header4:
     """
     if length < HEADER_SIZE or len(view) < length:
         raise ParseError(f"IPv4 header needs {HEADER_SIZE} bytes, {min(length, len(view))} are there")
-    (first, tos, total, identification, fragment, ttl, protocol, check, source, destination) = _HEADER.unpack_from(view)
+    (first, tos, total, identification, fragment, ttl, protocol, check, source, destination) = HEADER.unpack_from(view)
     if first >> 4 != 4:
         raise ParseError(f"IP version is {first >> 4}, not 4")
     size = (first & 0x0F) * 4
@@ -139,7 +141,7 @@ def build(source: bytes, destination: bytes, protocol: int, payload_length: int,
         raise ValueError(f"IPv4 cannot carry {payload_length} bytes at offset {fragment_offset} "
                          f"behind {len(raw_options)} bytes of options")
     fragment = (DONT_FRAGMENT if dont_fragment else 0) | (MORE_FRAGMENTS if more_fragments else 0)
-    head = bytearray(_HEADER.pack(0x40 | size // 4, tos, total, identification, fragment | fragment_offset // 8, ttl,
+    head = bytearray(HEADER.pack(0x40 | size // 4, tos, total, identification, fragment | fragment_offset // 8, ttl,
                                   protocol, 0, source, destination))
     head += raw_options
     struct.pack_into(">H", head, _CHECKSUM_AT, checksum(head))
