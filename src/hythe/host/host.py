@@ -19,6 +19,7 @@ from random import Random
 
 from hythe.config import HostConfig, TcpConfig
 from hythe.errors import ParseError
+from hythe.host.control import Control
 from hythe.host.counters import Counters
 from hythe.host.interfaces import Interface, Prefix
 from hythe.host.ports import check_right, ephemeral
@@ -53,6 +54,8 @@ class Host:
         self.addresses: set[bytes] = set()
         self.connections: dict[bytes, Connection | TimeWait] = {}
         self.listeners: dict[tuple[bytes | None, int], Listener] = {}
+        self.control = Control(lambda address: self.route(address).interface.link, config.icmp_errors_per_second,
+                               config.ttl, self.counters)
         self.time_waits = TimeWaits(tcp.time_wait, config.time_wait_limit, self.around.timers, self._forget)
 
     # --- Interfaces

@@ -1,0 +1,28 @@
+"""The direct way out: this machine's own sockets."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from hythe.gateway.egress.base import Destination
+
+
+class Direct:
+    """Streams are kernel TCP sockets, non-blocking, without Nagle (the command's own kernel has done that)."""
+
+    def open_stream(self, destination: Destination) -> socket.socket:
+        """As `StreamEgress.open_stream`; the address must be numeric."""
+        family = socket.AF_INET6 if ":" in destination.host else socket.AF_INET
+        stream = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            outcome = stream.connect_ex((destination.host, destination.port))
+        except BaseException:
+            stream.close()
+            raise
+        if outcome not in (0, errno.EINPROGRESS):
+            stream.close()
+            raise OSError(outcome, os.strerror(outcome))
+        return stream

@@ -1,0 +1,48 @@
+"""The gateway: a host that answers for every destination, its driver, and the gates to the ways out."""
+
+from __future__ import annotations
+
+import secrets
+from random import SystemRandom
+
+from hythe.aio.driver import LOOK_AGAIN, Driver
+from hythe.config import HostConfig, TcpConfig
+from hythe.gateway.destinations import Destinations
+from hythe.gateway.egress.direct import Direct
+from hythe.gateway.layout import Layout
+from hythe.gateway.options import RunOptions
+from hythe.gateway.session import Session
+from hythe.gateway.streams import StreamGate
+from hythe.host.host import Host
+from hythe.host.interfaces import Prefix
+from hythe.link.base import Link
+from hythe.units import SECOND
+
+#: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
+#: nothing to protect, an ACK need not wait for company, and nothing old can be on its way when TIME-WAIT is over.
+COMMAND_TCP = TcpConfig(timestamps=False, nagle=False, quick_acks=0, eager_ack=True, time_wait=1 * SECOND)
+
+
+class Gateway:
+    """Serves one link, on the running asyncio loop, until `close`."""
+
+    def __init__(self, link: Link, layout: Layout, options: RunOptions) -> None:
+        self.link = link
+        config = HostConfig(tcp=COMMAND_TCP, any_destination=True, allow_privileged_ports=True)
+        self.host = Host(config, SystemRandom(), secrets.token_bytes(32))
+        families = [family for family in (layout.ipv4, layout.ipv6) if family is not None]
+        prefixes = tuple(Prefix(family.gateway, family.prefix) for family in families)
+        interface = self.host.attach("hythe0", link, prefixes)
+        self.driver = Driver(self.host, look_again=LOOK_AGAIN)
+        self.session = Session(self.driver.clock())
+        self.destinations = Destinations(
+            layout.own,
+            host4=layout.ipv4.host if layout.ipv4 and options.host_loopback else None,
+            host6=layout.ipv6.host if layout.ipv6 and options.host_loopback else None)
+        self.streams = StreamGate(self.host, self.driver, Direct(), self.destinations, self.session)
+        self.driver.add_link(interface)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.driver.close()
+        self.link.close()

@@ -1,0 +1,77 @@
+"""The gate for streams: every SYN of the command comes here, held, and becomes a flow or is turned down.
+
+A connection is first made outside and only then accepted inside, so the command sees what the world does: refused is RST
+at once, unreachable is ICMP, a time-out stays a time-out.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+from hythe.aio.driver import Driver
+from hythe.gateway.destinations import Destinations
+from hythe.gateway.egress.base import StreamEgress
+from hythe.gateway.flows import StreamFlow
+from hythe.gateway.session import FlowRecord, Session
+from hythe.host.host import Host
+from hythe.tcp.connection import Connection
+from hythe.tcp.listener import Listener
+from hythe.wire.segment import split_key
+
+#: What is told to the command as ICMP "unreachable"; a time-out is told by silence, anything else as a refusal.
+_UNREACHABLE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES,
+                                 errno.EPERM, errno.EADDRNOTAVAIL})
+
+
+class StreamGate:
+    """Owner of the host's catch-all listener."""
+
+    def __init__(self, host: Host, driver: Driver, egress: StreamEgress, destinations: Destinations,
+                 session: Session) -> None:
+        self.host = host
+        self.driver = driver
+        self.egress = egress
+        self.destinations = destinations
+        self.session = session
+        self.listener = host.listen(None, 0, hold=True)
+        self.listener.owner = self
+        self.exhausted = 0  # connections turned down for want of descriptors
+
+    def visit(self, listener: Listener, now: int) -> None:
+        """SYNs have come."""
+        listener.news = 0
+        for connection in listener.take():
+            self._begin(connection, now)
+
+    def _begin(self, connection: Connection, now: int) -> None:
+        _, _, address, port = split_key(connection.key)
+        destination = self.destinations.stream(address, port)
+        outside = (destination.host, destination.port) if destination is not None else None
+        record = self.session.begin("tcp", connection.key, outside, now)
+        if destination is None:
+            self.turn_down(connection, record, errno.EACCES, now)
+            return
+        try:
+            stream = self.egress.open_stream(destination)
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self.exhausted += 1
+            self.turn_down(connection, record, error.errno or errno.ECONNREFUSED, now)
+            return
+        flow = StreamFlow(connection, stream, self, record)
+        self.session.live[record.number] = flow
+        self.driver.register(flow.fd, flow)
+
+    def turn_down(self, connection: Connection, record: FlowRecord, number: int, now: int) -> None:
+        """Tell the command that `number` (errno) came of its SYN, in the words of its own network."""
+        if number == errno.ETIMEDOUT:
+            connection.drop()
+        elif number in _UNREACHABLE:
+            self.host.control.turn_down(connection.key, connection.irs, number, now)
+            connection.drop()
+        else:
+            connection.refuse()
+        record.error = number
+        record.state = "CLOSED"
+        self.session.end(record, now)
