@@ -8,9 +8,7 @@ import re
 from tests.house.source import dotted, report, sources
 
 THE_ONLY_FILE_THAT_SKIPS = "tests/needs.py"
-SKIPS = re.compile(
-    r"^(pytest\.(skip|importorskip|xfail)|pytest\.mark\.(skip|skipif|xfail)|unittest\.skip\w*|skip|skipif)$"
-)
+SKIPS = re.compile(r"^(pytest\.(skip|importorskip|xfail)|pytest\.mark\.(skip|skipif|xfail)|unittest\.skip\w*|skip|skipif)$")
 MODULE_DICE = re.compile(r"^random\.(?!Random$|SystemRandom$)\w+$|^os\.urandom$|^secrets\.\w+$")
 
 

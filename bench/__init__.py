@@ -1,0 +1,1 @@
+"""Measure hythe beside slirp4netns, pasta and the kernel's own loopback. Run with `make bench`."""
