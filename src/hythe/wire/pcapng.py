@@ -65,6 +65,8 @@ class Writer:
     object (a full disk) come through as its own OSError.
     """
 
+    __slots__ = ("_file", "_interfaces")
+
     def __init__(self, file: BinaryIO, *, application: str = "hythe", os: str = "", hardware: str = "",
                  comment: str = "") -> None:
         self._file = file
