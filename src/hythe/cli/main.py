@@ -42,7 +42,8 @@ def main() -> None:
     try:
         status = group(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "hythe"
+        click.echo(f"hythe: {error.format_message().rstrip('.')}: see {path} --help", err=True)
         status = error.exit_code
     except click.Abort:
         status = 130

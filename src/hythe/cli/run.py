@@ -4,22 +4,61 @@ from __future__ import annotations
 
 import click
 
+from hythe.errors import UsageError
 from hythe.gateway.options import RunOptions
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hythe.gateway.session import Session
 
-@click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--host-loopback", is_flag=True,
-              help="Let the command reach this machine's own loopback, as host.hythe.internal.")
+              help="Let the command reach this machine's own loopback and addresses, as host.hythe.internal.")
 @click.option("--mtu", type=int, default=65_520, show_default=True, metavar="N", help="MTU of the command's network.")
 @click.option("-4", "only4", is_flag=True, help="IPv4 only.")
 @click.option("-6", "only6", is_flag=True, help="IPv6 only.")
-@click.argument("command", nargs=-1, required=True)
-def command(host_loopback: bool, mtu: int, only4: bool, only6: bool, command: tuple[str, ...]) -> int:
+@click.option("--capture", metavar="FILE", help="Write every packet to FILE (pcapng), as the command sees it.")
+@click.option("--summary", is_flag=False, flag_value="text", metavar="[text|json]",
+              help="Print the table of connections at the end, to standard error.")
+@click.option("--wait", is_flag=True, help="Wait for processes that the command leaves in the background.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell of each connection as it opens and ends.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no notices.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(command: tuple[str, ...], only4: bool, only6: bool, host_loopback: bool, mtu: int, capture: str | None,
+            summary: str | None, wait: bool, verbose: bool, quiet: bool) -> int:
     """Run COMMAND on a network of its own.
 
     Its other end is hythe's TCP/IP stack; what it connects to is reached through this machine's sockets.
+    The exit status is the command's: 128 + N for signal N, 126 or 127 where it cannot be run.
     """
+    if summary not in (None, "text", "json"):
+        raise UsageError(f"--summary={summary} is not possible: write --summary or --summary=json, and -- before the command")
+    if only4 and only6:
+        raise UsageError("-4 and -6 exclude each other: leave both out for both families")
     from hythe.gateway.run import run
+    from hythe.view.follow import Follower
 
-    families = frozenset({4} if only4 and not only6 else {6} if only6 and not only4 else {4, 6})
-    return run(RunOptions(command, mtu=mtu, families=families, host_loopback=host_loopback))
+    options = RunOptions(command, mtu=mtu, families=frozenset({4} if only4 else {6} if only6 else {4, 6}),
+                         host_loopback=host_loopback, capture=capture, summary=summary, verbose=verbose, quiet=quiet,
+                         wait=wait)
+    follower = Follower(_say, verbose=verbose, quiet=quiet)
+    status, session = run(options, follower)
+    follower.flush(session)
+    if summary is not None:
+        _summarize(session, summary)
+    return status
+
+
+def _summarize(session: Session, form: str) -> None:
+    from time import monotonic_ns
+
+    from hythe.view.summary import as_json, table
+
+    now = monotonic_ns()
+    text = as_json(session.records(), session.began, now) if form == "json" else table(session.records(), now)
+    click.echo(text, err=True, nl=False)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

@@ -4,30 +4,83 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
+import time
+from collections.abc import Awaitable, Callable
+from typing import BinaryIO, Final
 
 from hythe.gateway.gateway import Gateway
 from hythe.gateway.layout import Layout
 from hythe.gateway.namespace import FORWARDED_SIGNALS, Room
 from hythe.gateway.options import RunOptions
+from hythe.gateway.session import Session
+from hythe.link.base import Link
+from hythe.link.capture import Capture
 from hythe.link.tun import Tun
+from hythe.units import MILLISECOND, SECOND
+
+#: How long what the command sent before it ended may take on its way out without any progress.
+DRAIN_LIMIT: Final = 5 * SECOND
+_DRAIN_STEP: Final = 5 * MILLISECOND
+
+#: Runs beside the gateway and is cancelled at the end: a view that follows the session.
+Watcher = Callable[[Session], Awaitable[None]]
 
 
-def attend(room: Room, layout: Layout, options: RunOptions) -> int:
-    """Wait for the room, serve it, and return the command's exit status."""
-    return asyncio.run(_attend(room, layout, options))
+def attend(room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None, watch: Watcher) -> tuple[int, Session]:
+    """Wait for the room, serve it, and return the command's exit status and what there is to tell of its connections."""
+    return asyncio.run(_attend(room, layout, options, capture, watch))
 
 
-async def _attend(room: Room, layout: Layout, options: RunOptions) -> int:
+async def _attend(room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None,
+                  watch: Watcher) -> tuple[int, Session]:
     loop = asyncio.get_running_loop()
     room.ready()
+    _raise_descriptor_limit()
     for number in FORWARDED_SIGNALS:
         loop.add_signal_handler(number, room.signal, number)
-    gateway = Gateway(Tun(os.dup(room.tun_fd), options.mtu), layout, options)
+    link: Link = Tun(os.dup(room.tun_fd), options.mtu)
+    if capture is not None:
+        link = Capture(link, capture, "hythe0", time.time_ns() - time.monotonic_ns())
+    gateway = Gateway(link, layout, options)
+    gateway.session.notices += room.warnings
+    watching = loop.create_task(_watch(watch, gateway.session))
     ended = loop.create_future()
     loop.add_reader(room.pidfd, ended.set_result, None)
-    room.go()
-    await ended
-    loop.remove_reader(room.pidfd)
-    status = room.wait()
-    gateway.close()
-    return status
+    try:
+        room.go()
+        await ended
+        loop.remove_reader(room.pidfd)
+        status = room.wait()
+        await _drain(gateway)
+    finally:
+        gateway.close()
+        if isinstance(link, Capture) and link.failure is not None:
+            gateway.session.notices.append(f"the capture ended early, after {link.packets} packets: {link.failure.strerror}")
+        watching.cancel()
+        await asyncio.wait([watching])
+    return status, gateway.session
+
+
+async def _watch(watch: Watcher, session: Session) -> None:
+    await watch(session)
+
+
+async def _drain(gateway: Gateway) -> None:
+    """The command is gone, but its kernel may still be sending what it wrote: let that out, as any machine would."""
+    clock = gateway.driver.clock
+    seen, since = -1, clock()
+    while gateway.streams.sending:
+        progress = gateway.streams.received
+        now = clock()
+        if progress != seen:
+            seen, since = progress, now
+        elif now - since > DRAIN_LIMIT:
+            return
+        await asyncio.sleep(_DRAIN_STEP / SECOND)
+
+
+def _raise_descriptor_limit() -> None:
+    """Each connection is a descriptor: take all we may. The command was forked before and keeps its own limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -39,6 +39,7 @@ class Gate(Protocol):
     """What a flow needs of the gate that made it."""
 
     driver: Driver
+    flows: set[StreamFlow]
     session: Session
 
     def turn_down(self, connection: Connection, record: FlowRecord, number: int, now: int) -> None:
@@ -176,6 +177,7 @@ class StreamFlow:
         """Both directions have ended: the stream goes, the connection sends what is left by itself."""
         connection.close(now)
         self._close(now)
+        self.record.state = "CLOSED"
 
     def _close(self, now: int) -> None:
         self._let_go()
@@ -184,6 +186,7 @@ class StreamFlow:
 
     def _let_go(self) -> None:
         self.gate.driver.unregister(self.fd)
+        self.gate.flows.discard(self)
         self.stream.close()
         self.connection.owner = None
 

@@ -6,22 +6,42 @@ while the parent reads its own modules.
 
 from __future__ import annotations
 
+from hythe.errors import MachineError
 from hythe.gateway.layout import Layout
 from hythe.gateway.namespace import NetworkPlan, Room
 from hythe.gateway.options import RunOptions
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
-def run(options: RunOptions) -> int:
-    """Run the command; its exit status. Raises `UsageError`, `MachineError`."""
+    from hythe.gateway.attend import Watcher
+    from hythe.gateway.session import Session
+
+
+def run(options: RunOptions, watch: Watcher) -> tuple[int, Session]:
+    """Run the command. Returns its exit status and the session; `watch` follows the session meanwhile.
+
+    Raises `UsageError`, `MachineError`.
+    """
     layout = Layout(options)
     plan = NetworkPlan(
         mtu=options.mtu,
         ipv4=layout.ipv4.addressing if layout.ipv4 else None,
         ipv6=layout.ipv6.addressing if layout.ipv6 else None)
+    capture = _open_capture(options.capture) if options.capture else None
     room = Room.begin(plan, options.argv, wait=options.wait)
     try:
         from hythe.gateway.attend import attend  # beside the child's set-up
 
-        return attend(room, layout, options)
+        return attend(room, layout, options, capture, watch)
     finally:
         room.close()
+
+
+def _open_capture(path: str) -> BinaryIO:
+    try:
+        return open(path, "wb")
+    except OSError as error:
+        raise MachineError(f"the capture file {path!r} cannot be written ({error.strerror}): "
+                           "name a file in a directory you may write to") from error

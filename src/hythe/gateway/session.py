@@ -69,7 +69,9 @@ class Session:
         self.began = began
         self.live: dict[int, LiveFlow] = {}
         self.past: deque[FlowRecord] = deque(maxlen=KEPT)
+        self.notices: list[str] = []  # sentences for the person who runs this
         self.count = 0
+        self.ended = 0
         self.bytes_up = 0
         self.bytes_down = 0
 
@@ -84,6 +86,7 @@ class Session:
         record.ended = now
         self.bytes_up += record.bytes_up
         self.bytes_down += record.bytes_down
+        self.ended += 1
         self.past.append(record)
 
     def records(self) -> Iterator[FlowRecord]:

@@ -36,7 +36,18 @@ class StreamGate:
         self.session = session
         self.listener = host.listen(None, 0, hold=True)
         self.listener.owner = self
-        self.exhausted = 0  # connections turned down for want of descriptors
+        self.flows: set[StreamFlow] = set()
+        self.exhausted = False
+
+    @property
+    def sending(self) -> bool:
+        """Is anything that the command sent, or may still send, on its way out?"""
+        return any(not flow.ended_up for flow in self.flows)
+
+    @property
+    def received(self) -> int:
+        """Bytes received from the command by the flows that go on, plus those of the ended."""
+        return self.session.bytes_up + sum(flow.connection.bytes_received for flow in self.flows)
 
     def visit(self, listener: Listener, now: int) -> None:
         """SYNs have come."""
@@ -56,12 +67,20 @@ class StreamGate:
             stream = self.egress.open_stream(destination)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                self.exhausted += 1
+                self._say_exhausted()
             self.turn_down(connection, record, error.errno or errno.ECONNREFUSED, now)
             return
         flow = StreamFlow(connection, stream, self, record)
+        self.flows.add(flow)
         self.session.live[record.number] = flow
         self.driver.register(flow.fd, flow)
+
+    def _say_exhausted(self) -> None:
+        """Once is enough: what follows is refused the same way."""
+        if not self.exhausted:
+            self.exhausted = True
+            self.session.notices.append(f"no more descriptors after {len(self.flows)} connections: further ones are refused "
+                                        "while these last; raise the hard limit (ulimit -Hn)")
 
     def turn_down(self, connection: Connection, record: FlowRecord, number: int, now: int) -> None:
         """Tell the command that `number` (errno) came of its SYN, in the words of its own network."""

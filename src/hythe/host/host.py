@@ -108,7 +108,7 @@ class Host:
         """After the visit: send what is due, and let go of what has ended."""
         item.emit(now)
         state = item.state
-        if (state == CLOSED or state == TIME_WAIT) and isinstance(item, Connection):
+        if state in (CLOSED, TIME_WAIT) and isinstance(item, Connection):
             self._retire(item, now)
 
     def settle(self, now: int) -> None:
@@ -181,7 +181,7 @@ class Host:
                                            and connection.allows(segment)):
             connection.receive(segment, now)
             return
-        remote, remote_port, local, port = split_key(segment.key)
+        _, _, local, port = split_key(segment.key)
         if local not in self.addresses and not self.config.any_destination:
             self.counters.not_ours += 1
             return

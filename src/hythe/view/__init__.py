@@ -1,0 +1,1 @@
+"""Readers: what a session, a capture or a host shows to people. A view changes nothing."""
