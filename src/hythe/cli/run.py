@@ -33,7 +33,7 @@ def command(command: tuple[str, ...], only4: bool, only6: bool, host_loopback: b
     The exit status is the command's: 128 + N for signal N, 126 or 127 where it cannot be run.
     """
     if summary not in (None, "text", "json"):
-        raise UsageError(f"--summary={summary} is not possible: write --summary or --summary=json, and -- before the command")
+        raise UsageError(f"--summary={summary} is not possible: write --summary or --summary=json, then -- COMMAND")
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
     from hythe.gateway.run import run

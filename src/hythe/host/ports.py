@@ -15,10 +15,10 @@ from typing import Final
 PRIVILEGED: Final = 1_024
 
 
-def ephemeral(first: int, last: int, random: Random, used: Callable[[int], bool]) -> int:
+def ephemeral(first: int, last: int, dice: Random, used: Callable[[int], bool]) -> int:
     """A port of [first, last] for which `used` is False. OSError(EADDRNOTAVAIL) when there is none."""
     count = last - first + 1
-    start = random.randrange(count)
+    start = dice.randrange(count)
     for step in range(count):
         port = first + (start + step) % count
         if not used(port):

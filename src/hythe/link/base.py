@@ -13,9 +13,11 @@ from hythe.wire.packet import Packet
 
 
 class Link(Protocol):
-    """`mtu`: the longest IP packet of the wire behind it, in bytes; super-segments are longer."""
+    """Read and write super-segments."""
 
-    mtu: int
+    @property
+    def mtu(self) -> int:
+        """The longest IP packet of the wire behind it, in bytes; super-segments are longer."""
 
     def receive(self, now: int, limit: int) -> Sequence[Packet]:
         """At most `limit` packets that have arrived, fewer only if there are no more. Good until the next call."""

@@ -219,9 +219,10 @@ Envelope = Envelope4 | Envelope6
 
 def envelope(key: bytes, ttl: int = 64, flow: int = 0) -> Envelope:
     """The envelope that answers packets of this key: its source is the key's destination, and so on."""
+    remote, remote_port, local, local_port = split_key(key)
     if len(key) == 12:
-        return Envelope4(key[4:8], key[0:4], *reversed(struct.unpack(">HH", key[8:])), ttl=ttl)
-    return Envelope6(key[16:32], key[0:16], *reversed(struct.unpack(">HH", key[32:])), ttl=ttl, flow=flow)
+        return Envelope4(local, remote, local_port, remote_port, ttl)
+    return Envelope6(local, remote, local_port, remote_port, ttl, flow)
 
 
 def make_key(remote: bytes, remote_port: int, local: bytes, local_port: int) -> bytes:
