@@ -229,8 +229,15 @@ def _check_ack(tcb: ControlBlock, segment: Segment, options: Options, seq: int, 
     window_moved = _take_window(tcb, segment, seq)
     if options.sack and tcb.sack_on:
         selectively(tcb, options.sack, now)
-    elif (not advanced and not tcb.sack_on and not segment.size and not window_moved and ack == tcb.snd_una
-          and tcb.snd_nxt > ack and not segment.flags & FIN):
+    elif (
+        not advanced
+        and not tcb.sack_on
+        and not segment.size
+        and not window_moved
+        and ack == tcb.snd_una
+        and tcb.snd_nxt > ack
+        and not segment.flags & FIN
+    ):
         duplicate(tcb, now)
     return tcb.state != TIME_WAIT or bool(segment.flags & FIN)
 
@@ -275,11 +282,11 @@ def _take_text(tcb: ControlBlock, segment: Segment, seq: int) -> None:
         tcb.note(0)
         return
     if seq > tcb.rcv_nxt:
-        tcb.recvq.add_island(seq, data[:end - seq])
+        tcb.recvq.add_island(seq, data[: end - seq])
         tcb.dup_acks_owed += 1  # RFC 5681, 4.2: at once, one for each
         tcb.note(0)
         return
-    data = data[tcb.rcv_nxt - seq:end - seq]
+    data = data[tcb.rcv_nxt - seq : end - seq]
     had_islands = tcb.recvq.islands is not None
     accept_text(tcb, data, len(data))
     if had_islands:

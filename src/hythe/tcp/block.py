@@ -140,8 +140,17 @@ class ControlBlock:
         "ts_recent_at",
     )
 
-    def __init__(self, key: bytes, envelope: Envelope, config: TcpConfig, around: Surroundings, send: Send, mtu: int,
-                 now: int, iss: int | None = None) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        envelope: Envelope,
+        config: TcpConfig,
+        around: Surroundings,
+        send: Send,
+        mtu: int,
+        now: int,
+        iss: int | None = None,
+    ) -> None:
         self.key = key
         self.envelope = envelope
         self.config = config
@@ -293,5 +302,3 @@ class ControlBlock:
     def flight(self) -> int:
         """Octets of sequence space sent and not acknowledged."""
         return self.snd_nxt - self.snd_una
-
-

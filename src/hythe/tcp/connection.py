@@ -73,13 +73,22 @@ class Connection(ControlBlock):
 
     def receive(self, segment: Segment, now: int) -> None:
         """One segment for this connection. Raises `ParseError` if its options are malformed."""
-        if (self.state == ESTABLISHED and segment.flags & _PREDICTED == ACK
-                and segment.seq == self.rcv_nxt & 0xFFFFFFFF and self.recvq.islands is None
-                and not self.scoreboard.recovering and not self.deaf):
+        if (
+            self.state == ESTABLISHED
+            and segment.flags & _PREDICTED == ACK
+            and segment.seq == self.rcv_nxt & 0xFFFFFFFF
+            and self.recvq.islands is None
+            and not self.scoreboard.recovering
+            and not self.deaf
+        ):
             ack = self.snd_una + ((segment.ack - self.snd_una) & 0xFFFFFFFF)
             size = segment.size
-            if (ack <= self.snd_nxt and size <= self.rcv_adv - self.rcv_nxt
-                    and (size or ack > self.snd_una) and self._plain_options(segment, now)):
+            if (
+                ack <= self.snd_nxt
+                and size <= self.rcv_adv - self.rcv_nxt
+                and (size or ack > self.snd_una)
+                and self._plain_options(segment, now)
+            ):
                 self.heard_at = now
                 self.snd_wnd = window = segment.window << self.snd_scale
                 self.snd_wl1 = self.rcv_nxt
@@ -251,12 +260,23 @@ class Connection(ControlBlock):
         """A snapshot."""
         remote, remote_port, local, local_port = split_key(self.key)
         return Info(
-            state=State(self.state), local=(local, local_port), remote=(remote, remote_port),
-            cwnd=self.congestion.cwnd, ssthresh=self.congestion.ssthresh, rtt=self.rtt.srtt,
-            rtt_variance=self.rtt.rttvar, rto=self.rtt.rto, mss=self.snd_mss, unacknowledged=self.flight,
-            unsent=self.sendq.end - self.snd_nxt, unread=self.recvq.held, send_window=self.snd_wnd,
-            receive_window=self.rcv_adv - self.rcv_nxt, bytes_sent=self.bytes_sent,
-            bytes_received=self.bytes_received, retransmits=self.retransmits, timeouts=self.timeouts,
-            error=self.error)
-
-
+            state=State(self.state),
+            local=(local, local_port),
+            remote=(remote, remote_port),
+            cwnd=self.congestion.cwnd,
+            ssthresh=self.congestion.ssthresh,
+            rtt=self.rtt.srtt,
+            rtt_variance=self.rtt.rttvar,
+            rto=self.rtt.rto,
+            mss=self.snd_mss,
+            unacknowledged=self.flight,
+            unsent=self.sendq.end - self.snd_nxt,
+            unread=self.recvq.held,
+            send_window=self.snd_wnd,
+            receive_window=self.rcv_adv - self.rcv_nxt,
+            bytes_sent=self.bytes_sent,
+            bytes_received=self.bytes_received,
+            retransmits=self.retransmits,
+            timeouts=self.timeouts,
+            error=self.error,
+        )

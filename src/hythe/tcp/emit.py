@@ -47,8 +47,12 @@ def emit(tcb: ControlBlock, now: int) -> None:
             _acknowledge(tcb, tcb.snd_una - 1, now)
         elif not sent and acknowledgment_due(tcb, now):
             _acknowledge(tcb, tcb.snd_nxt, now)
-        if tcb.rto_at == NEVER and tcb.snd_nxt == tcb.snd_una and (end > tcb.snd_nxt or tcb.fin_queued) and (
-                tcb.state != CLOSED and not tcb.fin_acknowledged):
+        if (
+            tcb.rto_at == NEVER
+            and tcb.snd_nxt == tcb.snd_una
+            and (end > tcb.snd_nxt or tcb.fin_queued)
+            and (tcb.state != CLOSED and not tcb.fin_acknowledged)
+        ):
             tcb.rto_at = now + tcb.rtt.rto  # nothing in flight and the window holds us up: ask in a while
     rearm(tcb)
 
@@ -92,8 +96,9 @@ def _open(tcb: ControlBlock, now: int) -> None:
         tcb.opened_at = now
     tcb.snd_nxt = tcb.iss + 1
     flags = SYN if active else SYN | ACK
-    tcb.send(now, tcb.envelope.head(tcb.iss, 0 if active else tcb.rcv_nxt, flags, min(tcb.rcv_limit, 0xFFFF), 0, 0,
-                                    options), ())
+    tcb.send(
+        now, tcb.envelope.head(tcb.iss, 0 if active else tcb.rcv_nxt, flags, min(tcb.rcv_limit, 0xFFFF), 0, 0, options), ()
+    )
     tcb.rto_at = now + tcb.rtt.rto
 
 
@@ -192,8 +197,9 @@ def _transmit(tcb: ControlBlock, seq: int, size: int, flags: int, now: int) -> N
     options = b""
     if tcb.ts_on:
         options = _TIMESTAMPS(_TIMESTAMPS_HEAD, tcb.timestamp(now), tcb.ts_recent)
-    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), size, tcb.snd_mss if size > tcb.snd_mss else 0,
-                             options)
+    head = tcb.envelope.head(
+        seq, tcb.rcv_nxt, flags, advertise(tcb), size, tcb.snd_mss if size > tcb.snd_mss else 0, options
+    )
     tcb.send(now, head, tcb.sendq.slices(seq, size) if size else ())
     if size and tcb.ack_owed:
         tcb.ping_pong = True  # an answer carried the ACK: from now on wait for the next one (Linux's pingpong mode)

@@ -20,8 +20,7 @@ from hythe.tcp.states import LISTEN
 class Listener:
     """`address`: 4 or 16 bytes, or None for every local one. `port`: 0 stands for every port (a gateway)."""
 
-    __slots__ = ("address", "around", "arrivals", "backlog", "dropped", "hold", "news", "owner", "pending", "port",
-                 "queued")
+    __slots__ = ("address", "around", "arrivals", "backlog", "dropped", "hold", "news", "owner", "pending", "port", "queued")
 
     state = LISTEN
 

@@ -69,7 +69,7 @@ class ReceiveQueue:
             following = islands[index] if index < len(islands) else None
             stop = min(end, following.start) if following else end
             if position < stop:
-                islands.insert(index, Island(position, bytes(data[position - start:stop - start]), self._stamp))
+                islands.insert(index, Island(position, bytes(data[position - start : stop - start]), self._stamp))
                 added += stop - position
                 index += 1
             if following is None:
@@ -88,7 +88,7 @@ class ReceiveQueue:
         while islands and islands[0].start <= rcv_nxt:
             island = islands.pop(0)
             if island.end > rcv_nxt:
-                self.views.append(memoryview(island.data)[rcv_nxt - island.start:])
+                self.views.append(memoryview(island.data)[rcv_nxt - island.start :])
                 self.held -= rcv_nxt - island.start
                 rcv_nxt = island.end
             else:

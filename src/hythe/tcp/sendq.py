@@ -86,9 +86,9 @@ class SendQueue:
             tail = self._chunks[-1]
             room = self.burst - tail.used
             if tail.buffer is not None and (room >= _WORTH or room >= size):
-                return tail.view[tail.used:tail.used + min(size, room)]
+                return tail.view[tail.used : tail.used + min(size, room)]
         tail = self._grow()
-        return tail.view[:min(size, self.burst)]
+        return tail.view[: min(size, self.burst)]
 
     def commit(self, size: int) -> None:
         """`size` bytes of what `reserve` returned are part of the stream now; 0 gives an unused chunk back."""
@@ -123,10 +123,10 @@ class SendQueue:
             chunk = chunks[index]
         offset = start - chunk.start
         if offset + size <= chunk.used:
-            return (chunk.view[offset:offset + size],)
+            return (chunk.view[offset : offset + size],)
         parts = []
         while True:
-            part = chunk.view[offset:min(chunk.used, offset + size)]
+            part = chunk.view[offset : min(chunk.used, offset + size)]
             parts.append(part)
             size -= len(part)
             if not size:
