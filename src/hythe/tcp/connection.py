@@ -120,8 +120,10 @@ class Connection(ControlBlock):
         return True
 
     def emit(self, now: int) -> None:
-        """Send what is due and re-arm."""
+        """Send what is due and re-arm. The turn ends here: what the owner left unread moves out of the link's ring."""
         emit(self, now)
+        if self.recvq.borrowed:
+            self.recvq.keep()
 
     def fire(self, now: int) -> None:
         """A timer is due."""
@@ -238,11 +240,6 @@ class Connection(ControlBlock):
             self.fail(number)
         else:
             self.pending_error = number
-
-    def keep(self) -> None:
-        """The turn ends: copy what the owner has not taken out of the link's ring."""
-        if self.recvq.borrowed:
-            self.recvq.keep()
 
     # --- What views ask
 

@@ -47,6 +47,8 @@ class ReceiveQueue:
         del views[:taken]
         if size:
             views[0] = views[0][size:]
+        elif not views:
+            self.borrowed = False
 
     def keep(self) -> None:
         """The turn ends: what the owner has not taken is copied out of the link's ring."""
