@@ -1,43 +1,107 @@
-"""Where a destination inside leads to outside: policy of addresses, and the gateway's own two.
+"""Where a destination inside leads to outside: the policy of addresses.
 
-Refused, in every spelling: loopback, the unspecified address, this machine's own addresses, broadcast and multicast. With
-`host_loopback` two addresses inside stand for this machine: they lead to 127.0.0.1 and ::1.
+Refused, in every spelling: loopback, the unspecified address, this machine's own addresses, broadcast and multicast. An
+IPv6 address that carries an IPv4 address is as good or bad as that (a NAT64, a 6to4 relay or the machine's own kernel
+would lead there). With `host_loopback` the addresses inside that stand for this machine lead to 127.0.0.1 and ::1, and
+its own addresses are open as well. The rest of the network inside is nobody: names (port 53) are answered before anything
+comes here.
+
+`stream` is on the way of every connection, so what was found out about an address is kept until the machine's own
+addresses change.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable
+import errno
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import Final
 
 from hythe.gateway.egress.base import Destination
+from hythe.gateway.layout import Family
+from hythe.gateway.machine import Machine
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+#: Addresses remembered; then all are forgotten.
+_KNOWN_LIMIT: Final = 4_096
+_BROADCAST: Final = b"\xff\xff\xff\xff"
+#: Twelve bytes before an embedded IPv4 address: IPv4-compatible and IPv4-mapped (RFC 4291, 2.5.5; :: and ::1 are among
+#: the former), IPv4-translated (RFC 2765, 2.1), the well-known prefix of NAT64 (RFC 6052, 2.1).
+_EMBEDDING: Final = frozenset({
+    bytes(12),
+    bytes(10) + b"\xff\xff",
+    bytes(8) + b"\xff\xff\0\0",
+    b"\0\x64\xff\x9b" + bytes(8),
+})
+#: NAT64 prefixes for use within one network (RFC 8215): taken to be 96 bits long.
+_LOCAL_NAT64: Final = b"\0\x64\xff\x9b\0\x01"
+#: 6to4: the IPv4 address follows the first two bytes (RFC 3056, 2).
+_SIX_TO_FOUR: Final = b"\x20\x02"
 
 
 class Destinations:
-    """`own`: this machine's addresses; `host4`, `host6`: those inside that mean this machine, when that is allowed."""
+    """`families`: the network inside. `machine`: whose own addresses are not for the command."""
 
-    def __init__(self, own: Iterable[bytes], *, host4: bytes | None, host6: bytes | None) -> None:
-        self._own = frozenset(own)
+    __slots__ = ("_gateways", "_inside", "_known", "_machine", "_mapped", "_open")
+
+    def __init__(self, machine: Machine, families: list[Family], *, host_loopback: bool) -> None:
+        self._machine = machine
+        self._open = host_loopback
+        self._gateways = frozenset(family.gateway for family in families)
+        #: Length of an address, and the bytes that those of the network inside begin with.
+        self._inside = [(len(family.gateway), family.gateway[:family.prefix // 8]) for family in families]
         self._mapped: dict[bytes, str] = {}
-        if host4 is not None:
-            self._mapped[host4] = "127.0.0.1"
-        if host6 is not None:
-            self._mapped[host6] = "::1"
+        if host_loopback:
+            self._mapped = {family.host: "127.0.0.1" if len(family.host) == 4 else "::1" for family in families}
+        #: Packed address -> address outside as text, or the errno by which it is refused.
+        self._known: dict[bytes, str | int] = {}
 
     def stream(self, address: bytes, port: int) -> Destination | None:
-        """Where a TCP connection to `address` goes, or None when it is refused."""
+        """Where a TCP connection to `address` (packed) goes, or None when it is refused (`reason` tells why)."""
+        host = self._find(address)
+        return Destination(host, port) if isinstance(host, str) else None
+
+    def datagram(self, address: bytes, port: int) -> Destination | None:
+        """The same for a UDP datagram."""
+        return self.stream(address, port)
+
+    def reason(self, address: bytes) -> int:
+        """Why `address` is refused, as an errno: ECONNREFUSED, EHOSTUNREACH or EACCES; 0 when it is not."""
+        found = self._find(address)
+        return found if isinstance(found, int) else 0
+
+    def _find(self, address: bytes) -> str | int:
+        if self._machine.changed:
+            self._machine.read()
+            self._known.clear()
+        found = self._known.get(address)
+        if found is None:
+            if len(self._known) >= _KNOWN_LIMIT:
+                self._known.clear()
+            found = self._known[address] = self._decide(address)
+        return found
+
+    def _decide(self, address: bytes) -> str | int:
         mapped = self._mapped.get(address)
         if mapped is not None:
-            return Destination(mapped, port)
-        if self.refused(address):
-            return None
-        return Destination(str(ipaddress.ip_address(address)), port)
+            return mapped
+        if address in self._gateways:
+            return errno.ECONNREFUSED  # it is there, but nothing listens
+        if any(len(address) == size and address.startswith(start) for size, start in self._inside):
+            return errno.EHOSTUNREACH
+        if self._refused4(address) if len(address) == 4 else self._refused6(address):
+            return errno.EACCES
+        return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
 
-    def refused(self, address: bytes) -> bool:
-        """May the command not go there?"""
-        ip: Address = ipaddress.ip_address(address)
-        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        return (ip.packed in self._own or address in self._own or ip.is_loopback or ip.is_unspecified or ip.is_multicast
-                or ip == ipaddress.IPv4Address("255.255.255.255"))
+    def _refused4(self, address: bytes) -> bool:
+        first = address[0]
+        # RFC 1122, 3.2.1.3: 0 is "this host on this network", which Linux connects to loopback; 127 is loopback.
+        return first in (0, 127) or 224 <= first < 240 or address == _BROADCAST or self._own(address)
+
+    def _refused6(self, address: bytes) -> bool:
+        if address[0] == 0xFF or self._own(address):
+            return True
+        if address[:12] in _EMBEDDING or address.startswith(_LOCAL_NAT64):
+            return self._refused4(address[12:])
+        return address.startswith(_SIX_TO_FOUR) and self._refused4(address[2:6])
+
+    def _own(self, address: bytes) -> bool:
+        return self._machine.is_broadcast(address) or (not self._open and self._machine.owns(address))

@@ -10,6 +10,7 @@ from hythe.config import HostConfig, TcpConfig
 from hythe.gateway.destinations import Destinations
 from hythe.gateway.egress.direct import Direct
 from hythe.gateway.layout import Layout
+from hythe.gateway.machine import Machine
 from hythe.gateway.options import RunOptions
 from hythe.gateway.session import Session
 from hythe.gateway.streams import StreamGate
@@ -30,19 +31,18 @@ class Gateway:
         self.link = link
         config = HostConfig(tcp=COMMAND_TCP, any_destination=True, allow_privileged_ports=True)
         self.host = Host(config, SystemRandom(), secrets.token_bytes(32))
-        families = [family for family in (layout.ipv4, layout.ipv6) if family is not None]
-        prefixes = tuple(Prefix(family.gateway, family.prefix) for family in families)
+        prefixes = tuple(Prefix(family.gateway, family.prefix) for family in layout.families)
         interface = self.host.attach("hythe0", link, prefixes)
         self.driver = Driver(self.host, look_again=LOOK_AGAIN)
         self.session = Session(self.driver.clock())
-        self.destinations = Destinations(
-            layout.own,
-            host4=layout.ipv4.host if layout.ipv4 and options.host_loopback else None,
-            host6=layout.ipv6.host if layout.ipv6 and options.host_loopback else None)
+        self.machine = Machine()
+        self.machine.watch(self.driver)
+        self.destinations = Destinations(self.machine, layout.families, host_loopback=options.host_loopback)
         self.streams = StreamGate(self.host, self.driver, Direct(), self.destinations, self.session)
         self.driver.add_link(interface)
 
     def close(self) -> None:
         """Stop serving."""
+        self.machine.close()
         self.driver.close()
         self.link.close()

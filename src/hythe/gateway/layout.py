@@ -33,12 +33,16 @@ class Family:
 
 
 class Layout:
-    """`ipv4`, `ipv6`: the families in use, else None. `own`: this machine's addresses, both families."""
+    """`ipv4`, `ipv6`: the families in use, else None."""
 
-    __slots__ = ("ipv4", "ipv6", "own")
+    __slots__ = ("ipv4", "ipv6")
 
     def __init__(self, options: RunOptions) -> None:
         networks = machine_networks()
-        self.own = [address for address, bits in networks if bits == 8 * len(address)]
         self.ipv4 = Family(*pick_subnet4(networks)) if 4 in options.families else None
         self.ipv6 = Family(*pick_prefix6(networks)) if 6 in options.families else None
+
+    @property
+    def families(self) -> list[Family]:
+        """Those in use, IPv4 first."""
+        return [family for family in (self.ipv4, self.ipv6) if family is not None]
