@@ -1,200 +1,39 @@
 """Stream flows: one TCP connection of the command, spliced to one stream on the way out.
 
-Theory of operation. The command's SYN is held until the way out has connected (or failed: then it is refused, answered
-with ICMP, or left to time out, just as it went outside). After that a flow is two pumps, run when either side has news:
-
-*up*: what the connection received goes from the link's ring into the stream, without a copy. What the stream does not
-take stays in the connection, whose window closes: back-pressure.
-*down*: the stream is read straight into the connection's send queue while there is room; when there is none the stream is
-left unread, and the far side's window closes.
-
-An end of data is passed on as a half-close, a reset as a reset. A flow is two slotted objects and a socket: no task, no
-transport. It ends when both directions have; the connection may outlive it (FIN, TIME-WAIT).
+The command's SYN is held until the way out has connected (or failed: then it is refused, answered with ICMP, or left to
+time out, just as it went outside). After that it is a splice like any other (`pumps`).
 """
 
 from __future__ import annotations
 
-import errno
-import select
 import socket
-import struct
-from typing import Final, Protocol
+from typing import Protocol
 
-from hythe.aio.driver import Driver
-from hythe.gateway.egress.base import Stream
-from hythe.gateway.session import FlowRecord, Session
+from hythe.gateway import pumps
+from hythe.gateway.session import FlowRecord
 from hythe.tcp.connection import Connection
-from hythe.tcp.states import CLOSED, State
-
-_INCOMING: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-_ENDING: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-#: SO_LINGER with time 0: close sends RST.
-_RESET: Final = struct.pack("ii", 1, 0)
-#: Super-segments read from a stream in one visit: the others' turn comes after that.
-_READS: Final = 4
-_ALL: Final = 1 << 20
 
 
-class Gate(Protocol):
+class Gate(pumps.Gate, Protocol):
     """What a flow needs of the gate that made it."""
-
-    driver: Driver
-    flows: set[StreamFlow]
-    session: Session
 
     def turn_down(self, connection: Connection, record: FlowRecord, number: int, now: int) -> None:
         """The connect ended with errno `number`."""
 
 
-class StreamFlow:
-    """One spliced connection. `on_events` and `visit` are called by the driver."""
+class StreamFlow(pumps.Splice):
+    """A splice that begins with a held SYN."""
 
-    __slots__ = ("connected", "connection", "ended_down", "ended_up", "fd", "gate", "hung_up", "readable", "record",
-                 "stream", "writable")
+    __slots__ = ()
 
-    def __init__(self, connection: Connection, stream: Stream, gate: Gate, record: FlowRecord) -> None:
-        self.connection = connection
-        self.stream = stream
-        self.fd = stream.fileno()
-        self.gate = gate
-        self.record = record
-        self.connected = False
-        self.readable = False
-        self.writable = False
-        self.hung_up = False
-        self.ended_up = False  # the command's FIN was passed on
-        self.ended_down = False  # the far side's
-        connection.owner = self
+    gate: Gate
 
-    def on_events(self, events: int, now: int) -> None:
-        """The stream's edge: noted, and the connection put in line for a visit."""
-        if events & select.EPOLLOUT:
-            self.writable = True
-        if events & _INCOMING:
-            self.readable = True
-            if events & _ENDING:
-                self.hung_up = True
-        if not self.connected:
-            self._connected(now)
-        self.connection.note(0)
-
-    def _connected(self, now: int) -> None:
+    def stream_news(self, now: int) -> None:
         """The connect has ended, one way or the other."""
         number = self.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
-            self._let_go()
+            self.let_go()
             self.gate.turn_down(self.connection, self.record, number, now)
         elif self.writable:
             self.connected = True
             self.connection.accept()
-
-    def visit(self, connection: Connection, now: int) -> None:
-        """Pump both ways as far as it goes."""
-        connection.news = 0
-        if connection.state == CLOSED and not (connection.fin_received and connection.views()):
-            self._connection_ended(now)
-            return
-        if not self.connected:
-            return
-        if connection.recvq.views or connection.fin_received:
-            self._pump_up(connection)
-        if self.readable:
-            self._pump_down(connection)
-        if self.ended_up and self.ended_down:
-            self._finish(connection, now)
-
-    def _pump_up(self, connection: Connection) -> None:
-        """From the command into the stream."""
-        views = connection.recvq.views
-        stream = self.stream
-        while views and self.writable:
-            try:
-                if len(views) == 1:
-                    offered = len(views[0])
-                    taken = stream.send(views[0])
-                else:
-                    offered = sum(map(len, views))
-                    taken = stream.sendmsg(views)
-            except BlockingIOError:
-                self.writable = False
-                return
-            except OSError as error:
-                self._broken(error)
-                return
-            connection.consume(taken)
-            if taken < offered:
-                self.writable = False  # the edge will tell
-        if not views and connection.fin_received and not self.ended_up:
-            self.ended_up = True
-            try:
-                stream.shutdown(socket.SHUT_WR)
-            except OSError as error:
-                if error.errno != errno.ENOTCONN:  # the far side has closed both ways already
-                    self._broken(error)
-
-    def _pump_down(self, connection: Connection) -> None:
-        """From the stream towards the command."""
-        stream = self.stream
-        for _ in range(_READS):
-            room = connection.reserve(_ALL)
-            if not room:
-                return  # full: an acknowledgment will bring us back
-            try:
-                size = stream.recv_into(room)
-            except BlockingIOError:
-                connection.commit(0)
-                self.readable = False
-                return
-            except OSError as error:
-                connection.commit(0)
-                self._broken(error)
-                return
-            connection.commit(size)
-            if size == 0:
-                self.readable = False
-                self.ended_down = True
-                connection.shutdown()
-                return
-            if size < len(room) and not self.hung_up:
-                self.readable = False
-                return
-        connection.note(0)  # more is there: the others first
-
-    def _broken(self, error: OSError) -> None:
-        """The stream failed: what it was, the command sees as a reset."""
-        self.record.error = error.errno or errno.ECONNRESET
-        self.readable = False
-        self.connection.abort()
-
-    def _connection_ended(self, now: int) -> None:
-        """The command reset it, or it timed out: the far side sees a reset too, unless both had finished."""
-        if not (self.ended_up and self.ended_down):
-            self.record.error = self.record.error or self.connection.error
-            self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._close(now)
-
-    def _finish(self, connection: Connection, now: int) -> None:
-        """Both directions have ended: the stream goes, the connection sends what is left by itself."""
-        connection.close(now)
-        self._close(now)
-        self.record.state = "CLOSED"
-
-    def _close(self, now: int) -> None:
-        self._let_go()
-        self.refresh()
-        self.gate.session.end(self.record, now)
-
-    def _let_go(self) -> None:
-        self.gate.driver.unregister(self.fd)
-        self.gate.flows.discard(self)
-        self.stream.close()
-        self.connection.owner = None
-
-    def refresh(self) -> None:
-        """The connection's figures into the record; `up` is what we received from the command."""
-        connection, record = self.connection, self.record
-        record.bytes_up = connection.bytes_received
-        record.bytes_down = connection.bytes_sent
-        record.rtt = connection.rtt.srtt
-        record.retransmits = connection.retransmits
-        record.state = State(connection.state).label

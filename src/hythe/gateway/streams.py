@@ -13,6 +13,7 @@ from hythe.aio.driver import Driver
 from hythe.gateway.destinations import Destinations
 from hythe.gateway.egress.base import StreamEgress
 from hythe.gateway.flows import StreamFlow
+from hythe.gateway.pumps import Splice
 from hythe.gateway.session import FlowRecord, Session
 from hythe.host.host import Host
 from hythe.tcp.connection import Connection
@@ -36,7 +37,7 @@ class StreamGate:
         self.session = session
         self.listener = host.listen(None, 0, hold=True)
         self.listener.owner = self
-        self.flows: set[StreamFlow] = set()
+        self.flows: set[Splice] = set()
         self.exhausted = False
 
     @property
@@ -61,7 +62,7 @@ class StreamGate:
         outside = (destination.host, destination.port) if destination is not None else None
         record = self.session.begin("tcp", connection.key, outside, now)
         if destination is None:
-            self.turn_down(connection, record, errno.EACCES, now)
+            self.turn_down(connection, record, self.destinations.reason(address), now)
             return
         try:
             stream = self.egress.open_stream(destination)

@@ -1,0 +1,206 @@
+"""The two pumps of a splice: a TCP connection with the command on one side, a stream of the world outside on the other.
+
+Theory of operation. Once both sides are open a splice is two pumps, run when either side has news:
+
+*up*: what the connection received goes from the link's ring into the stream, without a copy. What the stream does not
+take stays in the connection, whose window closes: back-pressure.
+*down*: the stream is read straight into the connection's send queue while there is room; when there is none the stream is
+left unread, and the far side's window closes.
+
+An end of data is passed on as a half-close, a reset as a reset. A splice is two slotted objects and a socket: no task, no
+transport. It ends when both directions have; the connection may outlive it (FIN, TIME-WAIT).
+
+How both sides come to be open is a subclass's matter: `flows` for what the command opens, `publish.streams` for what is
+opened towards it.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import struct
+from typing import Final, Protocol
+
+from hythe.aio.driver import Driver
+from hythe.gateway.egress.base import Stream
+from hythe.gateway.session import FlowRecord, Session
+from hythe.tcp.connection import Connection
+from hythe.tcp.states import CLOSED, State
+
+_INCOMING: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_ENDING: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+#: SO_LINGER with time 0: close sends RST.
+_RESET: Final = struct.pack("ii", 1, 0)
+#: Super-segments read from a stream in one visit: the others' turn comes after that.
+_READS: Final = 4
+_ALL: Final = 1 << 20
+#: Views passed to one sendmsg: Linux takes no more than 1024 (UIO_MAXIOV).
+_PIECES: Final = 256
+
+
+class Gate(Protocol):
+    """What a splice needs of whoever made it. `flows`: those that are open outside."""
+
+    driver: Driver
+    flows: set[Splice]
+    session: Session
+
+
+class Splice:
+    """One spliced connection. `on_events` and `visit` are called by the driver; `connected`: both sides are open."""
+
+    __slots__ = ("connected", "connection", "ended_down", "ended_up", "fd", "gate", "hung_up", "readable", "record",
+                 "stream", "writable")
+
+    def __init__(self, connection: Connection, stream: Stream, gate: Gate, record: FlowRecord) -> None:
+        self.connection = connection
+        self.stream = stream
+        self.fd = stream.fileno()
+        self.gate = gate
+        self.record = record
+        self.connected = False
+        self.readable = False
+        self.writable = False
+        self.hung_up = False
+        self.ended_up = False  # the command's FIN was passed on
+        self.ended_down = False  # the far side's
+        connection.owner = self
+
+    def on_events(self, events: int, now: int) -> None:
+        """The stream's edge: noted, and the connection put in line for a visit."""
+        if events & select.EPOLLOUT:
+            self.writable = True
+        if events & _INCOMING:
+            self.readable = True
+            if events & _ENDING:
+                self.hung_up = True
+        if not self.connected:
+            self.stream_news(now)
+        self.connection.note(0)
+
+    def visit(self, connection: Connection, now: int) -> None:
+        """Pump both ways as far as it goes."""
+        connection.news = 0
+        if connection.state == CLOSED and not (connection.fin_received and connection.views()):
+            self.connection_ended(now)
+            return
+        if not self.connected:
+            self.connection_news(now)
+            if not self.connected:
+                return
+        if connection.recvq.views or connection.fin_received:
+            self._pump_up(connection)
+        if self.readable:
+            self._pump_down(connection)
+        if self.ended_up and self.ended_down:
+            self._finish(connection, now)
+
+    def stream_news(self, now: int) -> None:
+        """The stream has news before both sides are open."""
+
+    def connection_news(self, now: int) -> None:
+        """The connection has."""
+
+    def connection_ended(self, now: int) -> None:
+        """The command reset it, or it timed out: the far side sees a reset too, unless both had finished."""
+        if not (self.ended_up and self.ended_down):
+            self.record.error = self.record.error or self.connection.error
+            self.reset_stream()
+        self.close(now)
+
+    def _pump_up(self, connection: Connection) -> None:
+        """From the command into the stream."""
+        views = connection.recvq.views
+        stream = self.stream
+        while views and self.writable:
+            try:
+                if len(views) == 1:
+                    offered = len(views[0])
+                    taken = stream.send(views[0])
+                else:
+                    pieces = views[:_PIECES]
+                    offered = sum(map(len, pieces))
+                    taken = stream.sendmsg(pieces)
+            except BlockingIOError:
+                self.writable = False
+                return
+            except OSError as error:
+                self._broken(error)
+                return
+            connection.consume(taken)
+            if taken < offered:
+                self.writable = False  # the edge will tell
+        if not views and connection.fin_received and not self.ended_up:
+            self.ended_up = True
+            try:
+                stream.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                if error.errno != errno.ENOTCONN:  # the far side has closed both ways already
+                    self._broken(error)
+
+    def _pump_down(self, connection: Connection) -> None:
+        """From the stream towards the command."""
+        stream = self.stream
+        for _ in range(_READS):
+            room = connection.reserve(_ALL)
+            if not room:
+                return  # full: an acknowledgment will bring us back
+            try:
+                size = stream.recv_into(room)
+            except BlockingIOError:
+                connection.commit(0)
+                self.readable = False
+                return
+            except OSError as error:
+                connection.commit(0)
+                self._broken(error)
+                return
+            connection.commit(size)
+            if size == 0:
+                self.readable = False
+                self.ended_down = True
+                connection.shutdown()
+                return
+            if size < len(room) and not self.hung_up:
+                self.readable = False
+                return
+        connection.note(0)  # more is there: the others first
+
+    def _broken(self, error: OSError) -> None:
+        """The stream failed: what it was, the command sees as a reset."""
+        self.record.error = error.errno or errno.ECONNRESET
+        self.readable = False
+        self.connection.abort()
+
+    def _finish(self, connection: Connection, now: int) -> None:
+        """Both directions have ended: the stream goes, the connection sends what is left by itself."""
+        connection.close(now)
+        self.close(now)
+        self.record.state = "CLOSED"
+
+    def close(self, now: int) -> None:
+        """The splice has ended: its figures are final."""
+        self.let_go()
+        self.refresh()
+        self.gate.session.end(self.record, now)
+
+    def reset_stream(self) -> None:
+        """When the stream is closed, let the far side see a reset."""
+        self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+    def let_go(self) -> None:
+        """The stream goes; the connection has no owner any more."""
+        self.gate.driver.unregister(self.fd)
+        self.gate.flows.discard(self)
+        self.stream.close()
+        self.connection.owner = None
+
+    def refresh(self) -> None:
+        """The connection's figures into the record; `up` is what we received from the command."""
+        connection, record = self.connection, self.record
+        record.bytes_up = connection.bytes_received
+        record.bytes_down = connection.bytes_sent
+        record.rtt = connection.rtt.srtt
+        record.retransmits = connection.retransmits
+        record.state = State(connection.state).label
