@@ -10,6 +10,10 @@ owner normally takes them in the same turn, so nothing is copied; `keep` copies 
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import Final
+
+#: More pieces than this are joined when they are kept: a slow reader of short segments would hold thousands of objects.
+_MANY: Final = 64
 
 
 class Island:
@@ -52,9 +56,13 @@ class ReceiveQueue:
 
     def keep(self) -> None:
         """The turn ends: what the owner has not taken is copied out of the link's ring."""
-        if self.views:
-            joined = memoryview(b"".join(self.views))
-            self.views[:] = [joined]
+        views = self.views
+        if len(views) > _MANY:
+            views[:] = [memoryview(b"".join(views))]
+        else:
+            for index, view in enumerate(views):
+                if view.obj.__class__ is not bytes:  # else it is a copy already
+                    views[index] = memoryview(bytes(view))
         self.borrowed = False
 
     def add_island(self, start: int, data: memoryview) -> int:
