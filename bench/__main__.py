@@ -109,7 +109,7 @@ class Bench:
         if self.results.failures(row, contender.name) >= FAILURES_MAX:
             return
         try:
-            figures = workload.run(self._place(contender, mtu), services.ports, self._seconds)
+            figures = workload.run(self._place(contender, mtu), services.fresh(), self._seconds)
         except ContenderError as failure:
             self.results.add(row, contender.name, None, workload.unit)
             self._fail(contender, mtu, row, failure)

@@ -149,7 +149,7 @@ def connections_at_once(request: Request) -> Answer:
     for connection in open_ones.values():
         connection.close()
     poller.close()
-    return {"error": f"{failed} connections failed"} if failed else {"value": count / span}
+    return {"error": f"{failed} of {failed + count} connections failed"} if failed else {"value": count / span}
 
 
 def round_trip(request: Request) -> Answer:

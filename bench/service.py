@@ -42,6 +42,12 @@ class Services:
         assert self._process.stdout is not None
         self.ports: Mapping[str, int] = json.loads(self._process.stdout.readline())
 
+    def fresh(self) -> Mapping[str, int]:
+        """Return the ports, with a new one for short connections: the old one's TIME-WAITs would slow the next client."""
+        with socket.create_connection((ADDRESS, self.ports["short_port"]), timeout=PATIENCE) as question:
+            (port,) = struct.unpack("!H", question.recv(2, socket.MSG_WAITALL))
+        return {**self.ports, "short": port}
+
     def first_arrival(self, timeout: float, start: Callable[[], None]) -> float | None:
         """Call *start*; return when (monotonic seconds) a connection to `arrival` came, None after *timeout* seconds."""
         with socket.create_connection((ADDRESS, self.ports["arrival_report"]), timeout=timeout) as report:
@@ -123,6 +129,7 @@ def count_datagrams(datagrams: socket.socket, control: socket.socket) -> tuple[i
             total += receive(buffer)
         except TimeoutError:
             if select.select([control], [], [], 0)[0]:
+                control.recv(1)  # unread, it would turn our close into a reset
                 return total, first, last
             continue
         last = time.monotonic()
@@ -166,6 +173,13 @@ def serve_short(listener: socket.socket) -> None:
         connection.close()
 
 
+def short_port(connection: socket.socket) -> None:
+    """Open a new port for short connections and tell it."""
+    listener = socket.create_server((ADDRESS, 0), backlog=1024)
+    threading.Thread(target=serve_short, args=(listener,), daemon=True).start()
+    connection.sendall(struct.pack("!H", listener.getsockname()[1]))
+
+
 def serve_arrival(listener: socket.socket, reports: socket.socket) -> None:
     """Note when a connection comes, answer it, and tell whoever asked at `arrival_report`."""
     while True:
@@ -188,18 +202,16 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     threading.stack_size(256 * 1024)
     ports = {}
-    for service in (sink, source, echo, hold, udp_sink):
+    for service in (sink, source, echo, hold, udp_sink, short_port):
         listener = socket.create_server((ADDRESS, 0), backlog=1024)
         ports[service.__name__] = listener.getsockname()[1]
         threading.Thread(target=serve, args=(listener, service), daemon=True).start()
-    short = socket.create_server((ADDRESS, 0), backlog=1024)
     arrival, reports = socket.create_server((ADDRESS, 0)), socket.create_server((ADDRESS, 0))
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind((ADDRESS, 0))
-    threading.Thread(target=serve_short, args=(short,), daemon=True).start()
     threading.Thread(target=serve_arrival, args=(arrival, reports), daemon=True).start()
     threading.Thread(target=serve_udp, args=(datagrams,), daemon=True).start()
-    listeners = {"short": short, "arrival": arrival, "arrival_report": reports, "udp": datagrams}
+    listeners = {"arrival": arrival, "arrival_report": reports, "udp": datagrams}
     ports |= {name: each.getsockname()[1] for name, each in listeners.items()}
     print(json.dumps(ports), flush=True)
     sys.stdin.read()

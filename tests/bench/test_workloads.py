@@ -31,9 +31,13 @@ def place() -> Iterator[Place]:
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda each: each.name)
 def test_a_workload_measures_something(workload: Workload, place: Place, services: Services) -> None:
-    figures = workload.run(place, services.ports, 0.05)
+    figures = workload.run(place, services.fresh(), 0.05)
     assert all(figure > 0 for figure in figures.values())
     assert ("round trip" in workload.name) == (" p99" in figures)
+
+
+def test_short_connections_get_a_port_of_their_own_each_time(services: Services) -> None:
+    assert services.fresh()["short"] != services.fresh()["short"]
 
 
 def test_a_refused_connection_is_an_error_of_the_contender(place: Place, services: Services) -> None:
