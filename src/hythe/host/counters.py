@@ -6,8 +6,8 @@ from __future__ import annotations
 class Counters:
     """All start at zero and only grow."""
 
-    __slots__ = ("bad_checksum", "datagrams_dropped", "icmp_limited", "malformed", "not_ours", "reassembled",
-                 "resets_sent", "unknown")
+    __slots__ = ("bad_checksum", "datagrams_dropped", "icmp_errors_received", "icmp_errors_sent", "icmp_limited",
+                 "malformed", "martian", "no_route", "not_ours", "reassembled", "resets_sent", "unknown")
 
     def __init__(self) -> None:
         for name in self.__slots__:
@@ -15,8 +15,12 @@ class Counters:
 
     bad_checksum: int
     datagrams_dropped: int
+    icmp_errors_received: int
+    icmp_errors_sent: int
     icmp_limited: int
     malformed: int
+    martian: int
+    no_route: int
     not_ours: int
     reassembled: int
     resets_sent: int

@@ -1,9 +1,9 @@
 """The host: packets in by interface, demultiplexed by socket pair, and what leaves because of them.
 
 Theory of operation. `receive` is the one way in. It reads a plain TCP packet with one `struct` call, finds its connection
-by the key those bytes contain, and gives it the segment; everything else (other protocols, options, fragments, no such
-connection) goes to the slow path, `PacketInput`. A packet that cannot be read is counted and dropped; no `ParseError`
-leaves the host.
+by the key those bytes contain, and gives it the segment; a plain UDP datagram goes to its endpoint the same way.
+Everything else (other protocols, options, fragments) takes the slow path, `PacketInput`. A packet that cannot be read is
+counted and dropped; no `ParseError` leaves the host.
 
 Connections, listeners and datagram endpoints with news are in the ready list. The driver takes it (`take_ready`), lets
 each owner visit, and gives each back to `attend`, which emits and does the bookkeeping: a closed connection is forgotten,
@@ -21,22 +21,30 @@ from hythe.config import HostConfig, TcpConfig
 from hythe.errors import ParseError
 from hythe.host.control import Control
 from hythe.host.counters import Counters
-from hythe.host.interfaces import Interface, Prefix
+from hythe.host.echoes import Echoes
+from hythe.host.input import PacketInput
+from hythe.host.interfaces import Interface, Prefix, may_be_source
+from hythe.host.output import Output
+from hythe.host.pathmtu import PathMtus
 from hythe.host.ports import check_right, ephemeral
 from hythe.host.routes import Route, RouteTable
 from hythe.host.timewait import TimeWait, TimeWaits
+from hythe.host.udp import Endpoint, Endpoints
 from hythe.link.base import Link
 from hythe.tcp.block import Ready, Surroundings
 from hythe.tcp.connection import Connection
 from hythe.tcp.isn import SequenceNumbers
 from hythe.tcp.listener import Listener
+from hythe.tcp.pathmtu import path_changed
 from hythe.tcp.sendq import SendPool
 from hythe.tcp.states import CLOSED, TIME_WAIT
 from hythe.tcp.timers import TimerQueue
+from hythe.wire import udp
 from hythe.wire.checksum import pseudo_sum, verify
 from hythe.wire.packet import ABSENT, Packet
 from hythe.wire.segment import ACK, RST, SYN, Segment, envelope, make_key, read4, read6, split_key
 from hythe.wire.segment import PROTOCOL as TCP
+from hythe.wire.udp import PROTOCOL as UDP
 
 
 class Host:
@@ -54,9 +62,17 @@ class Host:
         self.addresses: set[bytes] = set()
         self.connections: dict[bytes, Connection | TimeWait] = {}
         self.listeners: dict[tuple[bytes | None, int], Listener] = {}
-        self.control = Control(lambda address: self.route(address).interface.link, config.icmp_errors_per_second,
-                               config.ttl, self.counters)
-        self.time_waits = TimeWaits(tcp.time_wait, config.time_wait_limit, self.around.timers, self._forget)
+        timers = self.around.timers
+        self.paths = PathMtus(config.path_mtu_expires, timers, self._path_changed)
+        self.output = Output(self.routes, self.paths, random)
+        self.endpoints = Endpoints(config, random, self.around, self.output, self.addresses, self.counters)
+        #: Echo requests to others, for the owner of a gateway.
+        self.pings = Echoes(self.around, config.datagram_buffer, self.counters)
+        self.control = Control(self.output, self.connections, self.endpoints, self.pings, self.addresses,
+                               config.icmp_errors_per_second, config.ttl, self.counters)
+        self.input = PacketInput(config, self.addresses, self._demultiplex, self.endpoints, self.control, timers,
+                                 self.counters)
+        self.time_waits = TimeWaits(tcp.time_wait, config.time_wait_limit, timers, self._forget)
 
     # --- Interfaces
 
@@ -83,14 +99,21 @@ class Host:
         try:
             view = packet.view
             first = view[0]
-            if first == 0x45 and view[9] == TCP:
-                segment = read4(packet)
-            elif first >> 4 == 6 and view[6] == TCP:
-                segment = read6(packet)
-            else:
-                segment = None
+            segment = None
+            if first == 0x45:
+                protocol = view[9]
+                if protocol == TCP:
+                    segment = read4(packet)
+                elif protocol == UDP and self._receive_datagram(udp.read4(packet), packet, now):
+                    return
+            elif first >> 4 == 6:
+                protocol = view[6]
+                if protocol == TCP:
+                    segment = read6(packet)
+                elif protocol == UDP and self._receive_datagram(udp.read6(packet), packet, now):
+                    return
             if segment is None:
-                self._receive_other(packet, now, interface)
+                self.input.receive(packet, now, interface)
             elif packet.checksum == ABSENT and not _sums_right(view, segment):
                 self.counters.bad_checksum += 1
             else:
@@ -148,6 +171,14 @@ class Host:
         self.listeners[address, port] = listener
         return listener
 
+    def bind(self, address: bytes | None, port: int, remote: tuple[bytes, int] | None = None) -> Endpoint:
+        """A UDP endpoint on one of our addresses or (None) all; with `remote` (address, port) connected to that.
+
+        Port 0 picks an ephemeral one, or with `any_destination` and no address stands for all that is not ours. OSError:
+        EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH; PermissionError below 1024 without the right. `Endpoint.close` ends it.
+        """
+        return self.endpoints.bind(address, port, remote)
+
     def unlisten(self, listener: Listener) -> None:
         """Stop listening; connections not yet accepted are reset."""
         self.listeners.pop((listener.address, listener.port), None)
@@ -170,6 +201,7 @@ class Host:
         if key in self.connections:
             raise OSError(errno.EADDRINUSE, "that socket pair is in use")
         connection = self._connection(key, route.interface, now, config)
+        self.connections[key] = connection
         connection.open()
         return connection
 
@@ -181,7 +213,7 @@ class Host:
                                            and connection.allows(segment)):
             connection.receive(segment, now)
             return
-        _, _, local, port = split_key(segment.key)
+        remote, _, local, port = split_key(segment.key)
         if local not in self.addresses and not self.config.any_destination:
             self.counters.not_ours += 1
             return
@@ -190,7 +222,7 @@ class Host:
         flags = segment.flags
         if listener is None or flags & (ACK | RST):
             self._refuse(segment, now, interface)
-        elif flags & SYN:
+        elif flags & SYN and may_be_source(remote):
             if listener.full:
                 listener.dropped += 1
                 return
@@ -198,6 +230,7 @@ class Host:
             iss = connection.snd_nxt + 65_537 & 0xFFFFFFFF if connection is not None else None
             fresh = self._connection(segment.key, interface, now, None, iss)
             fresh.answer(segment, now, hold=listener.hold)
+            self.connections[segment.key] = fresh
             listener.begun(fresh)
 
     def _refuse(self, segment: Segment, now: int, interface: Interface) -> None:
@@ -214,11 +247,13 @@ class Host:
 
     def _connection(self, key: bytes, interface: Interface, now: int, config: TcpConfig | None,
                     iss: int | None = None) -> Connection:
+        """A new block, not among `connections` yet."""
         flow = self.random.getrandbits(20) if len(key) > 12 else 0
         link = interface.link
         connection = Connection(key, envelope(key, self.config.ttl, flow), config or self.config.tcp, self.around,
                                 link.send, link.mtu, now, iss)
-        self.connections[key] = connection
+        if len(self.paths):
+            path_changed(connection, self.paths.get(split_key(key)[0], link.mtu))
         return connection
 
     def _retire(self, connection: Connection, now: int) -> None:
@@ -234,10 +269,25 @@ class Host:
     def _forget(self, key: bytes) -> None:
         self.connections.pop(key, None)
 
-    # --- Everything else
+    def _path_changed(self, destination: bytes) -> None:
+        """What is known of the path MTU to `destination` has changed: rare enough to look at all connections."""
+        interface = self.output.find(destination)
+        if interface is None:
+            return
+        mtu = self.paths.get(destination, interface.link.mtu)
+        for connection in list(self.connections.values()):
+            if isinstance(connection, Connection) and split_key(connection.key)[0] == destination:
+                path_changed(connection, mtu)
 
-    def _receive_other(self, packet: Packet, now: int, interface: Interface) -> None:
-        self.counters.unknown += 1
+    # --- UDP in
+
+    def _receive_datagram(self, datagram: udp.Datagram | None, packet: Packet, now: int) -> bool:
+        """Give a plain datagram to its endpoint; False when it must take the slow path."""
+        if datagram is None:
+            return False
+        if not self.endpoints.receive(datagram):
+            self.input.no_such_port(packet.view[:packet.length], datagram.key, now)
+        return True
 
 
 def _sums_right(view: memoryview, segment: Segment) -> bool:

@@ -47,6 +47,15 @@ class Interface:
         self.link = link
         self.prefixes = prefixes
 
+    def is_broadcast(self, address: bytes) -> bool:
+        """Is it the broadcast address of a network here (RFC 1122, 3.2.1.3 (d))? IPv6 has none."""
+        for prefix in self.prefixes:
+            if len(prefix.address) == len(address) == 4 and prefix.length < 31 and prefix.contains(address):
+                host_bits = (1 << 32 - prefix.length) - 1
+                if int.from_bytes(address, "big") & host_bits == host_bits:
+                    return True
+        return False
+
     def source_for(self, destination: bytes) -> bytes | None:
         """Our address that fits the destination: of its network if we have one there, else the first of its family."""
         fallback = None
@@ -56,3 +65,9 @@ class Interface:
             if fallback is None and len(prefix.address) == len(destination):
                 fallback = prefix.address
         return fallback
+
+
+def may_be_source(address: bytes) -> bool:
+    """Can a packet come from there: is it one host's address (RFC 1122, 3.2.1.3; RFC 4291, 2.7)?"""
+    first = address[0]
+    return first != 0xFF if len(address) == 16 else first < 224 and first != 127

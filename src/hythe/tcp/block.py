@@ -99,6 +99,8 @@ class ControlBlock:
         "last_ack_sent",
         "linger_at",
         "mss_local",
+        "mss_path",
+        "mss_peer",
         "news",
         "opened_at",
         "owner",
@@ -206,6 +208,8 @@ class ControlBlock:
 
         # Options agreed on the SYNs.
         self.mss_local = max(min(mtu - envelope.header_size, config.mss_max), 48)
+        self.mss_path = self.mss_local  # what the path MTU leaves
+        self.mss_peer = 0  # what the peer announced
         self.snd_mss = 0
         self.ts_on = False
         self.ts_offset = around.sequence.timestamp_offset(key) if config.timestamps else 0
@@ -260,9 +264,8 @@ class ControlBlock:
 
     def set_mss(self, size: int) -> None:
         """The largest payload of one wire segment, options of every segment not yet deducted: from the peer or the path."""
-        if self.ts_on:
-            size -= 12
-        size = max(min(size, self.mss_local - (12 if self.ts_on else 0)), 36)
+        self.mss_peer = size
+        size = max(min(size, self.mss_local, self.mss_path) - (12 if self.ts_on else 0), 36)
         if size == self.snd_mss:
             return
         self.congestion.resized(size)

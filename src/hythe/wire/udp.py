@@ -51,6 +51,13 @@ class Datagram:
         self.gso_size = gso_size
         self.tos = tos
 
+    def pieces(self) -> list[memoryview]:
+        """The payloads of all datagrams that this stands for, in order."""
+        step = self.gso_size
+        if not step or self.size <= step:
+            return [self.payload]
+        return [self.payload[at:at + step] for at in range(0, self.size, step)]
+
     def __repr__(self) -> str:
         return f"<Datagram {self.key.hex()} len {self.size} gso {self.gso_size}>"
 
