@@ -134,6 +134,8 @@ class Driver:
             self.host.settle(now)
         finally:
             self._turning = False
+        if self.host.around.ready:
+            self.wake()
         self._rearm()
 
     def _cycle(self, now: int) -> bool:
@@ -150,9 +152,9 @@ class Driver:
         if host.next_deadline() <= now:
             host.fire(now)
             worked = True
-        while host.around.ready:
+        if host.around.ready:
             worked = True
-            for item in host.take_ready():
+            for item in host.take_ready():  # what they note again is for the next pass: packets in between
                 item.queued = False
                 owner = item.owner
                 if owner is not None:
