@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from hythe.errors import UsageError
+from hythe.gateway.names.resolvconf import parse_servers
 from hythe.gateway.options import RunOptions
+from hythe.gateway.publish.publications import parse as parse_publication
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--host-loopback", is_flag=True,
               help="Let the command reach this machine's own loopback and addresses, as host.hythe.internal.")
+@click.option("-p", "--publish", multiple=True, metavar="[ADDR:]HOSTPORT:PORT[/udp]",
+              help="Let outside clients reach the command's PORT by HOSTPORT of this machine (ADDR: loopback).")
+@click.option("--dns", metavar="ADDR[,ADDR]|none", help="Ask these resolvers, or none, instead of this machine's.")
 @click.option("--mtu", type=int, default=65_520, show_default=True, metavar="N", help="MTU of the command's network.")
 @click.option("-4", "only4", is_flag=True, help="IPv4 only.")
 @click.option("-6", "only6", is_flag=True, help="IPv6 only.")
@@ -25,8 +30,9 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Tell of each connection as it opens and ends.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no notices.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def command(command: tuple[str, ...], only4: bool, only6: bool, host_loopback: bool, mtu: int, capture: str | None,
-            summary: str | None, wait: bool, verbose: bool, quiet: bool) -> int:
+def command(command: tuple[str, ...], only4: bool, only6: bool, host_loopback: bool, publish: tuple[str, ...],
+            dns: str | None, mtu: int, capture: str | None, summary: str | None, wait: bool, verbose: bool,
+            quiet: bool) -> int:
     """Run COMMAND on a network of its own.
 
     Its other end is hythe's TCP/IP stack; what it connects to is reached through this machine's sockets.
@@ -40,8 +46,9 @@ def command(command: tuple[str, ...], only4: bool, only6: bool, host_loopback: b
     from hythe.view.follow import Follower
 
     options = RunOptions(command, mtu=mtu, families=frozenset({4} if only4 else {6} if only6 else {4, 6}),
-                         host_loopback=host_loopback, capture=capture, summary=summary, verbose=verbose, quiet=quiet,
-                         wait=wait)
+                         host_loopback=host_loopback, dns=parse_servers(dns) if dns is not None else None,
+                         publish=[each for text in publish for each in parse_publication(text)], capture=capture,
+                         summary=summary, verbose=verbose, quiet=quiet, wait=wait)
     follower = Follower(_say, verbose=verbose, quiet=quiet)
     status, session = run(options, follower)
     follower.flush(session)

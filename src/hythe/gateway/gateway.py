@@ -11,7 +11,10 @@ from hythe.gateway.destinations import Destinations
 from hythe.gateway.egress.direct import Direct
 from hythe.gateway.layout import Layout
 from hythe.gateway.machine import Machine
+from hythe.gateway.names.names import Names
 from hythe.gateway.options import RunOptions
+from hythe.gateway.publish.publisher import Publisher
+from hythe.gateway.publish.streams import PublishGate
 from hythe.gateway.session import Session
 from hythe.gateway.streams import StreamGate
 from hythe.host.host import Host
@@ -39,10 +42,16 @@ class Gateway:
         self.machine.watch(self.driver)
         self.destinations = Destinations(self.machine, layout.families, host_loopback=options.host_loopback)
         self.streams = StreamGate(self.host, self.driver, Direct(), self.destinations, self.session)
+        self.names = Names(self.host, self.driver, self.host.random, layout.families, options.dns,
+                           host_loopback=options.host_loopback, notices=self.session.notices)
+        self.published = Publisher(options.publish, PublishGate(self.host, self.driver, self.session, self.streams.flows,
+                                                                layout.families))
         self.driver.add_link(interface)
 
     def close(self) -> None:
         """Stop serving."""
+        self.published.close()
+        self.names.close()
         self.machine.close()
         self.driver.close()
         self.link.close()

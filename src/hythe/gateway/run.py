@@ -6,8 +6,12 @@ while the parent reads its own modules.
 
 from __future__ import annotations
 
+import os
+
 from hythe.errors import MachineError
 from hythe.gateway.layout import Layout
+from hythe.gateway.names import resolvconf
+from hythe.gateway.names.resolvconf import ResolvConf
 from hythe.gateway.namespace import NetworkPlan, Room
 from hythe.gateway.options import RunOptions
 
@@ -28,7 +32,8 @@ def run(options: RunOptions, watch: Watcher) -> tuple[int, Session]:
     plan = NetworkPlan(
         mtu=options.mtu,
         ipv4=layout.ipv4.addressing if layout.ipv4 else None,
-        ipv6=layout.ipv6.addressing if layout.ipv6 else None)
+        ipv6=layout.ipv6.addressing if layout.ipv6 else None,
+        resolv_conf=_resolv_conf(layout, options))
     capture = _open_capture(options.capture) if options.capture else None
     room = Room.begin(plan, options.argv, wait=options.wait)
     try:
@@ -37,6 +42,12 @@ def run(options: RunOptions, watch: Watcher) -> tuple[int, Session]:
         return attend(room, layout, options, capture, watch)
     finally:
         room.close()
+
+
+def _resolv_conf(layout: Layout, options: RunOptions) -> str | None:
+    if options.dns == [] and not os.path.exists(resolvconf.PATH):
+        return None  # no file to put ours in the place of, and no names to look up
+    return ResolvConf.read().inside(layout.families[0].gateway)
 
 
 def _open_capture(path: str) -> BinaryIO:

@@ -22,8 +22,9 @@ KEPT: Final = 20_000
 class FlowRecord:
     """One flow. `key`: its socket pair as the gateway's host receives it (the command is the remote end).
 
-    `outside`: where it goes on the way out, as (address or name, port); None where it was refused before that. Times are
-    nanoseconds of the driver's clock, sizes bytes, `up` is away from the command. `error`: errno of what ended it, or 0.
+    `outside`: where it goes on the way out, as (address or name, port); None where it was refused before that. `inbound`:
+    it was opened by `outside`, towards a published port. Times are nanoseconds of the driver's clock, sizes bytes, `up` is
+    away from the command. `error`: errno of what ended it, or 0.
     """
 
     number: int
@@ -32,6 +33,7 @@ class FlowRecord:
     outside: tuple[str, int] | None
     began: int
     name: str = ""
+    inbound: bool = False
     ended: int = 0
     bytes_up: int = 0
     bytes_down: int = 0

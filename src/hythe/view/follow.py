@@ -47,12 +47,16 @@ class Follower:
         for record in sorted([*past, *(flow.record for flow in session.live.values())], key=lambda each: each.number):
             if record.number > self._opened:
                 self._opened = record.number
-                self._say(f"hythe: {record.protocol} {endpoint(*record.inside)} -> {endpoint(*record.destination)}")
+                self._say(f"hythe: {record.protocol} {_ends(record)}")
         for record in past:
             self._say(_ending(record))
 
 
+def _ends(record: FlowRecord) -> str:
+    return f"{endpoint(*record.inside)} {'<-' if record.inbound else '->'} {endpoint(*record.destination)}"
+
+
 def _ending(record: FlowRecord) -> str:
-    return (f"hythe: {record.protocol} {endpoint(*record.inside)} -> {endpoint(*record.destination)} "
+    return (f"hythe: {record.protocol} {_ends(record)} "
             f"{outcome(record)}: {format_bytes(record.bytes_up)} up, {format_bytes(record.bytes_down)} down, "
             f"{format_duration(record.ended - record.began)}")

@@ -1,0 +1,91 @@
+"""resolv.conf(5): which resolvers this machine asks, the file that the command sees in its place, and `--dns`."""
+
+from __future__ import annotations
+
+import socket
+
+from hythe.errors import UsageError
+
+PATH = "/etc/resolv.conf"
+PORT = 53
+#: glibc's MAXNS: resolvers that it asks; further ones are not used by anybody.
+_SERVERS_MAX = 3
+#: Lines that mean the same inside as outside.
+_KEPT = ("search", "domain", "options", "sortlist")
+#: glibc's choice where no resolver is named (resolv.conf(5)).
+_DEFAULT = "127.0.0.1"
+
+#: An address as text, perhaps with a zone ("fe80::1%eth0"), and a port.
+Server = tuple[str, int]
+
+
+class ResolvConf:
+    """`servers`: whom to ask, in order. `kept`: the lines about search domains and options."""
+
+    __slots__ = ("kept", "servers")
+
+    def __init__(self, text: str) -> None:
+        self.servers: list[Server] = []
+        self.kept: list[str] = []
+        for line in text.splitlines():
+            keyword, _, rest = line.partition("#")[0].partition(";")[0].expandtabs(1).partition(" ")
+            if keyword == "nameserver":
+                address = rest.strip()
+                if is_address(address) and len(self.servers) < _SERVERS_MAX:
+                    self.servers.append((address, PORT))
+            elif keyword in _KEPT:
+                self.kept.append(line.rstrip())
+        if not self.servers:
+            self.servers.append((_DEFAULT, PORT))
+
+    @classmethod
+    def read(cls) -> ResolvConf:
+        """This machine's, as it is now; a missing file is like an empty one."""
+        try:
+            with open(PATH, encoding="utf-8", errors="surrogateescape") as file:
+                return cls(file.read())
+        except OSError:
+            return cls("")
+
+    def inside(self, gateway: bytes) -> str:
+        """The text that the command sees: `gateway` (packed) is its only resolver."""
+        family = socket.AF_INET if len(gateway) == 4 else socket.AF_INET6
+        lines = ["# hythe answers, and asks this machine's resolvers", f"nameserver {socket.inet_ntop(family, gateway)}"]
+        return "\n".join(lines + self.kept) + "\n"
+
+
+def parse_servers(text: str) -> list[Server]:
+    """What `--dns` names: addresses with or without a port, separated by commas; none for "none". Raises `UsageError`."""
+    if text == "none":
+        return []
+    return [_parse_server(each.strip()) for each in text.split(",")]
+
+
+def _parse_server(text: str) -> Server:
+    host, port = text, str(PORT)
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        if rest:
+            port = rest.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    if not is_address(host) or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise UsageError(f"--dns {text!r} is no address of a resolver: write for example 9.9.9.9, 127.0.0.1:5353, "
+                         "[2620:fe::9]:53 or none")
+    return host, int(port)
+
+
+def is_address(text: str) -> bool:
+    """Is it an IP address, IPv6 with or without a zone?"""
+    return packed(text) is not None
+
+
+def packed(text: str) -> bytes | None:
+    """4 or 16 bytes of an address as text, its zone left out; None if it is none."""
+    address, percent, zone = text.partition("%")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        found = socket.inet_pton(family, address)
+    except OSError:
+        return None
+    return None if percent and (family == socket.AF_INET or not zone) else found

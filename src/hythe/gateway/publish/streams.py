@@ -1,0 +1,137 @@
+"""Published TCP ports: each client outside becomes a splice whose inner side we open towards the command."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+from typing import Final
+
+from hythe.aio.driver import Driver
+from hythe.gateway.layout import Family
+from hythe.gateway.publish.clients import Target, targets
+from hythe.gateway.pumps import Splice
+from hythe.gateway.session import FlowRecord, Session
+from hythe.host.host import Host
+from hythe.tcp.connection import Connection
+from hythe.tcp.states import ESTABLISHED
+from hythe.units import MILLISECOND, NEVER
+
+#: Clients accepted in a row: the others' turn comes after that.
+_ACCEPTS: Final = 16
+#: How long not to accept when there is no descriptor left.
+_PAUSE: Final = 100 * MILLISECOND
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_READABLE: Final = select.EPOLLIN
+
+
+class PublishGate:
+    """What all published TCP ports share. `flows`: the gateway's set of splices that are open."""
+
+    def __init__(self, host: Host, driver: Driver, session: Session, flows: set[Splice], families: list[Family]) -> None:
+        self.host = host
+        self.driver = driver
+        self.session = session
+        self.flows = flows
+        self.families = families
+
+    def admit(self, client: socket.socket, port: int, now: int) -> None:
+        """A client has come for the command's `port`."""
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            address, client_port = client.getpeername()[:2]
+        except OSError:  # gone again already
+            client.close()
+            return
+        ways = targets(address, self.families)
+        connection = self.dial(ways.pop(0), port, client_port, now)
+        record = self.session.begin("tcp", connection.key, (address, client_port), now)
+        record.inbound = True
+        flow = PublishedFlow(connection, client, self, record, ways, port)
+        self.session.live[record.number] = flow
+        self.driver.register(flow.fd, flow)
+
+    def dial(self, way: Target, port: int, client_port: int, now: int) -> Connection:
+        """Connect to the command, from the client's own port where that is free."""
+        try:
+            return self.host.connect(way.remote, port, now, local=way.local, local_port=client_port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return self.host.connect(way.remote, port, now, local=way.local)
+
+
+class PublishedFlow(Splice):
+    """A splice that begins with a client outside. It tries one family, then the other; in the end the client is reset."""
+
+    __slots__ = ("_port", "_ways")
+
+    gate: PublishGate
+
+    def __init__(self, connection: Connection, stream: socket.socket, gate: PublishGate, record: FlowRecord,
+                 ways: list[Target], port: int) -> None:
+        super().__init__(connection, stream, gate, record)
+        self._ways = ways
+        self._port = port
+
+    def connection_news(self, now: int) -> None:
+        """The command has answered."""
+        if self.connection.state >= ESTABLISHED:
+            self.connected = True
+            self.gate.flows.add(self)
+
+    def connection_ended(self, now: int) -> None:
+        """Before it was open: the command does not listen there in this family."""
+        if self.connected or not self._ways or self.record.outside is None:
+            super().connection_ended(now)
+            return
+        self.connection.owner = None
+        self.connection = self.gate.dial(self._ways.pop(0), self._port, self.record.outside[1], now)
+        self.connection.owner = self
+        self.record.key = self.connection.key
+
+
+class PublishedPort:
+    """One listening socket, in the driver's epoll, level-triggered."""
+
+    __slots__ = ("_gate", "_port", "_socket", "deadline", "filed")
+
+    def __init__(self, listener: socket.socket, port: int, gate: PublishGate) -> None:
+        self._socket = listener
+        self._port = port
+        self._gate = gate
+        self.deadline = NEVER
+        self.filed = NEVER
+        gate.driver.register(listener.fileno(), self, _READABLE)
+
+    def on_events(self, events: int, now: int) -> None:
+        """Clients have come."""
+        for _ in range(_ACCEPTS):
+            try:
+                client, _ = self._socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._pause(now)
+                    return
+                continue  # that client is gone again, or its network is: accept(2)
+            self._gate.admit(client, self._port, now)
+
+    def _pause(self, now: int) -> None:
+        """The clients wait in the kernel until a descriptor is free."""
+        self._gate.driver.unregister(self._socket.fileno())
+        self.deadline = now + _PAUSE
+        self._gate.host.around.timers.file(self)
+
+    def fire(self, now: int) -> None:
+        """The pause is over."""
+        self.deadline = NEVER
+        self._gate.driver.register(self._socket.fileno(), self, _READABLE)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.deadline = NEVER
+        self._gate.driver.unregister(self._socket.fileno())
+        self._socket.close()
