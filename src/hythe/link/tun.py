@@ -4,18 +4,20 @@ With IFF_VNET_HDR each read and write carries a virtio-net header, and with TSO 
 super-segments of up to 64 KB and takes them from us: one system call where a wire would have 45 packets, and no checksum
 over the payload on either side.
 
-`Tun` is made of a descriptor, which may come from another network namespace. Source: linux/if_tun.h.
+`Tun` is made of a name, or of a descriptor, which may come from another network namespace. The kernel's end of the
+device is the administrator's: addresses, routes and "up" are set with ip(8). Source: linux/if_tun.h.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import struct
 from collections.abc import Sequence
 from typing import Final
 
-from hythe.errors import MachineError
+from hythe.errors import MachineError, UsageError
 from hythe.wire.packet import ABSENT, DATA_VALID, NEEDS_CSUM, PARTIAL, VERIFIED, VNET, VNET_SIZE, Packet
 
 TUNSETIFF: Final = 0x400454CA
@@ -27,12 +29,17 @@ IFF_VNET_HDR: Final = 0x4000
 OFFLOADS: Final = (0x67, 0x07, 0x01)
 
 DEVICE: Final = "/dev/net/tun"
+#: linux/if.h IFNAMSIZ, less the zero; linux/sockios.h.
+_NAME_MOST: Final = 15
+_SIOCGIFMTU: Final = 0x8921
 _SLOTS: Final = 8
 _HEADER: Final = VNET.unpack_from
 
 
 def open_device(name: str) -> tuple[int, str]:
-    """Open or make the TUN device `name` (``%d`` is numbered). Returns (descriptor, name). Raises `MachineError`."""
+    """Open or make the TUN device `name` (``%d`` is numbered): (descriptor, name). Raises `MachineError`, `UsageError`."""
+    if not 0 < len(name.encode()) <= _NAME_MOST:
+        raise UsageError(f"{name!r} cannot name a device: give 1 to {_NAME_MOST} bytes, for example tun0")
     try:
         fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -61,14 +68,39 @@ def enable_offloads(fd: int) -> int:
     return OFFLOADS[-1]
 
 
+def device_mtu(name: str) -> int:
+    """The MTU of the device `name` of this network namespace, in bytes (netdevice(7), SIOCGIFMTU). Raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, struct.pack("16si20x", name.encode(), 0))
+    return int(struct.unpack_from("i", answer, 16)[0])
+
+
 class Tun:
-    """The link of a TUN descriptor. `poison`: overwrite the ring between turns, to find views kept by mistake."""
+    """The link of a TUN device: ``Tun("tun0")``, or ``Tun(fd, mtu)`` of a descriptor that is set up already.
 
-    __slots__ = ("_closed", "_fd", "_ring", "_used", "_vectors", "_vnet", "dropped", "mtu", "poison")
+    A device that does not exist is made, which takes CAP_NET_ADMIN, and goes when it is closed. Without that right
+    somebody who has it makes the device first, and gives the kernel its own address on it:
 
-    def __init__(self, fd: int, mtu: int, *, poison: bool = False) -> None:
-        os.set_blocking(fd, False)
-        self._fd = fd
+        ip tuntap add tun0 mode tun user alice
+        ip address add 10.0.0.1/24 dev tun0
+        ip link set tun0 up
+
+    `mtu`: bytes; None takes the device's own, which only a name can be asked for. `poison`: overwrite the ring between
+    turns, to find views kept by mistake. Raises `MachineError`, `UsageError`.
+    """
+
+    __slots__ = ("_closed", "_fd", "_ring", "_used", "_vectors", "_vnet", "dropped", "mtu", "name", "poison")
+
+    def __init__(self, device: str | int, mtu: int | None = None, *, poison: bool = False) -> None:
+        if isinstance(device, str):
+            device, self.name = open_device(device)
+            mtu = mtu or device_mtu(self.name)
+        else:
+            os.set_blocking(device, False)
+            self.name = ""
+        if mtu is None:
+            raise UsageError("the MTU of a TUN descriptor's device cannot be told: give mtu=")
+        self._fd = device
         self._closed = False
         self.mtu = mtu
         self.poison = poison
