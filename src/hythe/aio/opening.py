@@ -1,0 +1,106 @@
+"""Opening a connection: who owns it while its handshake runs, and the transport that takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import errno
+from collections.abc import Callable
+from typing import TypeVar
+
+from hythe.aio.runtime import Runtime, failure
+from hythe.aio.tls import Tls
+from hythe.aio.transports import StreamTransport
+from hythe.config import TcpConfig
+from hythe.tcp.connection import Connection
+from hythe.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+
+class Opening:
+    """Owner of a half-open connection. `opened` gets None, or the error that ended the attempt."""
+
+    __slots__ = ("connection", "opened")
+
+    def __init__(self, connection: Connection, opened: asyncio.Future[None]) -> None:
+        self.connection = connection
+        self.opened = opened
+        connection.owner = self
+
+    def visit(self, connection: Connection, now: int) -> None:
+        """Is it decided? Data that comes before the transport is there waits in the connection."""
+        connection.news = 0
+        if self.opened.done() or connection.state in (SYN_SENT, SYN_RECEIVED):
+            return
+        if connection.state == CLOSED:
+            self.opened.set_exception(failure(connection, connection.error or errno.ECONNABORTED))
+        else:
+            self.opened.set_result(None)
+
+    def abandon(self, error: OSError) -> None:
+        """The host is closing."""
+        self.connection.owner = None
+        self.connection.abort()
+        if not self.opened.done():
+            self.opened.set_exception(error)
+
+
+async def connect(
+    runtime: Runtime,
+    remote: bytes,
+    port: int,
+    local: tuple[bytes | None, int] = (None, 0),
+    config: TcpConfig | None = None,
+) -> Connection:
+    """Open one connection and wait for it; cancelled, it is aborted.
+
+    Raises ConnectionRefusedError, ConnectionResetError, TimeoutError, PermissionError, OSError (EHOSTUNREACH,
+    ENETUNREACH, EADDRINUSE, EADDRNOTAVAIL).
+    """
+    driver = runtime.driver
+    address, local_port = local
+    connection = runtime.core.connect(remote, port, driver.clock(), local=address, local_port=local_port, config=config)
+    opening = Opening(connection, runtime.loop.create_future())
+    driver.wake()
+    try:
+        await opening.opened
+    except BaseException:
+        connection.owner = None
+        connection.abort()
+        driver.wake()
+        raise
+    return connection
+
+
+async def plug(
+    runtime: Runtime, connection: Connection, factory: Callable[[], P], tls: Tls | None
+) -> tuple[asyncio.Transport, P]:
+    """A transport and the user's protocol on an open connection; with `tls` after its handshake (ssl.SSLError)."""
+    loop = runtime.loop
+    waiter: asyncio.Future[None] = loop.create_future()
+    try:
+        protocol = factory()
+        secured = tls.protocol(loop, protocol, waiter) if tls is not None else None
+    except BaseException:
+        connection.owner = None
+        connection.abort()
+        runtime.driver.wake()
+        raise
+    transport = StreamTransport(runtime, connection, secured or protocol, contextvars.copy_context())
+    above: asyncio.Transport = transport
+    if secured is not None:
+        above = secured._app_transport
+    else:
+        loop.call_soon(_done, waiter)  # after `connection_made`
+    try:
+        await waiter
+    except BaseException:
+        transport.abort()
+        raise
+    return above, protocol
+
+
+def _done(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
