@@ -140,6 +140,7 @@ class Host:
         if owing:
             self.around.owing = []
             for connection in owing:
+                connection.owing = False
                 if connection.ack_owed and connection.state not in (CLOSED, TIME_WAIT):
                     connection.ack_now = True
                     connection.emit(now)
@@ -182,8 +183,7 @@ class Host:
     def unlisten(self, listener: Listener) -> None:
         """Stop listening; connections not yet accepted are reset."""
         self.listeners.pop((listener.address, listener.port), None)
-        for connection in listener.take():
-            connection.abort()
+        listener.close()
 
     def connect(self, remote: bytes, port: int, now: int, *, local: bytes | None = None, local_port: int = 0,
                 config: TcpConfig | None = None) -> Connection:
@@ -266,8 +266,9 @@ class Host:
         else:
             del self.connections[connection.key]
 
-    def _forget(self, key: bytes) -> None:
-        self.connections.pop(key, None)
+    def _forget(self, record: TimeWait) -> None:
+        if self.connections.get(record.key) is record:  # else a new connection has taken its place
+            del self.connections[record.key]
 
     def _path_changed(self, destination: bytes) -> None:
         """What is known of the path MTU to `destination` has changed: rare enough to look at all connections."""

@@ -15,7 +15,6 @@ from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Pack
 
 #: Packets waiting at one end: Linux txqueuelen.
 QUEUE = 1_000
-_SLOTS = 8
 
 
 class PairEnd:
@@ -30,7 +29,7 @@ class PairEnd:
         self.peer: PairEnd = self
         self.dropped = 0
         self._inbox: deque[tuple[bytes, int, int]] = deque()
-        self._ring = [Packet() for _ in range(_SLOTS)]
+        self._ring: list[Packet] = []  # as long as the largest batch that was asked for
         self._event: int | None = None  # made when somebody wants to poll
 
     def receive(self, now: int, limit: int) -> Sequence[Packet]:
@@ -39,7 +38,9 @@ class PairEnd:
             for packet in self._ring:
                 packet.poison()
         inbox = self._inbox
-        count = min(limit, len(inbox), _SLOTS)
+        count = min(limit, len(inbox))
+        while len(self._ring) < count:
+            self._ring.append(Packet())
         for slot in self._ring[:count]:
             slot.fill(*inbox.popleft())
         if self._event is not None and count and not inbox:

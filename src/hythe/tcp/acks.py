@@ -1,8 +1,9 @@
 """When to acknowledge: RFC 9293, 3.8.6.3 and RFC 5681, 4.2, with Linux's quick-ACK start.
 
 At once: what must be (out of order, a gap filled, FIN, a challenge), more than one full segment, the first segments of a
-connection while the peer's window opens. Otherwise the ACK waits for data to ride on, for `delayed_ack_min` at most, or,
-with `eager_ack`, until the driver would sleep.
+connection while the peer's window opens. Otherwise the ACK waits for data to ride on, for `ato` at most (from
+`delayed_ack_min`, doubled up to `delayed_ack_max` while the wait proves vain), or, with `eager_ack`, until the driver
+would sleep.
 """
 
 from __future__ import annotations
@@ -23,17 +24,35 @@ def acknowledgment_due(tcb: ControlBlock, now: int) -> bool:
             tcb.quick -= 1
             return True
         if tcb.ack_at == NEVER:
-            tcb.ack_at = now + tcb.config.delayed_ack_min
-            if tcb.config.eager_ack:
+            tcb.ack_at = now + tcb.ato
+            if tcb.config.eager_ack and not tcb.owing:
+                tcb.owing = True
                 tcb.around.owing.append(tcb)
-    return _window_opened(tcb)
+    return window_opened(tcb)
 
 
-def _window_opened(tcb: ControlBlock) -> bool:
-    """The owner has taken enough that a peer who is held up, or soon will be, should know (3.8.6.2.2)."""
+def waited_in_vain(tcb: ControlBlock) -> None:
+    """The delayed ACK's time is up: the answer it waited for is not coming soon (Linux: tcp_delack_timer_handler)."""
+    config = tcb.config
+    tcb.ato = config.delayed_ack_min if tcb.ping_pong else min(2 * tcb.ato, config.delayed_ack_max)
+    tcb.ping_pong = False
+    tcb.ack_now = True
+
+
+def free_room(tcb: ControlBlock) -> int:
+    """Bytes of receive buffer not taken, or 0 while too few are free to be worth offering (Linux: a sixteenth)."""
     limit = tcb.rcv_limit
+    free = limit - tcb.recvq.held
+    return free if free >= min(limit >> 1, max(limit >> 4, tcb.rcv_mss)) else 0
+
+
+def window_opened(tcb: ControlBlock) -> bool:
+    """The owner has taken enough that a peer who is held up, or soon will be, should know (3.8.6.2.2).
+
+    Linux's measure: the window on offer is under half the buffer, and there is room for twice that offer.
+    """
     promised = tcb.rcv_adv - tcb.rcv_nxt
-    if promised >= limit >> 1:
+    if promised >= tcb.rcv_limit >> 1 or tcb.fin_received or tcb.deaf:
         return False
-    opened = limit - tcb.recvq.held - promised
-    return opened >= limit >> 1 or (promised < tcb.rcv_mss <= opened)
+    free = free_room(tcb)
+    return free > 0 and free >= 2 * promised

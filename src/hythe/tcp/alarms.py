@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from hythe.tcp.acks import waited_in_vain
 from hythe.tcp.block import ControlBlock
 from hythe.tcp.states import ESTABLISHED, FIN_WAIT_2, SYN_SENT, Event
 from hythe.units import NEVER
@@ -11,9 +12,10 @@ from hythe.units import NEVER
 
 def fire(tcb: ControlBlock, now: int) -> None:
     """Every timer of the connection that is due at `now`."""
+    tcb.deadline = NEVER  # `emit`, which follows, sets it anew
     if tcb.ack_at <= now:
         tcb.ack_at = NEVER
-        tcb.ack_now = True
+        waited_in_vain(tcb)
     if tcb.rto_at <= now:
         tcb.rto_at = NEVER
         if tcb.state < ESTABLISHED:
@@ -21,7 +23,7 @@ def fire(tcb: ControlBlock, now: int) -> None:
         elif tcb.snd_nxt > tcb.snd_una:
             _retransmission_timed_out(tcb, now)
         else:
-            _probe(tcb)
+            _probe(tcb, now)
     if tcb.keep_at <= now:
         _keep_alive(tcb, now)
     if tcb.linger_at <= now:
@@ -48,46 +50,64 @@ def _retransmission_timed_out(tcb: ControlBlock, now: int) -> None:
     """RFC 6298, 5.4-5.6 and RFC 6675, 5.1: all is lost, one segment goes, the time-out doubles."""
     tcb.timeouts += 1
     tcb.tries += 1
-    if tcb.tries > (tcb.config.orphan_retries if tcb.deaf else tcb.config.retries):
+    if _given_up(tcb, now):
         tcb.fail(tcb.pending_error or errno.ETIMEDOUT)
         return
     board = tcb.scoreboard
-    if tcb.tries == 1:  # RFC 5681, 3.1: ssthresh is kept when the same segment times out again
+    # ssthresh falls once for a loss, not again when its repair times out too (RFC 5681, 3.1; Linux tcp_enter_loss).
+    if tcb.tries == 1 and (board.by_timeout or not board.recovering):
         tcb.congestion.timed_out(now, tcb.snd_nxt - tcb.snd_una)
     else:
-        tcb.congestion.cwnd = tcb.snd_mss
+        tcb.congestion.timed_out_again()
     board.declare_all()
     board.begin(tcb.snd_nxt, by_timeout=True)
     board.urgent = True
     tcb.rtt.back_off()
 
 
-def _probe(tcb: ControlBlock) -> None:
+def _given_up(tcb: ControlBlock, now: int) -> bool:
+    """R2 is reached (RFC 9293, 3.8.3). A peer that has shut its window on what was sent is alive, though (3.8.6)."""
+    config = tcb.config
+    if tcb.deaf:
+        return tcb.tries > config.orphan_retries
+    if not tcb.snd_wnd:
+        return now - tcb.heard_at > 2 * config.rto_max
+    return tcb.tries > config.retries
+
+
+def _probe(tcb: ControlBlock, now: int) -> None:
     """The window is shut, or too small to fill: ask whether that is still so (RFC 9293, 3.8.6.1)."""
-    if len(tcb.sendq) == 0 and not tcb.fin_queued:
+    if tcb.sendq.end == tcb.snd_nxt and not tcb.fin_queued:
+        return
+    config = tcb.config
+    _count_unanswered(tcb, now)
+    # A peer that answers may keep the window shut as long as it likes (3.8.6.1, MUST-37); not if nobody waits for it.
+    if tcb.unanswered > config.retries or (tcb.deaf and tcb.probes >= config.orphan_retries):
+        tcb.fail(tcb.pending_error or errno.ETIMEDOUT)
         return
     tcb.probes += 1
-    if tcb.deaf and tcb.probes > tcb.config.orphan_retries:
-        tcb.fail(errno.ETIMEDOUT)
-        return
     tcb.probe_due = True
-    tcb.rtt.back_off()
 
 
 def _keep_alive(tcb: ControlBlock, now: int) -> None:
     """RFC 9293, 3.8.4. Only a connection with nothing outstanding is asked; any segment counts as an answer."""
     config = tcb.config
-    quiet = now - tcb.heard_at
-    if tcb.snd_nxt > tcb.snd_una or len(tcb.sendq):
+    if tcb.snd_nxt > tcb.snd_una or tcb.sendq.end > tcb.snd_nxt:
         tcb.keep_at = now + config.keepalive_idle
         return
-    if quiet < config.keepalive_idle:
-        tcb.tries = 0
+    if now - tcb.heard_at < config.keepalive_idle:
         tcb.keep_at = tcb.heard_at + config.keepalive_idle
         return
-    if tcb.tries >= config.keepalive_probes:
-        tcb.fail(errno.ETIMEDOUT)
+    _count_unanswered(tcb, now)
+    if tcb.unanswered > config.keepalive_probes:
+        tcb.keep_at = NEVER
+        tcb.fail_loudly(errno.ETIMEDOUT)
         return
-    tcb.tries += 1
     tcb.probe_due = True
     tcb.keep_at = now + config.keepalive_interval
+
+
+def _count_unanswered(tcb: ControlBlock, now: int) -> None:
+    """Another probe is about to leave; were those before answered?"""
+    tcb.unanswered = 1 if tcb.heard_at >= tcb.probed_at else tcb.unanswered + 1
+    tcb.probed_at = now

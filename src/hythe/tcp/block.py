@@ -21,7 +21,7 @@ from hythe.tcp.rtt import RoundTrip
 from hythe.tcp.sendq import SendPool, SendQueue
 from hythe.tcp.states import CLOSED, Event, after
 from hythe.tcp.timers import TimerQueue
-from hythe.units import NEVER
+from hythe.units import MILLISECOND, NEVER
 from hythe.wire.segment import Envelope
 
 #: Sends one packet: (now, virtio-net header and protocol headers, payload views).
@@ -75,6 +75,7 @@ class ControlBlock:
         "ack_owed",
         "answer_reset",
         "around",
+        "ato",
         "bytes_received",
         "bytes_sent",
         "challenged_at",
@@ -97,17 +98,21 @@ class ControlBlock:
         "keep_at",
         "key",
         "last_ack_sent",
+        "limited",
         "linger_at",
         "mss_local",
         "mss_path",
         "mss_peer",
         "news",
         "opened_at",
+        "owing",
         "owner",
         "parent",
+        "passive",
         "pending_error",
         "ping_pong",
         "probe_due",
+        "probed_at",
         "probes",
         "queued",
         "quick",
@@ -124,22 +129,26 @@ class ControlBlock:
         "scoreboard",
         "send",
         "sendq",
+        "sent_at",
         "snd_max_wnd",
         "snd_mss",
         "snd_nxt",
         "snd_scale",
+        "snd_sml",
         "snd_una",
         "snd_wl1",
         "snd_wl2",
         "snd_wnd",
         "state",
         "syn_due",
+        "text_at",
         "timeouts",
         "tries",
         "ts_offset",
         "ts_on",
         "ts_recent",
         "ts_recent_at",
+        "unanswered",
     )
 
     def __init__(
@@ -162,6 +171,7 @@ class ControlBlock:
         self.parent: Any = None  # the listener that will be told when the handshake is done
         self.queued = False
         self.news = 0
+        self.passive = False  # opened by the peer's SYN
         self.held = False  # SYN received, but the owner has not decided yet whether to answer
 
         self.state = CLOSED
@@ -171,8 +181,14 @@ class ControlBlock:
         self.deaf = False  # the owner reads no more: data that comes now is answered with RST (RFC 2525, 2.17)
         self.opened_at = now
 
-        # Sending.
-        self.iss = around.sequence.initial(key, now) if iss is None else iss
+        self._begin_sending(now, around.sequence.initial(key, now) if iss is None else iss)
+        self._begin_receiving(now)
+        self._begin_options(mtu)
+        self._begin_timers(now)
+
+    def _begin_sending(self, now: int, iss: int) -> None:
+        config = self.config
+        self.iss = iss
         self.snd_una = self.iss
         self.snd_nxt = self.iss
         self.snd_wnd = 0
@@ -180,63 +196,72 @@ class ControlBlock:
         self.snd_wl2 = 0
         self.snd_max_wnd = 0
         self.snd_scale = 0
-        self.sendq = SendQueue(around.pool, self.iss + 1)
+        self.snd_sml = 0  # end of the last segment sent that was short of a full one (Nagle, as Minshall would have it)
+        self.limited = 0  # snd_nxt when the congestion window last held something back
+        self.sent_at = now  # when data last left
+        self.sendq = SendQueue(self.around.pool, self.iss + 1)
         self.fin_queued = False  # the owner has said its last byte; FIN goes out behind the queue
         self.scoreboard = Scoreboard()
         self.rtt = RoundTrip(config.rto_initial, config.rto_min, config.rto_max)
+        self.tries = 0  # retransmissions of the same thing in a row
+        self.probes = 0  # window probes since the window shut
+        self.unanswered = 0  # probes of either kind since the peer was last heard
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.retransmits = 0
+        self.fast_retransmits = 0
+        self.timeouts = 0
 
-        # Receiving.
+    def _begin_receiving(self, now: int) -> None:
+        config = self.config
         self.irs = 0
         self.rcv_nxt = 0
         self.rcv_adv = 0  # right edge of the window we have promised; never moves back
         self.rcv_scale = 0
         self.rcv_limit = config.receive_buffer
         self.rcv_mss = 0  # longest segment seen, by which "two full segments" are reckoned
+        self.text_at = now - config.delayed_ack_max  # when text last came
         self.recvq = ReceiveQueue()
         self.fin_received = False
         self.fin_after: int | None = None  # a FIN beyond a gap: its sequence number
 
-        # Acknowledging.
         self.ack_now = False
         self.ack_owed = 0  # bytes received since the last ACK left
         self.dup_acks_owed = 0
-        self.answer_reset: int | None = None  # an RST with this sequence number is owed, and the connection ends by it
-        self.quick = config.quick_acks
-        self.ping_pong = False
+        self.answer_reset: int | None = None  # a RST with this sequence number is owed; with `error` it ends it all
+        self.quick = config.quick_acks  # so many ACKs more leave at once, unless in
+        self.ping_pong = False  # a dialogue, where an answer will carry them
+        self.ato = config.delayed_ack_min  # how long an ACK may wait
+        self.owing = False  # in `around.owing`
         self.last_ack_sent = 0
         self.probe_due = False  # a window or keep-alive probe is to leave
 
-        # Options agreed on the SYNs.
+    def _begin_options(self, mtu: int) -> None:
+        """What the SYNs agree on, and what follows from it."""
+        config, envelope = self.config, self.envelope
         self.mss_local = max(min(mtu - envelope.header_size, config.mss_max), 48)
         self.mss_path = self.mss_local  # what the path MTU leaves
         self.mss_peer = 0  # what the peer announced
         self.snd_mss = 0
         self.ts_on = False
-        self.ts_offset = around.sequence.timestamp_offset(key) if config.timestamps else 0
+        self.ts_offset = self.around.sequence.timestamp_offset(self.key) if config.timestamps else 0
         self.ts_recent = 0
         self.ts_recent_at = 0
         self.sack_on = False
         self.congestion: Controller = controller(config.congestion)(config.mss_default4, config.initial_window)
         self.set_mss(config.mss_default4 if envelope.version == 4 else config.mss_default6)
 
-        # Timers: `deadline` is the nearest of the others (see `emit.rearm`).
+    def _begin_timers(self, now: int) -> None:
+        """`deadline` is the nearest of the others (see `emit.rearm`)."""
         self.rto_at = NEVER  # retransmission, or window probe while nothing is in flight
         self.ack_at = NEVER
         self.keep_at = NEVER
         self.linger_at = NEVER  # FIN-WAIT-2 of an orphan
         self.deadline = NEVER
         self.filed = NEVER
-        self.heard_at = now
-        self.challenged_at = -config.challenge_ack_interval + now
-
-        # Counters for views.
-        self.tries = 0  # retransmissions of the same thing in a row
-        self.probes = 0
-        self.bytes_sent = 0
-        self.bytes_received = 0
-        self.retransmits = 0
-        self.fast_retransmits = 0
-        self.timeouts = 0
+        self.heard_at = now  # when an acceptable segment last came
+        self.probed_at = 0  # when a window or keep-alive probe last left
+        self.challenged_at = -self.config.challenge_ack_interval + now
 
     def emit(self, now: int) -> None:
         """Send what is due and re-arm: `Connection` knows how."""
@@ -263,38 +288,54 @@ class ControlBlock:
         self.note(CHANGED)
 
     def set_mss(self, size: int) -> None:
-        """The largest payload of one wire segment, options of every segment not yet deducted: from the peer or the path."""
+        """The peer takes segments of `size` bytes: with our link's and the path's limit that makes `snd_mss`."""
         self.mss_peer = size
         size = max(min(size, self.mss_local, self.mss_path) - (12 if self.ts_on else 0), 36)
-        if size == self.snd_mss:
-            return
-        self.congestion.resized(size)
-        self.snd_mss = size
+        if size != self.snd_mss:
+            self.congestion.resized(size)
+            self.snd_mss = size
         overhead = self.envelope.header_size + (12 if self.ts_on else 0)
         self.sendq.burst = (_LONGEST - overhead) // size * size
 
     def fail(self, number: int) -> None:
-        """The connection is over for the reason `number` (errno); nothing is sent."""
+        """The connection is over for the reason `number` (errno); nothing is sent. Harmless once it is closed."""
+        if self.state != CLOSED:
+            self.error = number
+            self.finish(Event.DELETE)
+
+    def fail_loudly(self, number: int) -> None:
+        """The connection is over for the reason `number`, and the peer is told so by a RST."""
         self.error = number
-        self.finish(Event.DELETE)
+        self.answer_reset = self.snd_nxt
+        self.note(CHANGED)
 
     def finish(self, event: Event) -> None:
         """To CLOSED: queues are given back, timers stop. What was received and not read stays readable."""
         self.move(event)
         self.sendq.clear()
-        self.scoreboard.clear()
-        self.rto_at = self.ack_at = self.keep_at = self.linger_at = self.deadline = NEVER
-        self.ack_now = self.syn_due = self.probe_due = False
-        self.dup_acks_owed = 0
+        self.settle()
+        self.held = self.syn_due = False
+        self.answer_reset = None
 
     def settle(self) -> None:
-        """To TIME-WAIT's quiet: nothing is outstanding, the host keeps a small record in this block's place."""
+        """To the quiet of TIME-WAIT or CLOSED: nothing is outstanding, no timer runs."""
         self.scoreboard.clear()
-        self.rto_at = self.keep_at = self.linger_at = NEVER
+        self.rto_at = self.ack_at = self.keep_at = self.linger_at = NEVER
+        self.around.timers.cancel(self)
+        self.probe_due = False
+        if self.state == CLOSED:
+            self.ack_now = False
+            self.ack_owed = self.dup_acks_owed = 0
 
     def timestamp(self, now: int) -> int:
         """TSval: a millisecond clock with an offset of this socket pair's own (RFC 7323, 5.4)."""
-        return (now // 1_000_000 + self.ts_offset) & _WRAP
+        return (now // MILLISECOND + self.ts_offset) & _WRAP
+
+    def sample_echo(self, echo: int, now: int) -> None:
+        """The echoed timestamp tells which sending was answered (RFC 7323, 4), if it is one that we can have sent."""
+        elapsed = ((self.timestamp(now) - echo) & _WRAP) * MILLISECOND
+        if elapsed <= now - self.opened_at + MILLISECOND:
+            self.rtt.sample(elapsed)
 
     @property
     def fin_acknowledged(self) -> bool:

@@ -14,15 +14,20 @@ from __future__ import annotations
 import errno
 import struct
 from dataclasses import dataclass
+from typing import Final
 
 from hythe.tcp import alarms
 from hythe.tcp.acknowledge import acknowledged
-from hythe.tcp.arrive import accept_text, arrive, synchronize
+from hythe.tcp.arrive import arrive
 from hythe.tcp.block import ControlBlock
+from hythe.tcp.deliver import accept_text, measure
 from hythe.tcp.emit import emit
+from hythe.tcp.opening import synchronize
 from hythe.tcp.states import (
     CLOSED,
+    CLOSING,
     ESTABLISHED,
+    FIN_WAIT_2,
     LAST_ACK,
     MAY_SEND,
     SYN_RECEIVED,
@@ -34,9 +39,10 @@ from hythe.tcp.states import (
 from hythe.wire.options import parse as parse_options
 from hythe.wire.segment import ACK, PSH, Segment, split_key
 
-_PREDICTED = 0xFF & ~PSH
-_READ_TIMESTAMPS = struct.Struct(">III").unpack
-_TIMESTAMPS_HEAD = 0x0101080A
+#: The control bits that header prediction looks at: all but PSH, which says nothing that it would act upon.
+_PREDICTED: Final = 0xFF & ~PSH
+_READ_TIMESTAMPS: Final = struct.Struct(">III").unpack
+_TIMESTAMPS_HEAD: Final = 0x0101080A  # NOP NOP kind 8 length 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +87,28 @@ class Connection(ControlBlock):
             and not self.scoreboard.recovering
             and not self.deaf
         ):
-            ack = self.snd_una + ((segment.ack - self.snd_una) & 0xFFFFFFFF)
+            una = self.snd_una
+            ack = una + ((segment.ack - una) & 0xFFFFFFFF)
             size = segment.size
             if (
                 ack <= self.snd_nxt
                 and size <= self.rcv_adv - self.rcv_nxt
-                and (size or ack > self.snd_una)
+                and (size or ack > una)
                 and self._plain_options(segment, now)
             ):
                 self.heard_at = now
-                self.snd_wnd = window = segment.window << self.snd_scale
                 self.snd_wl1 = self.rcv_nxt
                 self.snd_wl2 = ack
+                self.snd_wnd = window = segment.window << self.snd_scale
                 if window > self.snd_max_wnd:
                     self.snd_max_wnd = window
-                if ack > self.snd_una:
+                if ack > una:
                     acknowledged(self, ack, now)
                 if size:
-                    if segment.gso_size:
-                        self.rcv_mss = segment.gso_size
-                    accept_text(self, segment.payload, size)
+                    piece = segment.gso_size or size
+                    if piece > self.rcv_mss:
+                        measure(self, segment)
+                    accept_text(self, segment.payload, size, now)
                 return
         arrive(self, segment, now)
 
@@ -139,6 +147,7 @@ class Connection(ControlBlock):
         options = parse_options(segment.options or b"")
         synchronize(self, segment, options, now)
         self.move(Event.SYN)
+        self.passive = True
         self.held = hold
         self.syn_due = not hold
 
@@ -153,16 +162,15 @@ class Connection(ControlBlock):
 
     def refuse(self) -> None:
         """Answer a held SYN with RST: connection refused."""
-        self.held = False
-        self.snd_nxt = 0  # RFC 9293, 3.10.7.1: a RST for a segment without ACK has sequence number 0
-        self.error = errno.ECONNREFUSED
-        self.answer_reset = 0
-        self.note(0)
+        if self.held:
+            self.held = False
+            self.snd_nxt = 0  # RFC 9293, 3.10.7.1: a RST for a segment without ACK has sequence number 0
+            self.fail_loudly(errno.ECONNREFUSED)
 
     def drop(self) -> None:
         """Forget a held SYN without an answer: it will time out at the peer, as it did outside."""
-        self.held = False
-        self.fail(errno.ETIMEDOUT)
+        if self.held:
+            self.fail(errno.ETIMEDOUT)
 
     # --- What the owner asks
 
@@ -175,21 +183,32 @@ class Connection(ControlBlock):
         self.recvq.consume(size)
 
     def reserve(self, size: int) -> memoryview:
-        """Room for at most `size` bytes of new data, or an empty view when the send buffer is full. Then `commit`."""
+        """Room for at most `size` bytes of new data; an empty view while `room` says none. Then `commit`."""
         room = self.room()
-        return self.sendq.reserve(min(size, room)) if room > 0 else memoryview(b"")
+        return self.sendq.reserve(size if size < room else room)
 
     def commit(self, size: int) -> None:
         """`size` bytes were put into what `reserve` returned."""
         self.sendq.commit(size)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Queue bytes whatever the room (`room` tells how much is wise)."""
-        self.sendq.append(data)
-        self.note(0)
+        """Queue bytes whatever the room (`room` tells how much is wise). Once the connection has ended they are dropped.
+
+        BrokenPipeError after `shutdown`.
+        """
+        if self.fin_queued and self.state != CLOSED:
+            raise BrokenPipeError(errno.EPIPE, "cannot write after shutdown: FIN is behind the last byte")
+        if self.state in MAY_SEND:
+            self.sendq.append(data)
+            self.note(0)
 
     def room(self) -> int:
-        """Bytes that may be queued before the owner should wait for writable; negative when beyond."""
+        """Bytes that may be queued before the owner should wait for writable, none once it has shut down.
+
+        Negative when `write` has gone beyond.
+        """
+        if self.state not in MAY_SEND or self.fin_queued:
+            return 0
         sendq = self.sendq
         return self.around.pool.share() - (sendq.end - sendq.start)
 
@@ -205,31 +224,31 @@ class Connection(ControlBlock):
     def close(self, now: int) -> None:
         """The owner lets go: no more reads, FIN behind what is queued. Unread data means RST (RFC 2525, 2.17)."""
         self.owner = None
-        if self.state == CLOSED:
-            return
-        if self.recvq.held and self.state != TIME_WAIT:
-            self.abort()
-            return
-        if self.state == SYN_SENT:
+        if self.held:
+            self.refuse()
+        elif self.state == SYN_SENT:
             self.fail(errno.ECONNABORTED)
-            return
-        self.deaf = True
-        self.shutdown()
-        if self.fin_acknowledged and not self.fin_received:
-            self.linger_at = now + self.config.fin_wait_2
-        self.note(0)
+        elif self.recvq.views and self.state not in (CLOSED, TIME_WAIT):
+            self.abort()
+        elif self.state != CLOSED:
+            self.deaf = True
+            self.recvq.clear()  # islands: what they wait for will be answered with RST
+            self.shutdown()
+            if self.state == FIN_WAIT_2:
+                self.linger_at = now + self.config.fin_wait_2
+            self.note(0)
 
     def abort(self) -> None:
         """End at once: RST to the peer, everything queued is dropped (RFC 9293, 3.10.5)."""
         if self.state in (CLOSED, TIME_WAIT):
             return
-        self.error = errno.ECONNABORTED
-        if self.state in (SYN_SENT, LAST_ACK) or self.held:
-            self.finish(Event.DELETE)
-            return
         self.recvq.clear()
-        self.answer_reset = self.snd_nxt
-        self.note(0)
+        if self.held:
+            self.refuse()
+        elif self.state == SYN_SENT or (self.state in (CLOSING, LAST_ACK) and self.snd_nxt > self.sendq.end):
+            self.fail(errno.ECONNABORTED)  # nobody to tell, or both sides have said their last word
+        else:
+            self.fail_loudly(errno.ECONNABORTED)
 
     def signal_error(self, number: int, *, hard: bool) -> None:
         """ICMP says that the peer cannot be reached: fatal while opening, else a reason to give when we time out.

@@ -2,12 +2,12 @@
 
 Theory of operation. Everything that happens to a connection during a turn (segments, timers, the owner's verbs) only notes
 what is owed. Once a turn `emit` looks at the sum of it and sends, in this order: a RST that ends it all; the handshake;
-what is lost; what is new; and, if none of those carried it, the acknowledgment. So one segment often serves three
-purposes, and an ACK a turn is enough for any number of segments.
+duplicate ACKs; what is lost; what is new; and, if none of those carried it, the acknowledgment. So one segment often
+serves three purposes, and an ACK a turn is enough for any number of segments.
 
 New data leaves as super-segments: as much as the windows allow, at most one chunk of the send queue, cut to pieces of
 `snd_mss` by the link. When a small segment should rather wait is silly-window avoidance (RFC 9293, 3.8.6.2.1) and Nagle's
-algorithm (3.7.4).
+algorithm (3.7.4) in Minshall's variant.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from hythe.tcp.acks import acknowledgment_due
+from hythe.tcp.acks import acknowledgment_due, free_room
 from hythe.tcp.block import ControlBlock
+from hythe.tcp.opening import scale_for
 from hythe.tcp.recovery import Sent
 from hythe.tcp.states import CLOSED, ESTABLISHED, LISTEN, SYN_SENT, Event
 from hythe.units import NEVER
+from hythe.wire.options import Options, build
 from hythe.wire.segment import ACK, FIN, PSH, RST, SYN
 
 _TIMESTAMPS: Final = struct.Struct(">III").pack
@@ -37,6 +39,8 @@ def emit(tcb: ControlBlock, now: int) -> None:
     else:
         sent = False
         board = tcb.scoreboard
+        if tcb.dup_acks_owed:
+            _acknowledge(tcb, _acceptable_seq(tcb), now)  # a segment with data would not count as one (RFC 5681, 2)
         if board.lost > board.resent:
             sent = _resend(tcb, now)
         end = tcb.sendq.end
@@ -46,14 +50,9 @@ def emit(tcb: ControlBlock, now: int) -> None:
             # An octet acknowledged long ago: the peer must answer, and need not find room for it (RFC 9293, 3.8.6.1).
             _acknowledge(tcb, tcb.snd_una - 1, now)
         elif not sent and acknowledgment_due(tcb, now):
-            _acknowledge(tcb, tcb.snd_nxt, now)
-        if (
-            tcb.rto_at == NEVER
-            and tcb.snd_nxt == tcb.snd_una
-            and (end > tcb.snd_nxt or tcb.fin_queued)
-            and (tcb.state != CLOSED and not tcb.fin_acknowledged)
-        ):
-            tcb.rto_at = now + tcb.rtt.rto  # nothing in flight and the window holds us up: ask in a while
+            _acknowledge(tcb, _acceptable_seq(tcb), now)
+        if tcb.rto_at == NEVER and tcb.snd_nxt == tcb.snd_una and (end > tcb.snd_nxt or tcb.fin_queued):
+            _arm_probe(tcb, now)
     rearm(tcb)
 
 
@@ -71,7 +70,13 @@ def rearm(tcb: ControlBlock) -> None:
         tcb.around.timers.file(tcb)
 
 
-# --- Opening
+def _arm_probe(tcb: ControlBlock, now: int) -> None:
+    """Nothing is in flight and the peer's window holds us up: ask in a while whether it still does (3.8.6.1)."""
+    if not tcb.fin_acknowledged:
+        tcb.rto_at = now + tcb.rtt.after(tcb.probes)
+
+
+# --- Opening and ending
 
 
 def _open(tcb: ControlBlock, now: int) -> None:
@@ -81,24 +86,18 @@ def _open(tcb: ControlBlock, now: int) -> None:
     tcb.syn_due = False
     config = tcb.config
     active = tcb.state == SYN_SENT
-    options = struct.pack(">BBH", 2, 4, tcb.mss_local)
-    sack = config.sack if active else tcb.sack_on
+    options = Options(mss=tcb.mss_local, sack_permitted=config.sack if active else tcb.sack_on)
     if config.timestamps if active else tcb.ts_on:
-        echo = 0 if active else tcb.ts_recent
-        lead = b"\x04\x02" if sack else b"\x01\x01"
-        options += lead + struct.pack(">BBII", 8, 10, tcb.timestamp(now), echo)
-    elif sack:
-        options += b"\x01\x01\x04\x02"
+        options.ts_val = tcb.timestamp(now)
+        options.ts_ecr = 0 if active else tcb.ts_recent
     if config.window_scaling if active else tcb.rcv_scale or tcb.snd_scale:
-        shift = max(0, min(14, (tcb.rcv_limit - 1).bit_length() - 16))
-        options += b"\x01" + struct.pack(">BBB", 3, 3, shift)
+        options.wscale = scale_for(tcb.rcv_limit)
     if not tcb.tries:
         tcb.opened_at = now
     tcb.snd_nxt = tcb.iss + 1
-    flags = SYN if active else SYN | ACK
-    tcb.send(
-        now, tcb.envelope.head(tcb.iss, 0 if active else tcb.rcv_nxt, flags, min(tcb.rcv_limit, 0xFFFF), 0, 0, options), ()
-    )
+    flags, ack = (SYN, 0) if active else (SYN | ACK, tcb.rcv_nxt)
+    window = min(tcb.rcv_limit, 0xFFFF)
+    tcb.send(now, tcb.envelope.head(tcb.iss, ack, flags, window, options=build(options)), ())
     tcb.rto_at = now + tcb.rtt.rto
 
 
@@ -106,12 +105,12 @@ def _send_reset(tcb: ControlBlock, now: int) -> None:
     """RFC 9293, 3.10.7.1: the sequence number is what the peer expects; it ends the connection if `error` is set."""
     seq = tcb.answer_reset or 0
     tcb.answer_reset = None
-    if tcb.error:
-        tcb.send(now, tcb.envelope.head(tcb.snd_nxt, tcb.rcv_nxt, RST | ACK, 0), ())
-        if tcb.state != CLOSED:
-            tcb.finish(Event.DELETE)
-    else:
+    if not tcb.error:
         tcb.send(now, tcb.envelope.head(seq, 0, RST, 0), ())
+        return
+    tcb.send(now, tcb.envelope.head(_acceptable_seq(tcb), tcb.rcv_nxt, RST | ACK, 0), ())
+    if tcb.state != CLOSED:
+        tcb.finish(Event.DELETE)
 
 
 # --- Data
@@ -134,13 +133,14 @@ def _resend(tcb: ControlBlock, now: int) -> bool:
 def _send_again(tcb: ControlBlock, record: Sent, room: int, now: int) -> None:
     """Retransmit the front of a record, whole segments of at most `room` bytes."""
     mss = tcb.snd_mss
-    size = min(record.end - record.start, max(room - room % mss, mss), tcb.sendq.burst)
+    size = min(record.end - record.start, room - room % mss, tcb.sendq.burst)
     tcb.scoreboard.take(record, size, now)
     data = min(record.end, tcb.sendq.end) - record.start
     fin = FIN if record.end > tcb.sendq.end else 0
     tcb.retransmits += -(-size // mss)
     _transmit(tcb, record.start, data, ACK | PSH | fin if data else ACK | fin, now)
-    tcb.rto_at = now + tcb.rtt.rto
+    if record.start == tcb.snd_una or tcb.rto_at == NEVER:
+        tcb.rto_at = now + tcb.rtt.rto  # the oldest is on its way again (RFC 6298, 5.6; Linux)
 
 
 def _send_new(tcb: ControlBlock, now: int) -> bool:
@@ -150,59 +150,78 @@ def _send_new(tcb: ControlBlock, now: int) -> bool:
     mss = tcb.snd_mss
     end = sendq.end
     una = tcb.snd_una
+    nxt = tcb.snd_nxt
+    edge = una + tcb.snd_wnd
+    if nxt == una and now - tcb.sent_at > tcb.rtt.rto:
+        tcb.congestion.rested(now - tcb.sent_at, tcb.rtt.rto, tcb.config.initial_window * mss)
+    if board.lost > board.resent:
+        return False  # what was lost comes first, and the window has no room for all of it (RFC 6675, 4, NextSeg)
+    room = tcb.congestion.cwnd - (nxt - una - board.sacked - board.lost + board.resent)
     sent = False
     while True:
-        nxt = tcb.snd_nxt
         unsent = end - nxt
-        room = tcb.congestion.cwnd - (nxt - una - board.sacked - board.lost + board.resent)
-        usable = una + tcb.snd_wnd - nxt
-        if usable < room:
-            room = usable
-        size = min(room, unsent)
+        usable = edge - nxt
+        size = room if room < usable else usable
+        if size > unsent:
+            size = unsent
         if size > sendq.burst:
             size = sendq.burst
         if size > mss:
-            if size < unsent:
-                size -= size % mss
-        elif size < mss and not (size == unsent and _may_be_small(tcb)):
-            # A piece short of a segment leaves only if it is half of what the peer ever offered, or when that has been
-            # waited for long enough (3.8.6.2.1 (3) and (4)).
-            if size <= 0 or size == unsent or size < usable or not (2 * size >= tcb.snd_max_wnd or tcb.probe_due):
-                return sent
+            part = size % mss
+            if part and (size < unsent or not _may_be_small(tcb)):
+                size -= part
+        elif size < mss and not _worth_sending(tcb, size, unsent, usable):
+            if unsent > size and room <= usable:
+                tcb.limited = nxt
+            break
         last = size == unsent
         flags = ACK | PSH if last and size else ACK
         if last and tcb.fin_queued:
-            if nxt > end:
-                return sent  # the FIN has left already
-            flags |= FIN
+            if usable > size:
+                flags |= FIN
+            elif not size:
+                break  # FIN takes a place in the window, too
         _transmit(tcb, nxt, size, flags, now)
         after = nxt + size + (flags & FIN)
         board.sent(nxt, after, now)
-        tcb.snd_nxt = after
-        tcb.bytes_sent += size
         if tcb.rto_at == NEVER or nxt == una:
             tcb.rto_at = now + tcb.rtt.rto
+        tcb.snd_nxt = nxt = after
+        tcb.bytes_sent += size
+        room -= size
         sent = True
+        if size % mss:
+            tcb.snd_sml = after
+        tcb.sent_at = now
         if last:
-            return True
+            break
+    return sent
+
+
+def _worth_sending(tcb: ControlBlock, size: int, unsent: int, usable: int) -> bool:
+    """Tell whether a piece short of a segment may leave (RFC 9293, 3.8.6.2.1).
+
+    The last of the queue may, if Nagle agrees (2). One that the peer's window cuts short may if it is half of what the
+    peer ever offered (3), or when a fitting one has been waited for long enough (4).
+    """
+    if size == unsent:
+        return _may_be_small(tcb)
+    return 0 < size == usable and (2 * size >= tcb.snd_max_wnd or tcb.probe_due)
 
 
 def _may_be_small(tcb: ControlBlock) -> bool:
-    """May the last piece of the queue leave though it is no full segment? Nagle: not while anything is unacknowledged."""
-    return tcb.snd_nxt == tcb.snd_una or not tcb.config.nagle or tcb.fin_queued
+    """Nagle (3.7.4), as Minshall has it: not while another small segment is unacknowledged. FIN does not wait."""
+    return tcb.snd_sml <= tcb.snd_una or not tcb.config.nagle or tcb.fin_queued
 
 
 def _transmit(tcb: ControlBlock, seq: int, size: int, flags: int, now: int) -> None:
     """One segment or super-segment, which acknowledges whatever is owed as well."""
-    options = b""
-    if tcb.ts_on:
-        options = _TIMESTAMPS(_TIMESTAMPS_HEAD, tcb.timestamp(now), tcb.ts_recent)
-    head = tcb.envelope.head(
-        seq, tcb.rcv_nxt, flags, advertise(tcb), size, tcb.snd_mss if size > tcb.snd_mss else 0, options
-    )
+    mss = tcb.snd_mss
+    options = _TIMESTAMPS(_TIMESTAMPS_HEAD, tcb.timestamp(now), tcb.ts_recent) if tcb.ts_on else b""
+    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), size, mss if size > mss else 0, options)
     tcb.send(now, head, tcb.sendq.slices(seq, size) if size else ())
-    if size and tcb.ack_owed:
-        tcb.ping_pong = True  # an answer carried the ACK: from now on wait for the next one (Linux's pingpong mode)
+    if not tcb.ping_pong and size and now - tcb.text_at < tcb.ato:
+        tcb.ping_pong = True  # an answer: ACKs can wait for the next one (Linux's pingpong mode)
     _acknowledged_by_this(tcb)
 
 
@@ -224,6 +243,16 @@ def _acknowledge(tcb: ControlBlock, seq: int, now: int) -> None:
     _acknowledged_by_this(tcb)
 
 
+def _acceptable_seq(tcb: ControlBlock) -> int:
+    """What a segment without text bears: snd_nxt, unless the peer has shrunk its window and would not take that.
+
+    A window that falls short by less than its unit was not shrunk but rounded (RFC 7323, 2.4).
+    """
+    nxt = tcb.snd_nxt
+    edge = tcb.snd_una + tcb.snd_wnd
+    return nxt if nxt < edge + (1 << tcb.snd_scale) else edge
+
+
 def _acknowledged_by_this(tcb: ControlBlock) -> None:
     tcb.last_ack_sent = tcb.rcv_nxt
     tcb.ack_now = False
@@ -234,23 +263,21 @@ def _acknowledged_by_this(tcb: ControlBlock) -> None:
 
 
 def advertise(tcb: ControlBlock) -> int:
-    """The window field; moves rcv_adv, never back (RFC 9293, 3.8.6), and not by slivers (3.8.6.2.2)."""
-    limit = tcb.rcv_limit
-    edge = tcb.rcv_nxt + limit - tcb.recvq.held
+    """The window field; moves rcv_adv, never back (RFC 9293, 3.8.6), and not by slivers (3.8.6.2.2).
+
+    The field is rounded down: that the edge a peer computes may fall short of rcv_adv by part of a unit is foreseen
+    (RFC 7323, 2.4), while rounding up would let it creep beyond the buffer.
+    """
+    nxt = tcb.rcv_nxt
     adv = tcb.rcv_adv
-    if edge - adv >= limit >> 1 or edge - adv >= tcb.rcv_mss:
-        adv = edge
-    window = adv - tcb.rcv_nxt
+    edge = nxt + (free_room(tcb) if tcb.recvq.held else tcb.rcv_limit)
+    if edge <= adv or (edge - adv < tcb.rcv_mss and edge - adv < tcb.rcv_limit >> 1):
+        edge = adv
     scale = tcb.rcv_scale
-    if not scale:
-        field = min(65535, window)
-    else:
-        # Rounding up keeps the edge from moving back by part of a unit; rounding down once we are a unit beyond what
-        # there is room for keeps it from creeping (RFC 7323, 2.4).
-        field = -(-window >> scale)
-        if tcb.rcv_nxt + (field << scale) > max(edge, adv) + (1 << scale):
-            field = window >> scale
-        if field > 0xFFFF:
-            field = 0xFFFF
-    tcb.rcv_adv = max(adv, tcb.rcv_nxt + (field << scale))
+    field = (edge - nxt) >> scale
+    if field > 0xFFFF:
+        field = 0xFFFF
+    edge = nxt + (field << scale)
+    if edge > adv:
+        tcb.rcv_adv = edge
     return field

@@ -20,7 +20,20 @@ from hythe.tcp.states import LISTEN
 class Listener:
     """`address`: 4 or 16 bytes, or None for every local one. `port`: 0 stands for every port (a gateway)."""
 
-    __slots__ = ("address", "around", "arrivals", "backlog", "dropped", "hold", "news", "owner", "pending", "port", "queued")
+    __slots__ = (
+        "address",
+        "around",
+        "arrivals",
+        "backlog",
+        "closed",
+        "dropped",
+        "hold",
+        "news",
+        "owner",
+        "pending",
+        "port",
+        "queued",
+    )
 
     state = LISTEN
 
@@ -33,6 +46,7 @@ class Listener:
         self.arrivals: list[Connection] = []
         self.pending = 0  # half-open ones
         self.dropped = 0
+        self.closed = False
         self.owner: Any = None
         self.queued = False
         self.news = 0
@@ -54,7 +68,10 @@ class Listener:
         """Its handshake is done."""
         connection.parent = None
         self.pending -= 1
-        self._arrive(connection)
+        if self.closed:
+            connection.abort()
+        else:
+            self._arrive(connection)
 
     def failed(self, connection: Connection) -> None:
         """It ended before its handshake was done."""
@@ -65,6 +82,12 @@ class Listener:
         """All that wait to be accepted; the caller owns them now."""
         arrivals, self.arrivals = self.arrivals, []
         return arrivals
+
+    def close(self) -> None:
+        """Nobody will take what is here or still to come: it is reset (Linux does that to its accept queue)."""
+        self.closed = True
+        for connection in self.take():
+            connection.abort()
 
     def emit(self, now: int) -> None:
         """A listener has nothing to send."""

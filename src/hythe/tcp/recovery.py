@@ -2,16 +2,26 @@
 
 Theory of operation. One `Sent` record stands for one transmission, normally a whole super-segment, so a bulk transfer
 keeps a few dozen of them. A cumulative ACK pops records; an edge that falls inside a record (of a SACK block, or of a
-partial ACK) splits it, so that afterwards every record is wholly sacked or wholly not. Byte counters follow each change,
-which makes `pipe` (RFC 6675, 4) a subtraction instead of a walk.
+partial ACK) splits it, so that afterwards every record is wholly sacked or wholly not. What is sacked melts into one
+record a run, for nothing more will be asked about it; so a block that is reported again and again costs one look-up.
+Byte counters follow each change, which makes `pipe` (RFC 6675, 4) a subtraction instead of a walk.
 
 Loss (RFC 6675, IsLost): a record is lost when more than (DupThresh - 1) MSS of SACKed bytes, or DupThresh separate SACKed
 runs, lie above it; without SACK, when DupThresh duplicate ACKs have come (RFC 6582). A time-out declares all lost.
+
+Without SACK each duplicate ACK says that one segment, nobody knows which, has left the network. `presume` counts those in
+`sacked` as if one had been reported: what RFC 5681, 3.2 (4) does by inflating the window.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from operator import attrgetter
+from typing import Final
+
+_BY_START: Final = attrgetter("start")
+_BY_END: Final = attrgetter("end")
 
 
 class Sent:
@@ -38,6 +48,12 @@ class Sent:
         self.end = at
         return rest
 
+    def __repr__(self) -> str:
+        marks = "".join(
+            letter for letter, on in zip("SLR", (self.sacked, self.lost, self.in_flight_again), strict=True) if on
+        )
+        return f"<Sent {self.start}..{self.end} {marks} resent {self.resent}>"
+
 
 class Scoreboard:
     """All records of one connection, in sequence order, and the state of recovery.
@@ -48,6 +64,9 @@ class Scoreboard:
     """
 
     __slots__ = (
+        "_highest",
+        "_hint",
+        "_lost_below",
         "by_timeout",
         "dup_acks",
         "lost",
@@ -66,9 +85,12 @@ class Scoreboard:
         self.resent = 0
         self.recovering = False
         self.by_timeout = False
-        self.recovery_point = 0
+        self.recovery_point = -1
         self.dup_acks = 0
         self.urgent = False
+        self._highest = 0  # end of the highest SACKed run
+        self._lost_below = 0  # `detect` has judged everything that ends here or before
+        self._hint = 0  # no record that starts before this waits to be resent
 
     def sent(self, start: int, end: int, now: int) -> None:
         """New data (or the FIN) left."""
@@ -79,27 +101,33 @@ class Scoreboard:
         return flight - self.sacked - self.lost + self.resent
 
     def acked(self, una: int) -> int:
-        """Everything before `una` arrived. Returns when the newest never-resent part of it was sent, or -1 (Karn)."""
+        """Everything before `una` arrived. Returns when the newest of it was sent, or -1 if that proves nothing.
+
+        Karn's rule (RFC 6298, 3): once any of it was resent, the ACK may have waited for the repetition.
+        """
         records = self.records
+        first = records[0]
+        if first.end == una and not first.sacked and not first.lost:  # the usual case: one super-segment, one ACK
+            del records[0]
+            return -1 if first.resent else first.sent_at
         sent_at = -1
+        ambiguous = False
         popped = 0
         for record in records:
+            if record.start >= una:
+                break
+            if record.resent:
+                ambiguous = True
+            elif not record.sacked:  # a SACKed record gave its sample when its block came
+                sent_at = record.sent_at
             if record.end > una:
+                self._forget(record, una - record.start)
+                record.start = una
                 break
             popped += 1
-            if not record.resent:
-                if not record.sacked:  # a SACKed record gave its sample when its block came
-                    sent_at = record.sent_at
             self._forget(record, record.end - record.start)
-        if popped:
-            del records[:popped]
-        if records and records[0].start < una:
-            record = records[0]
-            if not record.resent and not record.sacked:
-                sent_at = record.sent_at
-            self._forget(record, una - record.start)
-            record.start = una
-        return sent_at
+        del records[:popped]
+        return -1 if ambiguous else sent_at
 
     def _forget(self, record: Sent, size: int) -> None:
         if record.sacked:
@@ -109,51 +137,89 @@ class Scoreboard:
             if record.in_flight_again:
                 self.resent -= size
 
+    # --- SACK
+
     def mark_sacked(self, blocks: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        """SACK blocks came. Returns (bytes newly SACKed, send time of the newest never-resent one or -1)."""
+        """SACK blocks came, each within what is outstanding.
+
+        Returns (bytes newly SACKed, send time of the newest never-resent one of them or -1).
+        """
         newly = 0
         sent_at = -1
         for left, right in blocks:
-            index = 0
-            while index < len(self.records):
-                record = self.records[index]
-                index += 1
-                if record.end <= left or record.sacked:
-                    continue
-                if record.start >= right:
-                    break
-                if record.start < left:
-                    self.records.insert(index, record.split(left))
-                    continue
-                if record.end > right:
-                    self.records.insert(index, record.split(right))
-                size = record.end - record.start
-                self._forget(record, size)
-                record.sacked = True
-                record.lost = record.in_flight_again = False
-                self.sacked += size
-                newly += size
+            size, at = self._mark(left, right)
+            newly += size
+            sent_at = max(sent_at, at)
+        return newly, sent_at
+
+    def _mark(self, left: int, right: int) -> tuple[int, int]:
+        records = self.records
+        first = bisect_right(records, left, key=_BY_END)
+        if first == len(records) or (records[first].sacked and records[first].end >= right):
+            return 0, -1  # told before
+        if records[first].start < left and not records[first].sacked:
+            records.insert(first + 1, records[first].split(left))
+            first += 1
+        last = bisect_left(records, right, first, key=_BY_END)
+        if last < len(records) and records[last].start < right:
+            if records[last].end > right and not records[last].sacked:
+                records.insert(last + 1, records[last].split(right))
+            last += 1
+        newly, sent_at = 0, -1
+        for record in records[first:last]:
+            if not record.sacked:
+                newly += record.end - record.start
+                self._forget(record, record.end - record.start)
                 if not record.resent:
                     sent_at = max(sent_at, record.sent_at)
+        self.sacked += newly
+        self._melt(first, last)
         return newly, sent_at
+
+    def _melt(self, first: int, last: int) -> None:
+        """`records[first:last]` and the SACKed neighbours become one SACKed record."""
+        records = self.records
+        if first and records[first - 1].sacked:
+            first -= 1
+        if last < len(records) and records[last].sacked:
+            last += 1
+        run = Sent(records[first].start, records[last - 1].end, records[last - 1].sent_at)
+        run.sacked = True
+        records[first:last] = [run]
+        self._highest = max(self._highest, run.end)
 
     def detect(self, mss: int, threshold: int) -> int:
         """Declare lost what RFC 6675's IsLost says is. Returns the bytes newly declared."""
-        above = runs = newly = 0
-        inside = False
-        for record in reversed(self.records):
+        above = runs = newly = judged = 0
+        records = self.records
+        for index in range(bisect_left(records, self._highest, key=_BY_END), -1, -1):
+            if index == len(records):
+                continue
+            record = records[index]
             if record.sacked:
                 above += record.end - record.start
-                runs += not inside
-                inside = True
-                continue
-            inside = False
-            if not record.lost and not record.resent and (above > (threshold - 1) * mss or runs >= threshold):
-                newly += self._declare(record)
+                runs += 1
+            elif above > (threshold - 1) * mss or runs >= threshold:
+                judged = judged or record.end
+                if record.end <= self._lost_below:
+                    break  # what is below was judged by an earlier call
+                if not record.lost and not record.resent:
+                    newly += self._declare(record)
+        self._lost_below = max(self._lost_below, judged)
         return newly
 
+    # --- Without SACK
+
+    def presume(self, mss: int, flight: int) -> None:
+        """A duplicate ACK: one segment has left the network, of all but the first of `flight` bytes outstanding."""
+        self.sacked = max(0, min(self.sacked + mss, flight - self.lost - mss))
+
+    def unpresume(self, size: int, mss: int, flight: int) -> None:
+        """`size` bytes were acknowledged: but for the hole they were presumed gone already (RFC 6582, 3.2 (3))."""
+        self.sacked = max(0, min(self.sacked - max(0, size - mss), flight - self.lost))
+
     def declare_head(self, mss: int) -> int:
-        """The first segment is lost (duplicate ACKs or a partial ACK without SACK, RFC 6582 3.2). Returns bytes."""
+        """The first segment is lost (duplicate ACKs or a partial ACK, RFC 6582 3.2). Returns the bytes declared."""
         for index, record in enumerate(self.records):
             if record.sacked:
                 continue
@@ -164,9 +230,21 @@ class Scoreboard:
             return self._declare(record)
         return 0
 
+    # --- Resending
+
     def declare_all(self) -> None:
-        """The retransmission timer fired: nothing unSACKed is in the network any more (RFC 6675, 5.1)."""
+        """The retransmission timer fired: nothing unSACKed is in the network any more (RFC 6675, 5.1).
+
+        SACKed octets are believed still, unless they are the first: then the receiver has broken its word (reneged;
+        RFC 2018, 8), for an ACK of ours would be past them.
+        """
+        reneged = bool(self.records) and self.records[0].sacked
+        if reneged or not any(record.sacked for record in self.records):
+            self.sacked = 0
+            self._highest = 0
         for record in self.records:
+            if reneged:
+                record.sacked = False
             if not record.sacked:
                 self._declare(record)
 
@@ -178,21 +256,26 @@ class Scoreboard:
         if record.in_flight_again:
             record.in_flight_again = False
             self.resent -= size
+        self._hint = min(self._hint, record.start)
         return size
 
     def next_lost(self) -> Sent | None:
         """The first record that is lost and not on the wire again."""
         if self.lost == self.resent:
             return None
-        for record in self.records:
+        records = self.records
+        for index in range(bisect_left(records, self._hint, key=_BY_END), len(records)):
+            record = records[index]
             if record.lost and not record.in_flight_again:
+                self._hint = record.start
                 return record
         return None
 
     def take(self, record: Sent, size: int, now: int) -> None:
         """The first `size` bytes of a lost `record` are being resent."""
         if record.end - record.start > size:
-            self.records.insert(self.records.index(record) + 1, record.split(record.start + size))
+            index = bisect_left(self.records, record.start, key=_BY_START)
+            self.records.insert(index + 1, record.split(record.start + size))
         record.resent += 1
         record.in_flight_again = True
         record.sent_at = now

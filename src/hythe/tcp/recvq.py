@@ -4,16 +4,22 @@ Theory of operation. In-order payloads are queued as they came: views into the l
 owner normally takes them in the same turn, so nothing is copied; `keep` copies what is left when the turn ends. Islands
 (RFC 9293, 3.10.7.4) are always copied, kept sorted and disjoint, and joined to the queue when the gap before them closes.
 
-`held` counts every byte kept here, islands included: the window is the limit less `held`.
+`held` counts every byte kept here, islands included: the window is the limit less `held`. What that count does not see,
+the cost of an object a piece, is bounded too: small leftovers are joined, and past `ISLANDS_MAX` pieces a segment beyond
+a gap is dropped as if the network had lost it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from operator import attrgetter
 from typing import Final
 
-#: More pieces than this are joined when they are kept: a slow reader of short segments would hold thousands of objects.
-_MANY: Final = 64
+#: More pieces than an honest sender makes of the default window: 512 KiB at an MSS of 536.
+ISLANDS_MAX: Final = 1_024
+#: Kept views shorter than this are joined with their neighbours.
+_WORTH_A_VIEW: Final = 16_384
+_BY_END: Final = attrgetter("end")
 
 
 class Island:
@@ -31,24 +37,31 @@ class Island:
 class ReceiveQueue:
     """`views`: what the owner may take, in order. `borrowed`: some of it lies in the link's ring still."""
 
-    __slots__ = ("_stamp", "borrowed", "held", "islands", "views")
+    __slots__ = ("_kept", "_stamp", "borrowed", "held", "islands", "views")
 
     def __init__(self) -> None:
         self.views: list[memoryview] = []
         self.held = 0
         self.borrowed = False
         self.islands: list[Island] | None = None
+        self._kept = 0  # so many of `views` are copies already
         self._stamp = 0
 
     def consume(self, size: int) -> None:
         """The owner has taken the first `size` bytes of `views`."""
         self.held -= size
         views = self.views
+        if len(views) == 1 and size == len(views[0]):
+            views.clear()
+            self._kept = 0
+            self.borrowed = False
+            return
         taken = 0
         while size and size >= len(views[taken]):
             size -= len(views[taken])
             taken += 1
         del views[:taken]
+        self._kept = max(0, self._kept - taken)
         if size:
             views[0] = views[0][size:]
         elif not views:
@@ -57,12 +70,12 @@ class ReceiveQueue:
     def keep(self) -> None:
         """The turn ends: what the owner has not taken is copied out of the link's ring."""
         views = self.views
-        if len(views) > _MANY:
-            views[:] = [memoryview(b"".join(views))]
-        else:
-            for index, view in enumerate(views):
-                if view.obj.__class__ is not bytes:  # else it is a copy already
-                    views[index] = memoryview(bytes(view))
+        kept = self._kept
+        if len(views) > kept:
+            if kept and len(views[kept - 1]) < _WORTH_A_VIEW:
+                kept -= 1
+            views[kept:] = [memoryview(b"".join(views[kept:]))]
+            self._kept = kept + 1
         self.borrowed = False
 
     def add_island(self, start: int, data: memoryview) -> int:
@@ -74,15 +87,17 @@ class ReceiveQueue:
         end = start + len(data)
         added = 0
         position = start
-        index = bisect_right(islands, start, key=lambda island: island.end)
+        index = bisect_right(islands, start, key=_BY_END)
         while position < end:
             following = islands[index] if index < len(islands) else None
             stop = min(end, following.start) if following else end
             if position < stop:
+                if len(islands) >= ISLANDS_MAX:
+                    break
                 islands.insert(index, Island(position, bytes(data[position - start : stop - start]), self._stamp))
                 added += stop - position
                 index += 1
-            if following is None:
+            if following is None or stop == end:
                 break
             following.stamp = self._stamp  # touched by this segment: its block is the most recent (RFC 2018, 4)
             position = max(position, following.end)
@@ -95,17 +110,26 @@ class ReceiveQueue:
         islands = self.islands
         if islands is None:
             return rcv_nxt
-        while islands and islands[0].start <= rcv_nxt:
-            island = islands.pop(0)
+        joined = 0
+        for island in islands:
+            if island.start > rcv_nxt:
+                break
+            joined += 1
             if island.end > rcv_nxt:
                 self.views.append(memoryview(island.data)[rcv_nxt - island.start :])
                 self.held -= rcv_nxt - island.start
                 rcv_nxt = island.end
             else:
                 self.held -= island.end - island.start
+        del islands[:joined]
         if not islands:
             self.islands = None
         return rcv_nxt
+
+    @property
+    def highest(self) -> int:
+        """The sequence number after the last byte of the last island, 0 without any."""
+        return self.islands[-1].end if self.islands else 0
 
     def blocks(self, limit: int) -> list[tuple[int, int]]:
         """SACK blocks, adjacent islands merged, the most recently touched first (RFC 2018, 4)."""
@@ -124,4 +148,5 @@ class ReceiveQueue:
         self.views.clear()
         self.islands = None
         self.held = 0
+        self._kept = 0
         self.borrowed = False

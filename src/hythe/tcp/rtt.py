@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from hythe.units import SECOND
+
 _BACKOFF_MAX: Final = 16
+#: RFC 6298, 5.7: a handshake that timed out and gave no sample was too hasty.
+_FALLBACK: Final = 3 * SECOND
 
 
 class RoundTrip:
@@ -29,28 +33,38 @@ class RoundTrip:
         self.backoff = 0
 
     def sample(self, rtt: int) -> None:
-        """RFC 6298, 2.2 and 2.3. A fresh sample also ends the backing off (5.7's note)."""
-        rtt = max(rtt, 1)
-        if self.srtt:
-            self.rttvar += (abs(self.srtt - rtt) - self.rttvar) >> 2
-            self.srtt += (rtt - self.srtt) >> 3
+        """RFC 6298, 2.2 and 2.3. A fresh sample also ends the backing off (Karn; RFC 6298, 5.7's note)."""
+        if rtt < 1:
+            rtt = 1
+        srtt = self.srtt
+        if srtt:
+            difference = rtt - srtt
+            variance = self.rttvar + ((abs(difference) - self.rttvar) >> 2)
+            self.rttvar = variance
+            self.srtt = srtt = srtt + (difference >> 3)
             if rtt < self.least:
                 self.least = rtt
         else:
-            self.srtt = self.least = rtt
-            self.rttvar = rtt >> 1
+            self.srtt = self.least = srtt = rtt
+            self.rttvar = variance = rtt >> 1
         self.latest = rtt
-        self._base = self.srtt + max(self.rttvar << 2, self.rto_min)
+        spread = variance << 2
+        self._base = base = srtt + (spread if spread > self.rto_min else self.rto_min)
         self.backoff = 0
-        self.rto = min(self._base, self.rto_max)
+        self.rto = base if base < self.rto_max else self.rto_max
 
     def back_off(self) -> None:
         """RFC 6298, 5.5: the time-out doubles."""
         self.backoff = min(self.backoff + 1, _BACKOFF_MAX)
-        self.rto = min(self._base << self.backoff, self.rto_max)
+        self.rto = self.after(self.backoff)
 
-    def relax(self) -> None:
-        """Progress was made: forget the backing off, keep the estimate."""
-        if self.backoff:
-            self.backoff = 0
+    def after(self, times: int) -> int:
+        """The time-out after doubling so many times; window probes have a count of their own."""
+        return min(self._base << min(times, _BACKOFF_MAX), self.rto_max)
+
+    def opened(self) -> None:
+        """The handshake is done. Without a sample of it, be careful (RFC 6298, 5.7)."""
+        self.backoff = 0
+        if not self.srtt:
+            self._base = max(self._base, _FALLBACK)
             self.rto = min(self._base, self.rto_max)

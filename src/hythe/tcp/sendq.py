@@ -24,6 +24,7 @@ _WORTH: Final = 8_192
 #: Owner's bytes shorter than this are copied into a chunk: a view of its own each would cost more.
 _COPY_BELOW: Final = 4_096
 _KEPT: Final = 64
+_NOTHING: Final = memoryview(b"")
 _BY_START: Final = attrgetter("start")
 
 
@@ -82,6 +83,8 @@ class SendQueue:
 
     def reserve(self, size: int) -> memoryview:
         """A writable view of at most `size` bytes behind the last one. What is written there counts after `commit`."""
+        if size <= 0:
+            return _NOTHING
         if self._chunks:
             tail = self._chunks[-1]
             room = self.burst - tail.used
@@ -95,17 +98,16 @@ class SendQueue:
         if size:
             self._chunks[-1].used += size
             self.end += size
-        elif not self._chunks[-1].used:
+        elif self._chunks and not self._chunks[-1].used:
             self._leave(self._chunks.pop())
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """Queue the owner's bytes. Long immutable ones are not copied."""
-        size = len(data)
-        if isinstance(data, bytes) and size >= _COPY_BELOW:
-            self._enter(Chunk(self.end, memoryview(data), size, None))
-            self.end += size
+        if isinstance(data, bytes) and len(data) >= _COPY_BELOW:
+            self._enter(Chunk(self.end, memoryview(data), len(data), None))
+            self.end += len(data)
             return
-        view = memoryview(data)
+        view = memoryview(data).cast("B")
         while view:
             room = self.reserve(len(view))
             size = len(room)
@@ -139,8 +141,12 @@ class SendQueue:
         """Everything before `una` is acknowledged: whole chunks go back to the pool."""
         self.start = una
         chunks = self._chunks
-        while chunks and una >= chunks[0].start + chunks[0].used:
-            self._leave(chunks.pop(0))
+        while chunks:
+            chunk = chunks[0]
+            if una < chunk.start + chunk.used:
+                return
+            del chunks[0]
+            self._leave(chunk)
 
     def clear(self) -> None:
         """Forget all that is queued: the connection is gone."""

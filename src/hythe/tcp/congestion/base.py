@@ -55,12 +55,25 @@ class Controller:
         self.ssthresh = max(self._reduced(now, flight), 2 * self.mss)
         self.cwnd = self.mss
 
+    def timed_out_again(self) -> None:
+        """It fired once more for the same loss: ssthresh stays what it was (RFC 5681, 3.1)."""
+        self.cwnd = self.mss
+
+    def rested(self, length: int, rto: int, restart: int) -> None:
+        """Nothing was sent for `length`, more than one time-out: what the window says is stale (RFC 5681, 4.1).
+
+        Halved for each time-out, not below `restart` bytes; ssthresh remembers it (RFC 2861, 3, as Linux does).
+        """
+        self.ssthresh = max(self.ssthresh, self.cwnd * 3 // 4)
+        floor = min(restart, self.cwnd)
+        self.cwnd = max(floor, self.cwnd >> min(length // rto, 62))
+
     def recovered(self, now: int) -> None:
         """All that was outstanding when recovery began is acknowledged."""
         self.cwnd = max(self.ssthresh, 2 * self.mss)
 
     def resized(self, mss: int) -> None:
-        """The segment size changed: the window keeps its number of segments (RFC 8201, 5.4 note; Linux does not grow it)."""
+        """The segment size changed: the window keeps its number of segments, but does not grow by that (Linux)."""
         self.cwnd = max(min(self.cwnd, self.cwnd * mss // self.mss), 2 * mss)
         self.mss = mss
 

@@ -21,7 +21,7 @@ ALPHA: Final = 3 * (1 - BETA) / (1 + BETA)
 class Cubic(Controller):
     """RFC 9438. `_w_max` etc. in segments; `_epoch` is when the current growth began, None for not yet."""
 
-    __slots__ = ("_credit", "_epoch", "_k", "_origin", "_w_est", "_w_max", "_w_prior")
+    __slots__ = ("_credit", "_epoch", "_grew_at", "_k", "_origin", "_w_est", "_w_max", "_w_prior")
 
     name = "cubic"
 
@@ -33,14 +33,20 @@ class Cubic(Controller):
         self._w_est = 0.0
         self._k = 0.0
         self._epoch: int | None = None
-        self._credit = 0.0
+        self._grew_at = 0
+        self._credit = 0.0  # growth of less than a byte, carried on
 
     def _avoid(self, size: int, now: int, srtt: int) -> None:
         segments = self.cwnd / self.mss
         epoch = self._epoch
         if epoch is None:
             epoch = self._begin(segments, now)
-        # 4.2: the target one round trip ahead, not more than half a window above (4.4).
+        elif now - self._grew_at > 2 * srtt:
+            # 5.8: time in which the application or the receiver was the limit does not count, or the curve would
+            # jump ahead of a window that nobody has tested.
+            epoch = self._epoch = epoch + now - self._grew_at
+        self._grew_at = now
+        # 4.2: the target one round trip ahead, not more than half a window above.
         elapsed = (now - epoch + srtt) / SECOND - self._k
         target = self._origin + C * elapsed * elapsed * elapsed
         target = min(max(target, segments), 1.5 * segments)
@@ -48,8 +54,9 @@ class Cubic(Controller):
         alpha = 1.0 if self._w_est >= self._w_prior else ALPHA
         self._w_est += alpha * size / self.cwnd
         if self._w_est > target:
-            target = self._w_est
-        self._credit += (target - segments) * size / self.cwnd
+            self._credit += self._w_est - segments
+        else:
+            self._credit += (target - segments) * size / self.cwnd
         whole = int(self._credit * self.mss)
         self._credit -= whole / self.mss
         self.cwnd += whole
@@ -73,6 +80,11 @@ class Cubic(Controller):
         # 4.7, fast convergence: a window that did not get back to its old height leaves room for newcomers.
         self._w_max = segments * (1 + BETA) / 2 if segments < self._w_max else segments
         return int(self.cwnd * BETA)
+
+    def timed_out(self, now: int, flight: int) -> None:
+        """4.8: after a time-out growth starts from where slow start ends, not from the old plateau."""
+        super().timed_out(now, flight)
+        self._w_max = 0.0
 
     def resized(self, mss: int) -> None:
         """Plateaus are in segments: rescale them with the segment size."""

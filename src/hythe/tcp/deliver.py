@@ -1,0 +1,104 @@
+"""Text and FIN of an acceptable segment: RFC 9293, 3.10.7.4, seventh and eighth.
+
+In order it becomes readable, beyond a gap an island; seen before, it is acknowledged again. A FIN counts once everything
+before it is here.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from hythe.tcp.block import READABLE, ControlBlock
+from hythe.tcp.states import ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, MAY_RECEIVE, Event
+from hythe.wire.segment import Segment
+
+
+def take_text(tcb: ControlBlock, segment: Segment, seq: int, now: int) -> None:
+    """The text of a segment that starts at `seq`, as much of it as the window has room for."""
+    if tcb.state not in MAY_RECEIVE:
+        return
+    data = segment.payload
+    end = seq + segment.size
+    if tcb.deaf and end > tcb.rcv_nxt:
+        tcb.fail_loudly(errno.ECONNABORTED)  # RFC 2525, 2.17: nobody will ever read this
+        return
+    measure(tcb, segment)
+    if end > tcb.rcv_adv:
+        end = tcb.rcv_adv
+        tcb.ack_now = True  # the peer should know at once that not all of it was taken
+    if end <= tcb.rcv_nxt:
+        quicken(tcb)
+        tcb.ack_now = True
+        tcb.note(0)
+    elif seq > tcb.rcv_nxt:
+        quicken(tcb)
+        tcb.recvq.add_island(seq, data[: end - seq])
+        tcb.dup_acks_owed += 1  # RFC 5681, 4.2: at once, one for each
+        tcb.note(0)
+    else:
+        had_islands = tcb.recvq.islands is not None
+        accept_text(tcb, data[tcb.rcv_nxt - seq : end - seq], end - tcb.rcv_nxt, now)
+        if had_islands:
+            before = tcb.rcv_nxt
+            tcb.rcv_nxt = tcb.recvq.join(before)
+            tcb.bytes_received += tcb.rcv_nxt - before
+            tcb.ack_now = True  # RFC 5681, 4.2: a segment that fills a gap is acknowledged at once
+        if tcb.fin_after == tcb.rcv_nxt:
+            take_fin(tcb, tcb.rcv_nxt)
+
+
+def accept_text(tcb: ControlBlock, data: memoryview, size: int, now: int) -> None:
+    """`size` bytes at rcv_nxt, within the window: theirs is the queue, ours the acknowledgment."""
+    recvq = tcb.recvq
+    recvq.views.append(data)
+    recvq.held += size
+    recvq.borrowed = True
+    tcb.rcv_nxt += size
+    tcb.ack_owed += size
+    tcb.bytes_received += size
+    tcb.text_at = now
+    tcb.news |= READABLE
+    if not tcb.queued:
+        tcb.queued = True
+        tcb.around.ready.append(tcb)
+
+
+def measure(tcb: ControlBlock, segment: Segment) -> None:
+    """rcv_mss: the longest segment the peer has sent us is what "full-sized" means for it (RFC 5681, 4.2)."""
+    size = segment.gso_size or segment.size
+    if size > tcb.rcv_mss:
+        tcb.rcv_mss = min(size, tcb.mss_local)
+
+
+def quicken(tcb: ControlBlock) -> None:
+    """Something is out of order: the peer needs to hear of each segment for a while (Linux's quick-ACK mode)."""
+    tcb.quick = tcb.config.quick_acks
+    tcb.ping_pong = False
+    tcb.ato = tcb.config.delayed_ack_min
+
+
+def take_fin(tcb: ControlBlock, position: int) -> None:
+    """A FIN at sequence number `position`."""
+    if tcb.fin_received:
+        tcb.ack_now = True  # again: our ACK was lost
+        tcb.note(0)
+        return
+    if position > tcb.rcv_nxt:
+        if position <= tcb.rcv_adv:
+            tcb.fin_after = position  # comes into force when the gap closes
+        tcb.ack_now = True
+        tcb.note(READABLE)
+        return
+    if position < tcb.rcv_nxt or tcb.state not in MAY_RECEIVE:
+        return
+    tcb.rcv_nxt = position + 1
+    tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt)
+    tcb.fin_received = True
+    tcb.fin_after = None
+    tcb.ack_now = True
+    if tcb.state in (ESTABLISHED, FIN_WAIT_1):  # an ACK of our FIN with it has made this FIN-WAIT-2 before
+        tcb.move(Event.FIN)
+    elif tcb.state == FIN_WAIT_2:
+        tcb.move(Event.FIN)
+        tcb.settle()
+    tcb.note(READABLE)

@@ -1,0 +1,113 @@
+"""How a connection opens: the answer to our SYN (RFC 9293, 3.10.7.3), the peer's SYN, and reaching ESTABLISHED.
+
+A SYN brings the peer's first sequence number and what it can do; an option is in force only if both SYNs bear it. Who
+opens passively has its SYN read by `synchronize` as well, when the host makes the block (3.10.7.2).
+"""
+
+from __future__ import annotations
+
+import errno
+
+from hythe.tcp.block import WRITABLE, ControlBlock
+from hythe.tcp.deliver import take_fin, take_text
+from hythe.tcp.states import Event
+from hythe.units import NEVER
+from hythe.wire.options import WSCALE_MAX, Options
+from hythe.wire.segment import ACK, FIN, RST, SYN, Segment
+
+#: Linux TCP_MSS_DEFAULT: what "a full segment" is until a longer one has come.
+_FULL_AT_FIRST = 536
+
+
+def arrive_syn_sent(tcb: ControlBlock, segment: Segment, options: Options, now: int) -> None:
+    """SEGMENT ARRIVES in SYN-SENT (3.10.7.3): the ACK is looked at first, then RST, then SYN."""
+    flags = segment.flags
+    ack = tcb.unwrap(segment.ack, tcb.snd_una)
+    acceptable = bool(flags & ACK) and tcb.snd_una < ack <= tcb.snd_nxt
+    if flags & ACK and not acceptable:
+        if not flags & RST:
+            tcb.answer_reset = ack
+            tcb.note(0)
+        return
+    if flags & RST:
+        if acceptable:
+            tcb.fail(errno.ECONNREFUSED)
+        return
+    if not flags & SYN:
+        return
+    tcb.heard_at = now
+    synchronize(tcb, segment, options, now)
+    if not acceptable:  # simultaneous open (3.5, figure 7)
+        tcb.move(Event.SYN)
+        tcb.syn_due = True
+        return
+    tcb.ack_now = True
+    establish(tcb, Event.SYN_ACK, segment, options, now)
+    if segment.size:
+        take_text(tcb, segment, tcb.irs + 1, now)
+    if flags & FIN:
+        take_fin(tcb, tcb.irs + 1 + segment.size)
+
+
+def synchronize(tcb: ControlBlock, segment: Segment, options: Options, now: int) -> None:
+    """The peer's SYN: its sequence number and its options, each in force only if our SYN offered or will offer it."""
+    config = tcb.config
+    tcb.irs = segment.seq
+    tcb.rcv_nxt = tcb.last_ack_sent = segment.seq + 1
+    tcb.rcv_adv = tcb.rcv_nxt + min(tcb.rcv_limit, 0xFFFF)  # the window field of a SYN is never scaled
+    tcb.sack_on = config.sack and options.sack_permitted
+    if config.timestamps and options.ts_val is not None:
+        tcb.ts_on = True
+        tcb.ts_recent = options.ts_val
+        tcb.ts_recent_at = now
+    if config.window_scaling and options.wscale is not None:
+        tcb.snd_scale = options.wscale
+        tcb.rcv_scale = scale_for(tcb.rcv_limit)
+    else:
+        tcb.snd_scale = tcb.rcv_scale = 0
+        tcb.rcv_limit = min(tcb.rcv_limit, 0xFFFF)
+        tcb.rcv_adv = tcb.rcv_nxt + tcb.rcv_limit
+    default = config.mss_default4 if tcb.envelope.version == 4 else config.mss_default6
+    tcb.set_mss(options.mss or default)
+    tcb.rcv_mss = min(tcb.mss_local, _FULL_AT_FIRST)
+    tcb.snd_wnd = tcb.snd_max_wnd = segment.window
+    tcb.snd_wl1 = segment.seq
+    tcb.snd_wl2 = tcb.snd_una
+
+
+def scale_for(limit: int) -> int:
+    """The smallest shift by which the window field can tell of `limit` bytes (RFC 7323, 2.3)."""
+    return max(0, min(WSCALE_MAX, (limit - 1).bit_length() - 16))
+
+
+def establish(tcb: ControlBlock, event: Event, segment: Segment, options: Options, now: int) -> None:
+    """To ESTABLISHED, our SYN being acknowledged by `segment`; a close that was asked for meanwhile takes effect."""
+    config = tcb.config
+    tcb.snd_una = tcb.iss + 1
+    tcb.snd_wnd = segment.window << (0 if segment.flags & SYN else tcb.snd_scale)
+    tcb.snd_max_wnd = max(tcb.snd_max_wnd, tcb.snd_wnd)
+    tcb.snd_wl1 = tcb.unwrap(segment.seq, tcb.rcv_nxt)
+    tcb.snd_wl2 = tcb.snd_una
+    _first_sample(tcb, options, now)
+    # RFC 6928, 2; but a handshake that twice got lost tells of a path that is full (Linux).
+    tcb.congestion.begin(tcb.snd_mss, config.initial_window if tcb.tries < 2 else 1)
+    tcb.tries = 0
+    tcb.rto_at = NEVER
+    tcb.sent_at = now
+    if config.keepalive:
+        tcb.keep_at = now + config.keepalive_idle
+    tcb.move(event)
+    tcb.note(WRITABLE)
+    if tcb.parent is not None:
+        tcb.parent.established(tcb)
+    if tcb.fin_queued:
+        tcb.move(Event.SHUTDOWN)
+
+
+def _first_sample(tcb: ControlBlock, options: Options, now: int) -> None:
+    """The handshake's round trip, unless it cannot be told which of several SYNs was answered (RFC 6298, 3)."""
+    if not tcb.tries:
+        tcb.rtt.sample(now - tcb.opened_at)
+    elif tcb.ts_on and options.ts_ecr:
+        tcb.sample_echo(options.ts_ecr, now)
+    tcb.rtt.opened()
