@@ -99,3 +99,19 @@ class HostConfig:
     fragment_timeout6: int = 60 * SECOND
     #: How long a path MTU learned by ICMP is believed: RFC 1191, 6.3; Linux mtu_expires 600 s.
     path_mtu_expires: int = 600 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """How a gateway keeps what has no beginning and no end: datagrams and pings on their way out."""
+
+    #: Idle time of a UDP mapping: RFC 4787, REQ-5 (at least 2 min, 5 min recommended).
+    udp_idle: int = 300 * SECOND
+    #: The same once a DNS server (port 53) has answered: nothing more will come (REQ-5 allows well-known ports less).
+    dns_idle: int = 30 * SECOND
+    #: Socket pairs, and mappings (sockets), kept at most; the least recently used makes room.
+    udp_flows: int = 4_096
+    udp_mappings: int = 1_024
+    #: Idle time of an ICMP query mapping: RFC 5508, REQ-2 (at least 60 s); and how many are kept.
+    ping_idle: int = 60 * SECOND
+    ping_mappings: int = 256

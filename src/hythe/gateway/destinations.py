@@ -13,7 +13,7 @@ addresses change.
 from __future__ import annotations
 
 import errno
-from socket import AF_INET, AF_INET6, inet_ntop
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final
 
 from hythe.gateway.egress.base import Destination
@@ -40,7 +40,7 @@ _SIX_TO_FOUR: Final = b"\x20\x02"
 class Destinations:
     """`families`: the network inside. `machine`: whose own addresses are not for the command."""
 
-    __slots__ = ("_gateways", "_inside", "_known", "_machine", "_mapped", "_open")
+    __slots__ = ("_gateways", "_inside", "_known", "_machine", "_mapped", "_open", "_outside")
 
     def __init__(self, machine: Machine, families: list[Family], *, host_loopback: bool) -> None:
         self._machine = machine
@@ -51,6 +51,7 @@ class Destinations:
         self._mapped: dict[bytes, str] = {}
         if host_loopback:
             self._mapped = {family.host: "127.0.0.1" if len(family.host) == 4 else "::1" for family in families}
+        self._outside = {text: address for address, text in self._mapped.items()}
         #: Packed address -> address outside as text, or the errno by which it is refused.
         self._known: dict[bytes, str | int] = {}
 
@@ -62,6 +63,17 @@ class Destinations:
     def datagram(self, address: bytes, port: int) -> Destination | None:
         """The same for a UDP datagram."""
         return self.stream(address, port)
+
+    def inside(self, host: str) -> bytes | None:
+        """The other way round: the address by which the command knows `host`, None where it may not hear from there."""
+        mapped = self._outside.get(host)
+        if mapped is not None:
+            return mapped
+        try:
+            address = inet_pton(AF_INET6 if ":" in host else AF_INET, host)
+        except OSError:
+            return None  # a scoped address: nothing that the command could name
+        return address if isinstance(self._find(address), str) else None
 
     def reason(self, address: bytes) -> int:
         """Why `address` is refused, as an errno: ECONNREFUSED, EHOSTUNREACH or EACCES; 0 when it is not."""

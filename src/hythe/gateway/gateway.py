@@ -6,13 +6,15 @@ import secrets
 from random import SystemRandom
 
 from hythe.aio.driver import LOOK_AGAIN, Driver
-from hythe.config import HostConfig, TcpConfig
+from hythe.config import HostConfig, RelayConfig, TcpConfig
+from hythe.gateway.datagrams import DatagramGate
 from hythe.gateway.destinations import Destinations
 from hythe.gateway.egress.direct import Direct
 from hythe.gateway.layout import Layout
 from hythe.gateway.machine import Machine
 from hythe.gateway.names.names import Names
 from hythe.gateway.options import RunOptions
+from hythe.gateway.pings import PingGate
 from hythe.gateway.publish.publisher import Publisher
 from hythe.gateway.publish.streams import PublishGate
 from hythe.gateway.session import Session
@@ -20,11 +22,13 @@ from hythe.gateway.streams import StreamGate
 from hythe.host.host import Host
 from hythe.host.interfaces import Prefix
 from hythe.link.base import Link
-from hythe.units import SECOND
+from hythe.units import MIB, SECOND
 
 #: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
 #: nothing to protect, an ACK need not wait for company, and nothing old can be on its way when TIME-WAIT is over.
 COMMAND_TCP = TcpConfig(timestamps=False, nagle=False, quick_acks=0, eager_ack=True, time_wait=1 * SECOND)
+#: What one turn can bring at most: super-datagrams lie in the link's ring until then, so this costs nothing.
+DATAGRAM_BUFFER = 4 * MIB
 
 
 class Gateway:
@@ -32,7 +36,8 @@ class Gateway:
 
     def __init__(self, link: Link, layout: Layout, options: RunOptions) -> None:
         self.link = link
-        config = HostConfig(tcp=COMMAND_TCP, any_destination=True, allow_privileged_ports=True)
+        config = HostConfig(tcp=COMMAND_TCP, any_destination=True, allow_privileged_ports=True,
+                            datagram_buffer=DATAGRAM_BUFFER)
         self.host = Host(config, SystemRandom(), secrets.token_bytes(32))
         prefixes = tuple(Prefix(family.gateway, family.prefix) for family in layout.families)
         interface = self.host.attach("hythe0", link, prefixes)
@@ -41,7 +46,10 @@ class Gateway:
         self.machine = Machine()
         self.machine.watch(self.driver)
         self.destinations = Destinations(self.machine, layout.families, host_loopback=options.host_loopback)
-        self.streams = StreamGate(self.host, self.driver, Direct(), self.destinations, self.session)
+        egress, relay = Direct(), RelayConfig()
+        self.streams = StreamGate(self.host, self.driver, egress, self.destinations, self.session)
+        self.datagrams = DatagramGate(self.host, self.driver, egress, self.destinations, self.session, relay)
+        self.pings = PingGate(self.host, self.driver, egress, self.destinations, self.session, relay)
         self.names = Names(self.host, self.driver, self.host.random, layout.families, options.dns,
                            host_loopback=options.host_loopback, notices=self.session.notices)
         self.published = Publisher(options.publish, PublishGate(self.host, self.driver, self.session, self.streams.flows,
@@ -52,6 +60,8 @@ class Gateway:
         """Stop serving."""
         self.published.close()
         self.names.close()
+        self.pings.close()
+        self.datagrams.close()
         self.machine.close()
         self.driver.close()
         self.link.close()

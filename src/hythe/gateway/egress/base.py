@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 Buffer = bytes | bytearray | memoryview
 
@@ -62,3 +62,111 @@ class StreamEgress(Protocol):
 
     def open_stream(self, destination: Destination) -> Stream:
         """Begin to connect. Raises OSError when it is clear at once that it cannot be (no route, no descriptors)."""
+
+
+#: The far end of a datagram in the way out's own terms, hashable: the address as text, the port, and what else there is.
+Peer = tuple[Any, ...]
+
+
+class Run(NamedTuple):
+    """Datagrams of one peer, side by side in a buffer: `buffer[start:end]`, each `gso_size` bytes, the last maybe fewer.
+
+    `gso_size` is 0 for a single one.
+    """
+
+    peer: Peer
+    start: int
+    end: int
+    gso_size: int
+
+
+class Lost(NamedTuple):
+    """An error came back for a datagram of `size` bytes to `peer`.
+
+    `number`: errno. `icmp`: (type, code) where a host or router said so by ICMP, `by` being its address as text.
+    """
+
+    peer: Peer
+    number: int
+    size: int
+    icmp: tuple[int, int] | None
+    by: str | None
+
+
+class Datagrams(Protocol):
+    """An association of datagrams: one address and port outside, to and from anywhere. Non-blocking.
+
+    `fileno()` is polled level-triggered: readable while `receive` or `errors` would return something.
+    """
+
+    def fileno(self) -> int:
+        """The descriptor to poll."""
+
+    def peer(self, destination: Destination) -> Peer:
+        """What datagrams from there will bear. Raises OSError where the way out cannot go there."""
+
+    def send(self, pieces: Sequence[Buffer], gso_size: int, peer: Peer) -> None:
+        """Send datagrams of `gso_size` bytes each (the last maybe fewer), one a piece, or one piece that is all of them.
+
+        `gso_size` is 0 for a single one. Raises BlockingIOError when some found no room, OSError when none can leave.
+        """
+
+    def receive(self, buffer: memoryview, limit: int) -> tuple[list[Run], bool]:
+        """Receive at most `limit` times while there is room for the longest datagram. True if there may be more."""
+
+    def errors(self) -> list[Lost]:
+        """What has come back since the last time."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+class DatagramEgress(Protocol):
+    """Makes associations of datagrams."""
+
+    def open_datagrams(self, version: int) -> Datagrams:
+        """One for IPv4 (4) or IPv6 (6). Raises OSError when there can be none (no descriptors, no IPv6)."""
+
+
+class EchoReply(NamedTuple):
+    """An echo reply to our request number `sequence`."""
+
+    sequence: int
+    data: bytes
+
+
+class EchoLost(NamedTuple):
+    """Our request number `sequence` (None: unknown) met the ICMP error (type, code), told by `by` (an address as text)."""
+
+    sequence: int | None
+    icmp: tuple[int, int]
+    by: str | None
+
+
+class Echoer(Protocol):
+    """Pings one destination. Non-blocking, polled level-triggered."""
+
+    def fileno(self) -> int:
+        """The descriptor to poll."""
+
+    def send(self, sequence: int, data: Buffer) -> None:
+        """Send one echo request. Raises OSError."""
+
+    def receive(self) -> list[EchoReply]:
+        """The replies that have come."""
+
+    def errors(self) -> list[EchoLost]:
+        """The errors that have come."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+class EchoEgress(Protocol):
+    """Makes what pings."""
+
+    def open_echo(self, destination: Destination, identifier: int) -> Echoer:
+        """For one destination. `identifier`: to be used where the way out does not pick its own.
+
+        Raises PermissionError where this user may not ping, OSError where nobody could.
+        """

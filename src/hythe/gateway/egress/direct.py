@@ -7,10 +7,23 @@ import os
 import socket
 
 from hythe.gateway.egress.base import Destination
+from hythe.gateway.egress.echo import KernelEcho
+from hythe.gateway.egress.kernel import KernelDatagrams
 
 
 class Direct:
-    """Streams are kernel TCP sockets, non-blocking, without Nagle (the command's own kernel has done that)."""
+    """Streams are kernel TCP sockets, non-blocking, without Nagle (the command's own kernel has done that).
+
+    Datagrams are those of a kernel UDP socket, pings those of an ICMP one.
+    """
+
+    def open_datagrams(self, version: int) -> KernelDatagrams:
+        """As `DatagramEgress.open_datagrams`."""
+        return KernelDatagrams(version)
+
+    def open_echo(self, destination: Destination, identifier: int) -> KernelEcho:
+        """As `EchoEgress.open_echo`."""
+        return KernelEcho(destination, identifier)
 
     def open_stream(self, destination: Destination) -> socket.socket:
         """As `StreamEgress.open_stream`; the address must be numeric."""
