@@ -15,6 +15,7 @@ from hythe.errors import MachineError, UsageError
 #: command -> (module, one line of help), in the order of `hythe --help`.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "run": ("hythe.cli.run", "Run a command on a network of its own."),
+    "demo": ("hythe.cli.demo", "Show what `hythe run` does, on something real."),
 })
 
 

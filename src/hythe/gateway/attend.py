@@ -46,7 +46,8 @@ async def _attend(room: Room, layout: Layout, options: RunOptions, capture: Bina
     gateway.session.notices += room.warnings
     watching = loop.create_task(_watch(watch, gateway.session))
     ended = loop.create_future()
-    loop.add_reader(room.pidfd, ended.set_result, None)
+    loop.add_reader(room.pidfd, _resolve, ended, None)
+    loop.set_exception_handler(lambda _, context: _resolve(ended, context.get("exception")))
     try:
         room.go()
         await ended
@@ -60,6 +61,15 @@ async def _attend(room: Room, layout: Layout, options: RunOptions, capture: Bina
         watching.cancel()
         await asyncio.wait([watching])
     return status, gateway.session
+
+
+def _resolve(ended: asyncio.Future[None], bug: BaseException | None) -> None:
+    """The command has ended, or we have a bug: better a traceback than a network that is silently dead."""
+    if not ended.done():
+        if bug is None:
+            ended.set_result(None)
+        else:
+            ended.set_exception(bug)
 
 
 async def _watch(watch: Watcher, session: Session) -> None:

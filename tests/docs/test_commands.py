@@ -1,0 +1,83 @@
+"""Every command and every program in the documentation is run: what a page shows works, or the page is wrong.
+
+A page's ``sh`` blocks run in order, in one shell with -e, in a copy of the tree whose .venv is this one; its ``python``
+blocks run each in an interpreter of their own. What a line of `ELSEWHERE` says is run by somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import needs
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("requirements/*.md")])
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: Lines that are not run here, by their first two words.
+ELSEWHERE = {
+    "make test": "is what runs this test",
+    "make test-all": "runs this test, too",
+    "make check": "is the first half of make test",
+    "make bench": "takes minutes; tests/bench runs its workloads",
+    "make lock": "asks the package index for every version anew",
+    "make format": "changes files",
+}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
+
+
+def here(line: str) -> bool:
+    words = line.split("#")[0].split()
+    return " ".join(words[:2]) not in ELSEWHERE
+
+
+def copy_of_tree(folder: Path) -> Path:
+    tree = folder / "hythe"
+    tree.mkdir()
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                            capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree / name)
+    (tree / ".venv").symlink_to(Path(sys.prefix))
+    return tree
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh")], ids=lambda page: page.name)
+def test_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
+    needs.network()
+    needs.program("curl")
+    script = "\n".join(line for block in blocks(page, "sh") for line in block.splitlines() if here(line))
+    ran = subprocess.run(["bash", "-mec", script], cwd=copy_of_tree(tmp_path), env=environment(), capture_output=True,
+                         text=True, timeout=100, check=False)
+    assert ran.returncode == 0, f"{page.name} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+    assert "Traceback" not in ran.stderr, ran.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_programs_of_a_page_work(page: Path, tmp_path: Path) -> None:
+    for program in blocks(page, "python"):
+        ran = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, env=environment(),
+                             capture_output=True, text=True, timeout=60, check=False)
+        assert ran.returncode == 0, f"a program of {page.name} failed\n{ran.stdout}\n{ran.stderr}"
+        assert not ran.stderr, ran.stderr
+
+
+def test_no_page_shows_a_command_that_is_not_run() -> None:
+    indented = re.compile(r"^(?: {4}|```console\n)(?:\$ )?(?:hythe|make|curl) ", re.MULTILINE)
+    found = [page.name for page in PAGES if indented.search(page.read_text())]
+    assert not found, f"commands belong in ``sh`` blocks, which are run: {found}"
