@@ -113,9 +113,21 @@ def test_wait_for_background_children(user: User) -> None:
     assert user.run("sh", "-c", script).stdout == ""
 
 
+#: Waits until the command has gone, then for a signal.
+ORPHAN = """
+import os, signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+while os.getppid() != 1:
+    time.sleep(0.01)
+print("set", flush=True)
+signal.sigwait({signal.SIGTERM})
+print("last")
+"""
+
+
 def test_signals_reach_those_that_are_waited_for(user: User) -> None:
-    script = """sh -c 'trap "echo last; exit" TERM; echo set; sleep 60 & wait' & exit 5"""
-    process = user.start("sh", "-c", script, wait=True)
+    (user.folder / "orphan.py").write_text(ORPHAN)
+    process = user.start("sh", "-c", "/usr/bin/env python3 orphan.py & exit 5", wait=True)
     assert read_line(process) == "set"
     os.kill(process.pid, signal.SIGTERM)
     assert finish(process) == (5, "last\n")

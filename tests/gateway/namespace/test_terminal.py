@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,11 +21,27 @@ INNER = {
     "dash": ["dash", "-i"],
 }
 
-#: Reads a line and says what it read; says so when it continues after a stop.
+#: What the programs below show when they continue after a stop: the signal's number, written by Python's C handler,
+#: since a handler in Python might run only after the read that it interrupts.
+CONTINUED = chr(signal.SIGCONT)
+
+#: Reads a line and says what it read.
 READER = r"""
 import os, signal, sys
-signal.signal(signal.SIGCONT, lambda *_: os.write(1, b"continued\n"))
+signal.set_wakeup_fd(os.open("/dev/tty", os.O_WRONLY | os.O_NONBLOCK))
+signal.signal(signal.SIGCONT, lambda *_: None)
 print("reading", flush=True)
+print("read", sys.stdin.readline().strip().upper(), flush=True)
+"""
+
+#: Leaves the terminal alone until there is a file, then reads a line of it.
+IDLER = r"""
+import os, signal, sys, time
+signal.set_wakeup_fd(os.open("/dev/tty", os.O_WRONLY | os.O_NONBLOCK))
+signal.signal(signal.SIGCONT, lambda *_: None)
+print("idling", flush=True)
+while not os.path.exists("wanted"):
+    time.sleep(0.01)
 print("read", sys.stdin.readline().strip().upper(), flush=True)
 """
 
@@ -63,7 +80,7 @@ def test_job_control_in_an_interactive_shell(user: User, shell: Typist, inner: s
     shell.enter("/usr/bin/env python3 reader.py", "reading\r\n")
     shell.type(SUSPEND)
     shell.expect("(?s)Stopped.*inner> ")
-    shell.enter("fg", "continued\r\n")
+    shell.enter("fg", CONTINUED)
     shell.type(INTERRUPT)
     shell.expect("(?s)KeyboardInterrupt.*inner> ")
     shell.enter("echo status $?", r"status 130\r\ninner> ")
@@ -91,8 +108,8 @@ def test_stopping_and_continuing_a_command(user: User, shell: Typist) -> None:
     for _ in range(3):
         shell.type(SUSPEND)
         shell.expect(r"(?s)Stopped.*outer> ")
-        shell.enter("fg", "continued\r\n")
-    shell.enter("some words", "(?m)^read SOME WORDS\r\n")
+        shell.enter("fg", CONTINUED)
+    shell.enter("some words", "read SOME WORDS\r\n")
     shell.expect("outer> ")
     leave(shell)
 
@@ -103,25 +120,28 @@ def test_a_stopped_command_in_the_background_and_back(user: User, shell: Typist)
     shell.expect("reading\r\n")
     shell.type(SUSPEND)
     shell.expect(r"(?s)Stopped.*outer> ")
-    shell.enter("bg", "continued\r\n")
+    shell.enter("bg", CONTINUED)
     shell.enter("while ! jobs | grep -q Stopped; do sleep 0.05; done; jobs", r"(?s)Stopped.*outer> ")
-    shell.enter("fg", "continued\r\n")
-    shell.enter("some words", "(?m)^read SOME WORDS\r\n")
+    shell.enter("fg", CONTINUED)
+    shell.enter("some words", "read SOME WORDS\r\n")
     shell.expect("outer> ")
     leave(shell)
 
 
 def test_a_running_command_brought_to_the_front(user: User, shell: Typist) -> None:
     """`fg` of a job that runs sends it no signal: it gets the terminal when it first asks for it."""
-    script = "echo begun; sleep 0.8; read -r line; echo got $line"
-    shell.type(room(user, "sh", "-c", script) + "\r")
-    shell.expect("(?m)^begun\r\n")
+    (user.folder / "idler.py").write_text(IDLER)
+    shell.type(room(user, "/usr/bin/env", "python3", "idler.py") + "\r")
+    shell.expect("idling\r\n")
     shell.type(SUSPEND)
     shell.expect(r"(?s)Stopped.*outer> ")
-    shell.enter("bg", "outer> ")
+    shell.enter("bg", CONTINUED)
     shell.type("fg\r")
-    shell.type("some words\r")
-    shell.expect("(?m)^got some words\r\n")
+    shell.wait_for_foreground()
+    wanted = user.folder / "wanted"
+    wanted.touch()
+    shell.enter("some words", "read SOME WORDS\r\n")
+    wanted.unlink()
     shell.expect("outer> ")
     leave(shell)
 
@@ -130,19 +150,20 @@ def test_a_command_started_in_the_background(user: User, shell: Typist) -> None:
     shell.type(run_reader(user) + " &\r")
     shell.expect("reading\r\n")
     shell.enter("while ! jobs | grep -q Stopped; do sleep 0.05; done; jobs", r"(?s)Stopped.*outer> ")
-    shell.enter("fg", "continued\r\n")
-    shell.enter("some words", "(?m)^read SOME WORDS\r\n")
+    shell.enter("fg", CONTINUED)
+    shell.enter("some words", "read SOME WORDS\r\n")
     shell.expect("outer> ")
     leave(shell)
 
 
 def test_a_pipeline_keeps_the_terminal_together(user: User, shell: Typist) -> None:
     """`hythe run … | reader of the terminal`: hythe must not take the terminal away from its neighbour."""
-    shell.type(run_reader(user) + " | sh -c 'cat; read -r line < /dev/tty'\r")
-    shell.expect("reading\r\n")
+    (user.folder / "idler.py").write_text(IDLER)
+    shell.type(room(user, "/usr/bin/env", "python3", "idler.py") + " | sh -c 'cat; read -r line < /dev/tty'\r")
+    shell.expect("idling\r\n")
     shell.type(SUSPEND)
     shell.expect(r"(?s)Stopped.*outer> ")
-    shell.enter("fg", "continued\r\n")
+    shell.enter("fg", CONTINUED)
     shell.type(INTERRUPT)
     shell.expect("outer> ")
     shell.enter("echo status ${PIPESTATUS[0]}", r"status 130\r\nouter> ")

@@ -66,6 +66,13 @@ class Typist:
         self.expect(re.escape(line[-20:]) + r"\r+\n")
         return self.expect(answer)
 
+    def wait_for_foreground(self) -> None:
+        """Wait until the program has given the foreground to a job of its own."""
+        deadline = time.monotonic() + PATIENCE
+        while os.tcgetpgrp(self._master) == self._process.pid:
+            assert time.monotonic() < deadline, "the program keeps the foreground to itself"
+            time.sleep(0.005)
+
     def end(self) -> int:
         """Return the program's exit status once it has ended."""
         return self._process.wait(PATIENCE)

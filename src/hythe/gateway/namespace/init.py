@@ -161,6 +161,7 @@ class Init:
                     os._exit(self._status)
 
     def _forward(self, signum: int) -> None:
+        self._reap()  # a command that has just ended is no longer who to ask
         if self._status is not None:  # with `wait`, for those that stayed behind
             try:
                 os.kill(-1, signum)
