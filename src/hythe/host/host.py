@@ -99,21 +99,24 @@ class Host:
         try:
             view = packet.view
             first = view[0]
-            segment = None
+            segment = datagram = None
             if first == 0x45:
                 protocol = view[9]
                 if protocol == TCP:
                     segment = read4(packet)
-                elif protocol == UDP and self._receive_datagram(udp.read4(packet), packet, now):
-                    return
+                elif protocol == UDP:
+                    datagram = udp.read4(packet)
             elif first >> 4 == 6:
                 protocol = view[6]
                 if protocol == TCP:
                     segment = read6(packet)
-                elif protocol == UDP and self._receive_datagram(udp.read6(packet), packet, now):
-                    return
+                elif protocol == UDP:
+                    datagram = udp.read6(packet)
             if segment is None:
-                self.input.receive(packet, now, interface)
+                if datagram is None:
+                    self.input.receive(packet, now, interface)
+                elif not self.endpoints.receive(datagram):
+                    self.input.no_such_port(view[:packet.length], datagram.key, now)
             elif packet.checksum == ABSENT and not _sums_right(view, segment):
                 self.counters.bad_checksum += 1
             else:
@@ -251,7 +254,7 @@ class Host:
         flow = self.random.getrandbits(20) if len(key) > 12 else 0
         link = interface.link
         connection = Connection(key, envelope(key, self.config.ttl, flow), config or self.config.tcp, self.around,
-                                link.send, link.mtu, now, iss)
+                                interface.send, link.mtu, now, iss)
         if len(self.paths):
             path_changed(connection, self.paths.get(split_key(key)[0], link.mtu))
         return connection
@@ -279,16 +282,6 @@ class Host:
         for connection in list(self.connections.values()):
             if isinstance(connection, Connection) and split_key(connection.key)[0] == destination:
                 path_changed(connection, mtu)
-
-    # --- UDP in
-
-    def _receive_datagram(self, datagram: udp.Datagram | None, packet: Packet, now: int) -> bool:
-        """Give a plain datagram to its endpoint; False when it must take the slow path."""
-        if datagram is None:
-            return False
-        if not self.endpoints.receive(datagram):
-            self.input.no_such_port(packet.view[:packet.length], datagram.key, now)
-        return True
 
 
 def _sums_right(view: memoryview, segment: Segment) -> bool:

@@ -40,11 +40,12 @@ class Prefix:
 class Interface:
     """A link with a name and addresses."""
 
-    __slots__ = ("link", "name", "prefixes")
+    __slots__ = ("link", "name", "prefixes", "send")
 
     def __init__(self, name: str, link: Link, prefixes: tuple[Prefix, ...]) -> None:
         self.name = name
         self.link = link
+        self.send = link.send  # bound once: every connection keeps it
         self.prefixes = prefixes
 
     def is_broadcast(self, address: bytes) -> bool:

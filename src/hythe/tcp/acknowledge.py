@@ -21,11 +21,12 @@ def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0) -> None:
     end = sendq.end
     sendq.release(ack if ack < end else end)
     tcb.tries = tcb.probes = 0
+    rtt = tcb.rtt
     if sent_at >= 0:
-        tcb.rtt.sample(now - sent_at)
+        rtt.sample(now - sent_at)
     elif echo:
         tcb.sample_echo(echo, now)  # some of it was resent: only the timestamp can tell which sending this answers
-    tcb.rto_at = now + tcb.rtt.rto if nxt > ack else NEVER  # RFC 6298, 5.2 and 5.3
+    tcb.rto_at = now + rtt.rto if nxt > ack else NEVER  # RFC 6298, 5.2 and 5.3
     _open_window(tcb, ack - una, una, nxt, now)
     tcb.news |= WRITABLE
     if not tcb.queued:

@@ -218,7 +218,8 @@ def _transmit(tcb: ControlBlock, seq: int, size: int, flags: int, now: int) -> N
     """One segment or super-segment, which acknowledges whatever is owed as well."""
     mss = tcb.snd_mss
     options = _TIMESTAMPS(_TIMESTAMPS_HEAD, tcb.timestamp(now), tcb.ts_recent) if tcb.ts_on else b""
-    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), size, mss if size > mss else 0, options)
+    gso_size = mss if size > mss else 0
+    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), size, gso_size, options)
     tcb.send(now, head, tcb.sendq.slices(seq, size) if size else ())
     if not tcb.ping_pong and size and now - tcb.text_at < tcb.ato:
         tcb.ping_pong = True  # an answer: ACKs can wait for the next one (Linux's pingpong mode)

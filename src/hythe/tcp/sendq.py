@@ -28,8 +28,24 @@ _NOTHING: Final = memoryview(b"")
 _BY_START: Final = attrgetter("start")
 
 
+class Chunk:
+    """A run of queued bytes: `view[:used]` is the stream from sequence number `start` on."""
+
+    __slots__ = ("pooled", "start", "used", "view")
+
+    def __init__(self, start: int, view: memoryview, used: int, *, pooled: bool) -> None:
+        self.start = start
+        self.view = view
+        self.used = used
+        self.pooled = pooled  # else the owner's own immutable bytes
+
+
 class SendPool:
-    """Buffers for the send queues of one host. `limit`: bytes of all queues together, by which shares are reckoned."""
+    """Chunks for the send queues of one host. `limit`: bytes of all queues together, by which shares are reckoned.
+
+    `flows` counts the queues that hold something. Between uses a chunk keeps its buffer and its view of it: making
+    those anew would cost a third of queueing a super-segment.
+    """
 
     __slots__ = ("_free", "_least", "_most", "flows", "limit")
 
@@ -37,33 +53,31 @@ class SendPool:
         self.limit = limit
         self._least = least
         self._most = most
-        self._free: list[bytearray] = []
+        self._free: list[Chunk] = []
         self.flows = 0
 
-    def take(self) -> bytearray:
-        """A buffer of CHUNK bytes with old contents."""
-        return self._free.pop() if self._free else bytearray(CHUNK)
+    def take(self, start: int) -> Chunk:
+        """An empty chunk of CHUNK bytes, with old contents, for the stream from `start` on."""
+        if self._free:
+            chunk = self._free.pop()
+            chunk.start = start
+            chunk.used = 0
+            return chunk
+        return Chunk(start, memoryview(bytearray(CHUNK)), 0, pooled=True)
 
-    def give(self, buffer: bytearray) -> None:
-        """Take a buffer back; a bounded number is kept for the next."""
-        if len(self._free) < _KEPT:
-            self._free.append(buffer)
+    def give(self, chunk: Chunk, *, last: bool) -> None:
+        """Take a chunk back, of which a bounded number is kept; `last`: its queue is empty now."""
+        if chunk.pooled and len(self._free) < _KEPT:
+            self._free.append(chunk)
+        if last:
+            self.flows -= 1
 
     def share(self) -> int:
         """Bytes that one queue may hold now."""
-        return max(self._least, min(self._most, self.limit // (self.flows or 1)))
-
-
-class Chunk:
-    """A run of queued bytes: `view[:used]` is the stream from sequence number `start` on."""
-
-    __slots__ = ("buffer", "start", "used", "view")
-
-    def __init__(self, start: int, view: memoryview, used: int, buffer: bytearray | None) -> None:
-        self.start = start
-        self.view = view
-        self.used = used
-        self.buffer = buffer  # None: the owner's own immutable bytes
+        share = self.limit // (self.flows or 1)
+        if share > self._most:
+            return self._most
+        return share if share > self._least else self._least
 
 
 class SendQueue:
@@ -88,10 +102,11 @@ class SendQueue:
         if self._chunks:
             tail = self._chunks[-1]
             room = self.burst - tail.used
-            if tail.buffer is not None and (room >= _WORTH or room >= size):
-                return tail.view[tail.used : tail.used + min(size, room)]
-        tail = self._grow()
-        return tail.view[: min(size, self.burst)]
+            if tail.pooled and (room >= _WORTH or room >= size):
+                return tail.view[tail.used : tail.used + (size if size < room else room)]
+        tail = self._pool.take(self.end)
+        self._enter(tail)
+        return tail.view[: size if size < self.burst else self.burst]
 
     def commit(self, size: int) -> None:
         """`size` bytes of what `reserve` returned are part of the stream now; 0 gives an unused chunk back."""
@@ -99,12 +114,13 @@ class SendQueue:
             self._chunks[-1].used += size
             self.end += size
         elif self._chunks and not self._chunks[-1].used:
-            self._leave(self._chunks.pop())
+            chunk = self._chunks.pop()
+            self._pool.give(chunk, last=not self._chunks)
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """Queue the owner's bytes. Long immutable ones are not copied."""
         if isinstance(data, bytes) and len(data) >= _COPY_BELOW:
-            self._enter(Chunk(self.end, memoryview(data), len(data), None))
+            self._enter(Chunk(self.end, memoryview(data), len(data), pooled=False))
             self.end += len(data)
             return
         view = memoryview(data).cast("B")
@@ -146,25 +162,13 @@ class SendQueue:
             if una < chunk.start + chunk.used:
                 return
             del chunks[0]
-            self._leave(chunk)
+            self._pool.give(chunk, last=not chunks)
 
     def clear(self) -> None:
         """Forget all that is queued: the connection is gone."""
         self.release(self.end)
 
-    def _grow(self) -> Chunk:
-        buffer = self._pool.take()
-        chunk = Chunk(self.end, memoryview(buffer), 0, buffer)
-        self._enter(chunk)
-        return chunk
-
     def _enter(self, chunk: Chunk) -> None:
         if not self._chunks:
             self._pool.flows += 1
         self._chunks.append(chunk)
-
-    def _leave(self, chunk: Chunk) -> None:
-        if chunk.buffer is not None:
-            self._pool.give(chunk.buffer)
-        if not self._chunks:
-            self._pool.flows -= 1
