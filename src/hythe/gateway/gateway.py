@@ -15,6 +15,7 @@ from hythe.gateway.machine import Machine
 from hythe.gateway.names.names import Names
 from hythe.gateway.options import RunOptions
 from hythe.gateway.pings import PingGate
+from hythe.gateway.publish.datagrams import DatagramPublishGate
 from hythe.gateway.publish.publisher import Publisher
 from hythe.gateway.publish.streams import PublishGate
 from hythe.gateway.session import Session
@@ -52,8 +53,10 @@ class Gateway:
         self.pings = PingGate(self.host, self.driver, egress, self.destinations, self.session, relay)
         self.names = Names(self.host, self.driver, self.host.random, layout.families, options.dns,
                            host_loopback=options.host_loopback, notices=self.session.notices)
-        self.published = Publisher(options.publish, PublishGate(self.host, self.driver, self.session, self.streams.flows,
-                                                                layout.families))
+        self.published = Publisher(
+            options.publish,
+            PublishGate(self.host, self.driver, self.session, self.streams.flows, layout.families),
+            DatagramPublishGate(self.host, self.driver, self.session, layout.families, relay))
         self.driver.add_link(interface)
 
     def close(self) -> None:

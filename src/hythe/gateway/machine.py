@@ -40,7 +40,10 @@ class Machine:
         """Read the addresses as they are now."""
         self.changed = False  # first, so that a change meanwhile is not missed
         with RouteSocket() as routes:
-            found = routes.own_networks()
+            self.take(routes.own_networks())
+
+    def take(self, found: list[tuple[bytes, int, int]]) -> None:
+        """These are its addresses now, as `RouteSocket.own_networks` tells them."""
         whole = [(address, kind) for address, bits, kind in found if bits == 8 * len(address)]
         self._local = frozenset(address for address, kind in whole if kind == RTN_LOCAL)
         self._broadcast = frozenset(address for address, kind in whole if kind != RTN_LOCAL)
