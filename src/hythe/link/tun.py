@@ -32,7 +32,7 @@ DEVICE: Final = "/dev/net/tun"
 #: linux/if.h IFNAMSIZ, less the zero; linux/sockios.h.
 _NAME_MOST: Final = 15
 _SIOCGIFMTU: Final = 0x8921
-_SLOTS: Final = 8
+_SLOTS: Final = 32
 _HEADER: Final = VNET.unpack_from
 
 
