@@ -89,10 +89,14 @@ class Splice:
             self.connection_news(now)
             if not self.connected:
                 return
-        if connection.recvq.views or connection.fin_received:
-            self._pump_up(connection)
-        if self.readable:
-            self._pump_down(connection)
+        try:
+            if connection.recvq.views or connection.fin_received:
+                self._pump_up(connection)
+            if self.readable:
+                self._pump_down(connection)
+        except OSError as error:
+            self._stream_failed(error, now)
+            return
         if self.ended_up and self.ended_down:
             self._finish(connection, now)
 
@@ -110,7 +114,7 @@ class Splice:
         self.close(now)
 
     def _pump_up(self, connection: Connection) -> None:
-        """From the command into the stream."""
+        """From the command into the stream. OSError when the stream has failed."""
         views = connection.recvq.views
         stream = self.stream
         while views and self.writable:
@@ -125,9 +129,6 @@ class Splice:
             except BlockingIOError:
                 self.writable = False
                 return
-            except OSError as error:
-                self._broken(error)
-                return
             connection.consume(taken)
             if taken < offered:
                 self.writable = False  # the edge will tell
@@ -137,10 +138,10 @@ class Splice:
                 stream.shutdown(socket.SHUT_WR)
             except OSError as error:
                 if error.errno != errno.ENOTCONN:  # the far side has closed both ways already
-                    self._broken(error)
+                    raise
 
     def _pump_down(self, connection: Connection) -> None:
-        """From the stream towards the command."""
+        """From the stream towards the command. OSError when the stream has failed."""
         stream = self.stream
         for _ in range(_READS):
             room = connection.reserve(_ALL)
@@ -152,10 +153,9 @@ class Splice:
                 connection.commit(0)
                 self.readable = False
                 return
-            except OSError as error:
+            except OSError:
                 connection.commit(0)
-                self._broken(error)
-                return
+                raise
             connection.commit(size)
             if size == 0:
                 self.readable = False
@@ -167,11 +167,11 @@ class Splice:
                 return
         connection.note(0)  # more is there: the others first
 
-    def _broken(self, error: OSError) -> None:
-        """The stream failed: what it was, the command sees as a reset."""
+    def _stream_failed(self, error: OSError, now: int) -> None:
+        """Whatever it was that became of the stream, the command sees a reset."""
         self.record.error = error.errno or errno.ECONNRESET
-        self.readable = False
         self.connection.abort()
+        self.close(now)
 
     def _finish(self, connection: Connection, now: int) -> None:
         """Both directions have ended: the stream goes, the connection sends what is left by itself."""
