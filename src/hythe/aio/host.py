@@ -11,6 +11,7 @@ transports, servers and streams. Many hosts may live in one process and on one l
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
 import errno
 import secrets
@@ -22,6 +23,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from hythe.aio.addresses import Resolve, check_port, find, pack
+from hythe.aio.datagrams import DatagramTransport
 from hythe.aio.driver import Driver
 from hythe.aio.opening import Opening, connect, plug
 from hythe.aio.runtime import Runtime
@@ -46,6 +48,7 @@ _LOOK: Final = 0.002
 
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+D = TypeVar("D", bound=asyncio.DatagramProtocol)
 
 
 class Host:
@@ -279,6 +282,35 @@ class Host:
 
         return await self.create_server(factory, host, port, **options)
 
+    # --- UDP
+
+    async def create_datagram_endpoint(
+        self,
+        protocol_factory: Callable[[], D],
+        local_addr: tuple[str | None, int] | None = None,
+        remote_addr: tuple[str, int] | None = None,
+    ) -> tuple[DatagramTransport, D]:
+        """A UDP endpoint, as `loop.create_datagram_endpoint`: (transport, protocol).
+
+        `local_addr`: (address of this host, or None, ``"0.0.0.0"`` or ``"::"`` for all, and port or 0). `remote_addr`:
+        connected to it, the endpoint sends and receives there only. OSError: EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH;
+        PermissionError below port 1024 without `allow_privileged_ports`; `UsageError`, socket.gaierror.
+        """
+        runtime = self._running()
+        remote = None
+        if remote_addr is not None:
+            remote = ((await find(remote_addr[0], self._resolve))[0], check_port(remote_addr[1]))
+        udp = self.core.bind(*self._local(local_addr), remote)
+        try:
+            protocol = protocol_factory()
+        except BaseException:
+            udp.close()
+            raise
+        asked = pack(local_addr[0]) if local_addr and local_addr[0] else None
+        transport = DatagramTransport(runtime, udp, protocol, contextvars.copy_context(), asked or bytes(4))
+        await asyncio.sleep(0)  # `connection_made` has been called when we return
+        return transport, protocol
+
     # --- Addresses
 
     def _local(self, local_addr: tuple[str | None, int] | None) -> tuple[bytes | None, int]:
@@ -288,9 +320,11 @@ class Host:
         address = pack(name) if name else None
         if name and address is None:
             raise UsageError(f"local_addr {name!r} is not a numeric address of this host")
-        if address is not None and address not in self.core.addresses and not self.core.config.any_destination:
+        if address is None or not any(address):
+            return None, check_port(port)
+        if address not in self.core.addresses and not self.core.config.any_destination:
             raise OSError(errno.EADDRNOTAVAIL, f"{name} is not an address of this host")
-        return address if address and any(address) else None, check_port(port)
+        return address, check_port(port)
 
     async def _places(self, name: str | None) -> list[bytes | None]:
         """What a server that is told `name` listens on."""
