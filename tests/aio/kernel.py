@@ -43,15 +43,8 @@ class Kernel:
         theirs.close()
         _, (self.tun_fd,), _, _ = socket.recv_fds(ours, 1, 1)
 
-    def stream_socket(self, version: int) -> socket.socket:
-        """A non-blocking stream socket there."""
-        return self._socket(version, socket.SOCK_STREAM)
-
-    def datagram_socket(self, version: int) -> socket.socket:
-        """A non-blocking datagram socket there."""
-        return self._socket(version, socket.SOCK_DGRAM)
-
-    def _socket(self, version: int, kind: int) -> socket.socket:
+    def make_socket(self, version: int, kind: int) -> socket.socket:
+        """A non-blocking socket there; `kind`: SOCK_STREAM or SOCK_DGRAM."""
         self._channel.send(json.dumps({"socket": [_FAMILIES[version], kind]}).encode())
         _, (fd,), _, _ = socket.recv_fds(self._channel, 1, 1)
         made = socket.socket(fileno=fd)

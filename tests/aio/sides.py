@@ -33,6 +33,7 @@ class Side(Protocol):
     async def open_connection(self, host: str, port: int, **options: Any) -> Any: ...
     async def create_server(self, factory: Callable[[], Any], port: int = 0, **options: Any) -> Any: ...
     async def start_server(self, callback: Callable[..., Any], port: int = 0, **options: Any) -> Any: ...
+    async def create_datagram_endpoint(self, factory: Callable[[], Any], **addresses: Any) -> Any: ...
     def reset(self, transport: asyncio.Transport) -> None: ...
 
 
@@ -55,19 +56,22 @@ class Ours:
     async def start_server(self, callback: Callable[..., Any], port: int = 0, **options: Any) -> Any:
         return await self.host.start_server(callback, self.address, port, **options)
 
+    async def create_datagram_endpoint(self, factory: Callable[[], Any], **addresses: Any) -> Any:
+        return await self.host.create_datagram_endpoint(factory, **addresses)
+
     def reset(self, transport: asyncio.Transport) -> None:
         transport.abort()
 
 
 class Theirs:
-    """The standard library over kernel sockets, which `make` makes."""
+    """The standard library over kernel sockets, which `make` makes of a type."""
 
-    def __init__(self, make: Callable[[], socket.socket], address: str) -> None:
+    def __init__(self, make: Callable[[int], socket.socket], address: str) -> None:
         self.make = make
         self.address = address
 
     async def _connected(self, host: str, port: int) -> socket.socket:
-        made = self.make()
+        made = self.make(socket.SOCK_STREAM)
         try:
             await asyncio.get_running_loop().sock_connect(made, (host, port))
         except BaseException:
@@ -86,7 +90,7 @@ class Theirs:
         return {"server_hostname": host, **options} if "ssl" in options else options
 
     def _bound(self, port: int) -> socket.socket:
-        made = self.make()
+        made = self.make(socket.SOCK_STREAM)
         made.bind((self.address, port))
         return made
 
@@ -95,6 +99,14 @@ class Theirs:
 
     async def start_server(self, callback: Callable[..., Any], port: int = 0, **options: Any) -> Any:
         return await asyncio.start_server(callback, sock=self._bound(port), **options)
+
+    async def create_datagram_endpoint(self, factory: Callable[[], Any], **addresses: Any) -> Any:
+        made = self.make(socket.SOCK_DGRAM)
+        if "local_addr" in addresses:
+            made.bind(addresses["local_addr"])
+        if "remote_addr" in addresses:
+            made.connect(addresses["remote_addr"])
+        return await asyncio.get_running_loop().create_datagram_endpoint(factory, sock=made)
 
     def reset(self, transport: asyncio.Transport) -> None:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -150,7 +162,7 @@ class Network:
         version = self.version
         if self.kind == "loopback":
             address, family = ("127.0.0.1", socket.AF_INET) if version == 4 else ("::1", socket.AF_INET6)
-            side = Theirs(lambda: _socket(family), address)
+            side = Theirs(lambda kind: _socket(family, kind), address)
             yield Table(side, side)
         elif self.kind.startswith("pair"):
             async with pair_of_hosts(offload=self.kind == "pair") as (left, right):
@@ -158,7 +170,7 @@ class Network:
         else:
             kernel = self.kernel
             assert kernel is not None
-            theirs = Theirs(lambda: kernel.stream_socket(version), KERNEL[version])
+            theirs = Theirs(lambda kind: kernel.make_socket(version, kind), KERNEL[version])
             async with tun_host(kernel) as host:
                 ours = Ours(host, HOST[version])
                 yield Table(ours, theirs) if self.kind == "tun-client" else Table(theirs, ours)
@@ -168,8 +180,8 @@ _NETS = {4: "10.0.0.", 6: "fd00::"}
 QUICK = HostConfig(tcp=TcpConfig(nagle=False))
 
 
-def _socket(family: int) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
+def _socket(family: int, kind: int) -> socket.socket:
+    made = socket.socket(family, kind)
     made.setblocking(False)
     return made
 
