@@ -64,9 +64,9 @@ def parse_servers(text: str) -> list[Server]:
 def _parse_server(text: str) -> Server:
     host, port = text, str(PORT)
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        if rest:
-            port = rest.removeprefix(":")
+        host, bracket, rest = text[1:].partition("]")
+        if rest or not bracket:
+            port = rest[1:] if rest.startswith(":") else ""
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     if not is_address(host) or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):

@@ -7,7 +7,7 @@ import os
 import socket
 from typing import Any, Final
 
-from hythe.gateway.names.resolvconf import PATH, ResolvConf, Server, packed
+from hythe.gateway.names.resolvconf import PATH, PORT, ResolvConf, Server, packed
 
 #: A connect of a non-blocking stream that goes on.
 _UNDER_WAY: Final = (0, errno.EINPROGRESS)
@@ -24,7 +24,7 @@ class Resolver:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
         self._family: socket.AddressFamily = found[0][0]
         self._address: Any = found[0][4]
-        self.text = host
+        self.text = host if port == PORT else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def open(self, kind: socket.SocketKind) -> socket.socket:
         """A non-blocking socket of `kind` connected, or on its way to being connected, to the resolver. OSError."""
