@@ -49,10 +49,11 @@ def free_room(tcb: ControlBlock) -> int:
 def window_opened(tcb: ControlBlock) -> bool:
     """The owner has taken enough that a peer who is held up, or soon will be, should know (3.8.6.2.2).
 
-    Linux's measure: the window on offer is under half the buffer, and there is room for twice that offer.
+    Linux's measure: the window on offer is under half of the most that ever was, and there is room for twice that offer.
     """
     promised = tcb.rcv_adv - tcb.rcv_nxt
-    if promised >= tcb.rcv_limit >> 1 or tcb.fin_received or tcb.deaf:
+    most = tcb.rcv_adv - tcb.irs
+    if promised >= (most if most < tcb.rcv_limit else tcb.rcv_limit) >> 1 or tcb.fin_received or tcb.deaf:
         return False
     free = free_room(tcb)
     return free > 0 and free >= 2 * promised

@@ -19,7 +19,7 @@ from hythe.tcp.acks import acknowledgment_due, free_room
 from hythe.tcp.block import ControlBlock
 from hythe.tcp.opening import scale_for
 from hythe.tcp.recovery import Sent
-from hythe.tcp.states import CLOSED, ESTABLISHED, LISTEN, SYN_SENT, Event
+from hythe.tcp.states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, Event
 from hythe.units import NEVER
 from hythe.wire.options import Options, build
 from hythe.wire.segment import ACK, FIN, PSH, RST, SYN
@@ -80,10 +80,14 @@ def _arm_probe(tcb: ControlBlock, now: int) -> None:
 
 
 def _open(tcb: ControlBlock, now: int) -> None:
-    """Send SYN or SYN-ACK, first or again."""
-    if not tcb.syn_due or tcb.state in (CLOSED, LISTEN):
+    """Send SYN or SYN-ACK, first or again; or the ACK that a segment out of place asks for."""
+    if tcb.state in (CLOSED, LISTEN):
         return
-    tcb.syn_due = False
+    if not tcb.syn_due:
+        if tcb.ack_now and tcb.state == SYN_RECEIVED:
+            _acknowledge(tcb, tcb.snd_nxt, now)
+        return
+    tcb.syn_due = tcb.ack_now = False
     config = tcb.config
     active = tcb.state == SYN_SENT
     options = Options(mss=tcb.mss_local, sack_permitted=config.sack if active else tcb.sack_on)
