@@ -23,12 +23,14 @@ $(STAMP): pyproject.toml requirements/dev.txt Makefile
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Byte code is compiled even where the environment keeps Python from writing it: start-up time counts.
 install: $(STAMP) ## make .venv with everything in it; the command is .venv/bin/hythe
+	@$(BIN)/python -m compileall -q src/hythe
 
-demo: $(STAMP) ## run a real client on a network of its own and show what happened
+demo: install ## run a real client on a network of its own and show what happened
 	@$(BIN)/hythe demo
 
-check: $(STAMP) ## ruff, mypy --strict, import-linter
+check: install ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
@@ -42,7 +44,7 @@ test: check ## everything, the slow tests excepted
 test-all: check ## everything, with many more examples of everything random
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) $(ARGS)
 
-bench: $(STAMP) ## measure hythe beside slirp4netns, pasta and the kernel (ARGS=--quick)
+bench: install ## measure hythe beside slirp4netns, pasta and the kernel (ARGS=--quick)
 	@$(BIN)/python -m bench $(ARGS)
 
 format: $(STAMP) ## put the code in its usual form

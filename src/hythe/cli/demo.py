@@ -57,7 +57,8 @@ def command() -> int:
         return exchange(PAGE)
     servers = _serve()
     port = servers[0].server_address[1]
-    click.echo(f"A web server listens on port {port} of this machine's loopback. A client on a network of its own asks it:\n")
+    click.echo(f"A web server listens on port {port} of this machine's loopback.\n"
+               "A client on a network of its own asks it:\n")
     url = f"http://host.hythe.internal:{port}/"
     client = ["curl", "-sS", url] if shutil.which("curl") else [sys.executable, "-c", _CLIENT, url]
     words = ["run", "--host-loopback", "--summary", "--", *client]

@@ -11,6 +11,7 @@ from hythe.gateway.publish.publications import parse as parse_publication
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hythe.gateway.attend import Watcher
     from hythe.gateway.session import Session
 
 
@@ -43,15 +44,17 @@ def command(command: tuple[str, ...], only4: bool, only6: bool, host_loopback: b
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
     from hythe.gateway.run import run
-    from hythe.view.follow import Follower
+
+    def follow() -> Watcher:
+        from hythe.view.follow import Follower  # once the command's room is forked
+
+        return Follower(_say, verbose=verbose, quiet=quiet)
 
     options = RunOptions(command, mtu=mtu, families=frozenset({4} if only4 else {6} if only6 else {4, 6}),
                          host_loopback=host_loopback, dns=parse_servers(dns) if dns is not None else None,
                          publish=[each for text in publish for each in parse_publication(text)], capture=capture,
                          summary=summary, verbose=verbose, quiet=quiet, wait=wait)
-    follower = Follower(_say, verbose=verbose, quiet=quiet)
-    status, session = run(options, follower)
-    follower.flush(session)
+    status, session = run(options, follow)
     if summary is not None:
         _summarize(session, summary)
     return status

@@ -17,14 +17,15 @@ from hythe.gateway.options import RunOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
     from hythe.gateway.attend import Watcher
     from hythe.gateway.session import Session
 
 
-def run(options: RunOptions, watch: Watcher) -> tuple[int, Session]:
-    """Run the command. Returns its exit status and the session; `watch` follows the session meanwhile.
+def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Session]:
+    """Run the command. Returns its exit status and the session; what `follow` returns follows the session meanwhile.
 
     Raises `UsageError`, `MachineError`.
     """
@@ -39,7 +40,7 @@ def run(options: RunOptions, watch: Watcher) -> tuple[int, Session]:
     try:
         from hythe.gateway.attend import attend  # beside the child's set-up
 
-        return attend(room, layout, options, capture, watch)
+        return attend(room, layout, options, capture, follow())
     finally:
         room.close()
 

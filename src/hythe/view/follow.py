@@ -14,7 +14,7 @@ _STEP: Final = 0.2
 
 
 class Follower:
-    """Prints what is new in a session by `say(line)`; `flush` once more when it is over."""
+    """Prints what is new in a session by `say(line)`."""
 
     def __init__(self, say: Callable[[str], None], *, verbose: bool, quiet: bool) -> None:
         self._say = say
@@ -25,12 +25,15 @@ class Follower:
         self._ended_count = 0
 
     async def __call__(self, session: Session) -> None:
-        """Until cancelled."""
-        while True:
-            await asyncio.sleep(_STEP)
-            self.flush(session)
+        """Until cancelled, and then once more."""
+        try:
+            while True:
+                await asyncio.sleep(_STEP)
+                self._flush(session)
+        finally:
+            self._flush(session)
 
-    def flush(self, session: Session) -> None:
+    def _flush(self, session: Session) -> None:
         """Print what has not been printed."""
         notices = session.notices[self._told:]
         self._told += len(notices)

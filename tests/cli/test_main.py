@@ -1,0 +1,52 @@
+"""The group of commands: what it says to wrong words, and what it costs to ask."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def hythe(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "hythe", *words], capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "--nonsense"], "No such option"),
+        (["run"], "Missing argument"),
+        (["nonsense"], "No such command"),
+        (["run", "--mtu", "many", "true"], "not a valid integer"),
+        (["run", "--summary=pie", "--", "true"], "write --summary or --summary=json"),
+        (["run", "-4", "-6", "true"], "exclude each other"),
+    ],
+)
+def test_wrong_words_get_one_sentence_and_status_2(words: list[str], sentence: str) -> None:
+    ran = hythe(*words)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert sentence in ran.stderr
+    assert ran.stderr.startswith("hythe: ")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_help_names_every_command() -> None:
+    ran = hythe("--help")
+    assert ran.returncode == 0
+    assert "run " in ran.stdout
+    assert "demo " in ran.stdout
+
+
+def test_version_is_the_packages() -> None:
+    from importlib.metadata import version
+
+    assert hythe("--version").stdout.strip().endswith(version("hythe"))
+
+
+def test_a_command_is_not_imported_before_it_is_asked_for() -> None:
+    code = ("import sys, hythe.cli.main\n"
+            "print(sorted(name for name in sys.modules if name.startswith('hythe.gateway') or name == 'asyncio'))")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert ran.stdout.strip() == "[]"
