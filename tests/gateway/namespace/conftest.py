@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,6 +32,10 @@ class User:
         driver = str(self.folder / "driver.py")
         return [*self._prefix, self._python, driver, json.dumps(options), *command]
 
+    def room_of_root(self) -> list[str]:
+        """Return the words to put before a command so that it runs in a room, as root whoever this is."""
+        return [self._python, str(self.folder / "driver.py"), "{}"]
+
     def environment(self) -> dict[str, str]:
         return dict(needs.clean_environment(TERM="dumb", PYTHONDONTWRITEBYTECODE="1"))
 
@@ -61,11 +64,20 @@ class User:
             process_group=0,
         )
 
+    def python_words(self, program: str) -> list[str]:
+        """Return the command line of a Python program that runs as this user, without a room."""
+        return [*self._prefix, self._python, "-c", program]
+
     def python(self, program: str) -> str:
         """Return what a Python program prints that runs as this user, without a room."""
-        words = [*self._prefix, self._python, "-c", program]
         return subprocess.run(
-            words, capture_output=True, text=True, timeout=30, check=True, env=self.environment(), cwd=self.folder
+            self.python_words(program),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+            env=self.environment(),
+            cwd=self.folder,
         ).stdout
 
 
@@ -92,14 +104,3 @@ def user(request: pytest.FixtureRequest, public_python: Path, driver_folder: Pat
     if reason:
         needs.lack(f"no rooms for {request.param}: {reason}")
     return somebody
-
-
-@pytest.fixture
-def room_maker() -> None:
-    """Require that the tests' own process can make rooms."""
-    from hythe.gateway.namespace.limits import check
-
-    reason = check()
-    if reason is not None:
-        needs.lack(reason)
-    assert os.path.exists("/dev/net/tun")
