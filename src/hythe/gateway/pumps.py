@@ -31,7 +31,7 @@ from hythe.tcp.states import CLOSED, State
 _INCOMING: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _ENDING: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 #: SO_LINGER with time 0: close sends RST.
-_RESET: Final = struct.pack("ii", 1, 0)
+RESET: Final = struct.pack("ii", 1, 0)
 #: Super-segments read from a stream in one visit: the others' turn comes after that.
 _READS: Final = 4
 _ALL: Final = 1 << 20
@@ -187,7 +187,7 @@ class Splice:
 
     def reset_stream(self) -> None:
         """When the stream is closed, let the far side see a reset."""
-        self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
     def let_go(self) -> None:
         """The stream goes; the connection has no owner any more."""

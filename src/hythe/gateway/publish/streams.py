@@ -10,7 +10,7 @@ from typing import Final
 from hythe.aio.driver import Driver
 from hythe.gateway.layout import Family
 from hythe.gateway.publish.clients import Target, targets
-from hythe.gateway.pumps import Splice
+from hythe.gateway.pumps import RESET, Splice
 from hythe.gateway.session import FlowRecord, Session
 from hythe.host.host import Host
 from hythe.tcp.connection import Connection
@@ -22,6 +22,8 @@ _ACCEPTS: Final = 16
 #: How long not to accept when there is no descriptor left.
 _PAUSE: Final = 100 * MILLISECOND
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+#: A port that is in use, and no port left at all.
+_TAKEN: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 _READABLE: Final = select.EPOLLIN
 
 
@@ -45,21 +47,28 @@ class PublishGate:
             client.close()
             return
         ways = targets(address, self.families)
-        connection = self.dial(ways.pop(0), port, client_port, now)
+        connection = self.dial(ways, port, client_port, now)
+        if connection is None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            client.close()
+            return
         record = self.session.begin("tcp", connection.key, (address, client_port), now)
         record.inbound = True
         flow = PublishedFlow(connection, client, self, record, ways, port)
         self.session.live[record.number] = flow
         self.driver.register(flow.fd, flow)
 
-    def dial(self, way: Target, port: int, client_port: int, now: int) -> Connection:
-        """Connect to the command, from the client's own port where that is free."""
-        try:
-            return self.host.connect(way.remote, port, now, local=way.local, local_port=client_port)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            return self.host.connect(way.remote, port, now, local=way.local)
+    def dial(self, ways: list[Target], port: int, client_port: int, now: int) -> Connection | None:
+        """Connect to the command by the next way, from the client's own port where that is free; None for no way left."""
+        while ways:
+            way = ways.pop(0)
+            for local_port in (client_port, 0):
+                try:
+                    return self.host.connect(way.remote, port, now, local=way.local, local_port=local_port)
+                except OSError as error:
+                    if error.errno not in _TAKEN:
+                        raise
+        return None
 
 
 class PublishedFlow(Splice):
@@ -83,13 +92,16 @@ class PublishedFlow(Splice):
 
     def connection_ended(self, now: int) -> None:
         """Before it was open: the command does not listen there in this family."""
-        if self.connected or not self._ways or self.record.outside is None:
+        following = None
+        if not self.connected and self.record.outside is not None:
+            following = self.gate.dial(self._ways, self._port, self.record.outside[1], now)
+        if following is None:
             super().connection_ended(now)
             return
         self.connection.owner = None
-        self.connection = self.gate.dial(self._ways.pop(0), self._port, self.record.outside[1], now)
-        self.connection.owner = self
-        self.record.key = self.connection.key
+        self.connection = following
+        following.owner = self
+        self.record.key = following.key
 
 
 class PublishedPort:
