@@ -43,8 +43,8 @@ def take_text(tcb: ControlBlock, segment: Segment, seq: int, now: int) -> None:
             tcb.rcv_nxt = tcb.recvq.join(before)
             tcb.bytes_received += tcb.rcv_nxt - before
             tcb.ack_now = True  # RFC 5681, 4.2: a segment that fills a gap is acknowledged at once
-        if tcb.fin_after == tcb.rcv_nxt:
-            take_fin(tcb, tcb.rcv_nxt)
+            if tcb.fin_after == tcb.rcv_nxt:
+                take_fin(tcb, tcb.rcv_nxt)
 
 
 def accept_text(tcb: ControlBlock, data: memoryview, size: int, now: int) -> None:
@@ -61,6 +61,8 @@ def accept_text(tcb: ControlBlock, data: memoryview, size: int, now: int) -> Non
     if not tcb.queued:
         tcb.queued = True
         tcb.around.ready.append(tcb)
+    if tcb.fin_after is not None and tcb.fin_after == tcb.rcv_nxt:
+        take_fin(tcb, tcb.rcv_nxt)
 
 
 def measure(tcb: ControlBlock, segment: Segment) -> None:
