@@ -36,6 +36,11 @@ def test_ipv6_endpoints_are_bracketed_and_names_shown() -> None:
     assert "[::2]:80 (example.org)" in text
 
 
+def test_a_client_from_outside_is_the_one_it_comes_from() -> None:
+    row = summary.table([record(inbound=True, outside=("127.0.0.1", 40000))], 7 * SECOND).splitlines()[1]
+    assert row.index("127.0.0.1:40000") < row.index("10.83.64.100:51262")
+
+
 def test_a_flow_that_goes_on_lasts_until_now() -> None:
     assert "250.00 ms" in summary.table([record(ended=0, state="ESTABLISHED")], 5 * SECOND + 250 * MILLISECOND)
 

@@ -56,10 +56,11 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _row(record: FlowRecord, now: int) -> tuple[str, ...]:
-    target = endpoint(*(record.outside or record.destination))
+    outside = endpoint(*(record.outside or record.destination))
     if record.name:
-        target = f"{target} ({record.name})"
-    return (str(record.number), record.protocol, endpoint(*record.inside), target, format_bytes(record.bytes_up),
+        outside = f"{outside} ({record.name})"
+    ends = (outside, endpoint(*record.inside)) if record.inbound else (endpoint(*record.inside), outside)
+    return (str(record.number), record.protocol, *ends, format_bytes(record.bytes_up),
             format_bytes(record.bytes_down), format_duration(record.rtt) if record.rtt else "-", str(record.retransmits),
             format_duration((record.ended or now) - record.began), outcome(record))
 
@@ -79,6 +80,7 @@ def _as_object(record: FlowRecord, session_began: int, now: int) -> dict[str, ob
         "remote": {"address": asked[0], "port": asked[1]},
         "outside": {"host": record.outside[0], "port": record.outside[1]} if record.outside else None,
         "name": record.name or None,
+        "inbound": record.inbound,
         "began": (record.began - session_began) / SECOND,
         "duration": ((record.ended or now) - record.began) / SECOND,
         "bytes_up": record.bytes_up,
