@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 import hythe
+from hythe.gateway.namespace.netlink import RouteSocket
 from tests import needs
 from tests.aio.conftest import Certificate
 from tests.aio.kernel import HOST, KERNEL, MTU, Kernel, configure
-from tests.aio.sides import port_of, tun_host
+from tests.aio.sides import port_of, tun_host, until
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
 
+RTM_DELLINK = 17
 PAGE = b"0123456789abcdef" * 100_000
 
 
@@ -71,24 +76,50 @@ async def example() -> None:
         theirs.close()
 
 
-def test_a_device_by_its_name(capfd: pytest.CaptureFixture[str]) -> None:
-    """In a network of its own, since a device appears in the namespace of whoever opens it."""
+def in_own_network(action: Callable[[], None]) -> None:
+    """Run `action` in a fork with a network of its own: a device appears in the namespace of whoever opens it."""
     needs.network()
 
     def inside() -> int:
         if needs.libc_unshare(needs.CLONE_NEWUSER | needs.CLONE_NEWNET):
             return 1
         try:
-            link = hythe.Tun("tun%d")
-            assert link.name == "tun0"
-            assert link.mtu == MTU
-            assert "tun0" in [name for _, name in socket.if_nameindex()]
-            link.close()
-            assert "tun0" not in [name for _, name in socket.if_nameindex()]
-            asyncio.run(example(), debug=True)
+            action()
         except BaseException:  # noqa: BLE001  # it must not return into a second pytest
             os.write(2, traceback.format_exc().encode())
             return 1
         return 0
 
-    assert needs.in_child(inside) == 0, capfd.readouterr().err
+    assert needs.in_child(inside) == 0
+
+
+def test_a_device_by_its_name() -> None:
+    def inside() -> None:
+        link = hythe.Tun("tun%d")
+        assert link.name == "tun0"
+        assert link.mtu == MTU
+        assert "tun0" in [name for _, name in socket.if_nameindex()]
+        link.close()
+        assert "tun0" not in [name for _, name in socket.if_nameindex()]
+        asyncio.run(example(), debug=True)
+
+    in_own_network(inside)
+
+
+def test_a_device_that_vanishes_is_reported_once() -> None:
+    async def vanish() -> None:
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, report: reported.append(report))
+        async with hythe.Host(f"{HOST[4]}/24", link=hythe.Tun("hythe0")) as host:
+            configure("hythe0")
+            with RouteSocket() as routes:
+                body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex("hythe0"), 0, 0)
+                routes._request(RTM_DELLINK, 0, body)
+            await until(lambda: reported)
+            await asyncio.sleep(0.05)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await host.open_connection(KERNEL[4], 80)
+        assert ["link0 has failed" in each["message"] for each in reported] == [True]
+
+    in_own_network(lambda: asyncio.run(vanish(), debug=True))

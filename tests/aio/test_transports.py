@@ -396,6 +396,9 @@ def test_callbacks_run_in_the_context_of_whoever_asked(network: Network) -> None
     network.play(scenario)
 
 
+@pytest.mark.parametrize(
+    "network", [("pair", 4), ("pair-wire", 6), ("tun-client", 6), ("tun-server", 4)], indirect=True, ids=lambda each: each[0]
+)
 def test_five_hundred_connections_at_once(network: Network) -> None:
     async def one(table: Table, port: int, number: int) -> None:
         reader, writer = await table.client.open_connection(table.server.address, port)

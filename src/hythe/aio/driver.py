@@ -167,7 +167,11 @@ class Driver:
 
     def _feed(self, feed: _Feed, now: int) -> None:
         interface = feed.interface
-        packets = interface.link.receive(now, feed.batch)
+        try:
+            packets = interface.link.receive(now, feed.batch)
+        except OSError as error:
+            self._link_failed(interface, error)
+            return
         receive = self.host.receive
         for packet in packets:
             receive(packet, now, interface)
@@ -175,6 +179,12 @@ class Driver:
             feed.batch = min(2 * feed.batch, BATCH_SMALL if packets[-1].length <= _SMALL else BATCH)
         else:
             feed.batch = 1
+
+    def _link_failed(self, interface: Interface, error: OSError) -> None:
+        """The device is gone, and would stay readable for ever: say so once. What went through it will time out."""
+        self.remove_link(interface)
+        message = f"the link of interface {interface.name} has failed and is read no more"
+        self.loop.call_exception_handler({"message": message, "exception": error})
 
     def _rearm(self) -> None:
         """Have the loop call at the nearest deadline; only touched when that moved earlier or has passed."""

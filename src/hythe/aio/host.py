@@ -121,9 +121,13 @@ class Host:
         if self._runtime is not None or self._closed:
             raise RuntimeError(f"{self!r} cannot be started again: make a new one")
         driver = Driver(self.core)
+        try:
+            for interface in self.core.interfaces:
+                driver.add_link(interface)
+        except BaseException:
+            driver.close()
+            raise
         self._runtime = Runtime(self.core, driver)
-        for interface in self.core.interfaces:
-            driver.add_link(interface)
 
     async def close(self, *, grace: float = 1.0) -> None:
         """End everything, the links too; nothing is left behind. Harmless when repeated.
@@ -148,7 +152,8 @@ class Host:
         core = runtime.core
         error = ConnectionAbortedError(errno.ECONNABORTED, "the host was closed")
         for owner in {listener.owner for listener in core.listeners.values()}:
-            owner.close()
+            if isinstance(owner, Server):
+                owner.close()
         for transport in list(runtime.transports):
             if not transport.is_closing():
                 transport.abandon(error)
@@ -168,16 +173,20 @@ class Host:
         return any(connection.state in _FLUSHING for connection in self.core.connections.values())
 
     def _tear_down(self, runtime: Runtime | None) -> None:
-        if runtime is not None:
-            for transport in list(runtime.transports):
-                transport.abandon(ConnectionAbortedError(errno.ECONNABORTED, "the host was closed"))
-            for connection in list(self.core.connections.values()):
-                if isinstance(connection, Connection):
-                    connection.abort()
-            runtime.driver.turn()
-            runtime.driver.close()
-        for interface in self.core.interfaces:
-            interface.link.close()
+        """Reset what is left, and give descriptors back."""
+        try:
+            if runtime is not None:
+                for transport in list(runtime.transports):
+                    transport.abandon(ConnectionAbortedError(errno.ECONNABORTED, "the host was closed"))
+                for connection in list(self.core.connections.values()):
+                    if isinstance(connection, Connection):
+                        connection.abort()
+                runtime.driver.turn()  # the resets leave
+        finally:
+            if runtime is not None:
+                runtime.driver.close()
+            for interface in self.core.interfaces:
+                interface.link.close()
 
     def _running(self) -> Runtime:
         if self._runtime is None or self._closed:
