@@ -132,7 +132,7 @@ def test_fragments_other_than_the_first_get_no_error() -> None:
 def test_time_exceeded_tells_who_sent_the_first_fragment() -> None:
     lone = Lone(fragment_timeout4=1 * SECOND, fragment_timeout6=2 * SECOND)
     lone.send(IP(src=RIGHT4, dst=LEFT4, flags="MF", id=8) / UDP(sport=1, dport=2, chksum=1, len=100) / Raw(bytes(64)),
-              US6 / IPv6ExtHdrFragment(nh=17, offset=0, m=1, id=3) / UDP(sport=1, dport=2, chksum=1, len=99) / Raw(bytes(64)))
+              US6 / IPv6ExtHdrFragment(nh=17, m=1, id=3) / UDP(sport=1, dport=2, chksum=1, len=99) / Raw(bytes(64)))
     assert lone.run(after=SECOND // 2) == []
     (error,) = lone.run(after=SECOND)
     assert (error[ICMP].type, error[ICMP].code, error[IPerror].id) == (11, 1, 8)

@@ -176,10 +176,10 @@ class DatagramGate:
     def _open(self, key: bytes, now: int) -> DatagramFlow | None:
         """The flow of a new socket pair, which may be a refused one; None for want of descriptors."""
         remote, remote_port, local, port = split_key(key)
-        destination = self.destinations.datagram(local, port)
-        if destination is None:
-            return self._refused(key, self.destinations.reason(local) or errno.EACCES, now)
         try:
+            destination = self.destinations.datagram(local, port)
+            if destination is None:
+                return self._refused(key, self.destinations.reason(local) or errno.EACCES, now)
             mapping = self._mapping(remote, remote_port, now)
             peer = mapping.outside.peer(destination)
         except OSError as error:

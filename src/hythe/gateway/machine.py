@@ -37,10 +37,14 @@ class Machine:
         self._driver: Driver | None = None
 
     def read(self) -> None:
-        """Read the addresses as they are now."""
+        """Read the addresses as they are now. OSError when that cannot be (no descriptors): they stay `changed`."""
         self.changed = False  # first, so that a change meanwhile is not missed
-        with RouteSocket() as routes:
-            self.take(routes.own_networks())
+        try:
+            with RouteSocket() as routes:
+                self.take(routes.own_networks())
+        except OSError:
+            self.changed = True  # or what was never read would be taken for nothing, and everything be open
+            raise
 
     def take(self, found: list[tuple[bytes, int, int]]) -> None:
         """These are its addresses now, as `RouteSocket.own_networks` tells them."""

@@ -58,7 +58,13 @@ class StreamGate:
 
     def _begin(self, connection: Connection, now: int) -> None:
         _, _, address, port = split_key(connection.key)
-        destination = self.destinations.stream(address, port)
+        try:
+            destination = self.destinations.stream(address, port)
+        except OSError as error:  # it could not be found out
+            self._say_exhausted()
+            record = self.session.begin("tcp", connection.key, None, now)
+            self.turn_down(connection, record, error.errno or errno.EACCES, now)
+            return
         outside = (destination.host, destination.port) if destination is not None else None
         record = self.session.begin("tcp", connection.key, outside, now)
         if destination is None:
