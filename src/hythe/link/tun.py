@@ -10,6 +10,7 @@ device is the administrator's: addresses, routes and "up" are set with ip(8). So
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -18,7 +19,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from hythe.errors import MachineError, UsageError
-from hythe.wire.packet import ABSENT, DATA_VALID, NEEDS_CSUM, PARTIAL, VERIFIED, VNET, VNET_SIZE, Packet
+from hythe.wire import gso
+from hythe.wire.packet import (
+    ABSENT,
+    DATA_VALID,
+    GSO_UDP_L4,
+    NEEDS_CSUM,
+    PARTIAL,
+    VERIFIED,
+    VNET,
+    VNET_PLAIN,
+    VNET_SIZE,
+    Packet,
+)
 
 TUNSETIFF: Final = 0x400454CA
 TUNSETOFFLOAD: Final = 0x400454D0
@@ -141,9 +154,21 @@ class Tun:
                 os.writev(self._fd, (head, *payload))
             else:
                 os.write(self._fd, head)
-        except OSError:
-            # A device that is down or out of memory loses packets like any wire; TCP notices.
-            self.dropped += 1
+        except OSError as error:
+            if error.errno == errno.EINVAL and head[1] == GSO_UDP_L4:
+                self._send_cut(head, payload)  # Linux before 6.2 takes super-segments of TCP only
+            else:
+                # A device that is down or out of memory loses packets like any wire; TCP notices.
+                self.dropped += 1
+
+    def _send_cut(self, head: bytes, payload: Sequence[memoryview | bytes]) -> None:
+        """Send a super-datagram as the packets of a wire."""
+        whole = b"".join((head[VNET_SIZE:], *payload))
+        for packet in gso.cut(whole, len(whole), _HEADER(head)[3], PARTIAL):
+            try:
+                os.write(self._fd, VNET_PLAIN + packet)
+            except OSError:
+                self.dropped += 1
 
     def fileno(self) -> int:
         """The device's descriptor."""
