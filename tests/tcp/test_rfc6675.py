@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.tcp.harness import Peer, ms
 
 
-def sender(segments: int = 10, **changes: object) -> Peer:
+def sender(segments: int = 10, **changes: Any) -> Peer:
     peer = Peer(sack=True, **changes).accepted(mss=1_000, sack_permitted=True)
     peer.write(segments * 1_000)
     assert sum(out.size for out in peer.sent()) == min(segments, 10) * 1_000

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from hythe.config import TcpConfig
 from hythe.units import KIB, MILLISECOND, SECOND
 from tests.tcp.harness import PLAIN, Peer, ms
 
 
-def stamped(**changes: object) -> Peer:
+def stamped(**changes: Any) -> Peer:
     peer = Peer(PLAIN, timestamps=True, **changes)
     peer.listen()
     peer.inject("S", mss=1_460, ts_val=100, ts_ecr=0)

@@ -67,14 +67,27 @@ def test_closing_repeats_its_fin_and_acknowledges_the_peers_again() -> None:
     assert peer.state is State.CLOSING
 
 
-def test_closing_ends_quietly_by_rst_or_abort() -> None:
-    for end in (lambda peer: peer.inject("R", seq=2), lambda peer: peer.abort()):
-        peer = fin_wait_1()
-        peer.inject("F.", ack=1)
-        peer.sent()
-        end(peer)
-        assert peer.state is State.CLOSED
-        peer.expect_nothing()
+def closing() -> Peer:
+    peer = fin_wait_1()
+    peer.inject("F.", ack=1)
+    peer.expect(".", ack=2)
+    assert peer.state is State.CLOSING
+    return peer
+
+
+def test_closing_ends_quietly_by_rst() -> None:
+    peer = closing()
+    peer.inject("R", seq=2)
+    assert peer.state is State.CLOSED
+    assert peer.connection.error == 0
+    peer.expect_nothing()
+
+
+def test_closing_ends_quietly_by_abort() -> None:
+    peer = closing()
+    peer.abort()
+    assert peer.state is State.CLOSED
+    peer.expect_nothing()
 
 
 def test_fin_wait_2_still_receives() -> None:

@@ -24,7 +24,7 @@ _WORTH: Final = 8_192
 #: Owner's bytes shorter than this are copied into a chunk: a view of its own each would cost more.
 _COPY_BELOW: Final = 4_096
 _KEPT: Final = 64
-_NOTHING: Final = memoryview(b"")
+_NOTHING: Final = memoryview(bytearray())
 _BY_START: Final = attrgetter("start")
 
 
