@@ -120,6 +120,19 @@ def test_a_peer_without_tls_times_out(network: Network, certificate: Certificate
     network.play(scenario)
 
 
+def test_a_handshake_that_is_cancelled_leaves_no_connection(network: Network, certificate: Certificate) -> None:
+    async def scenario(table: Table) -> None:
+        there = Recorder()
+        server = await table.server.create_server(lambda: there)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await table.client.open_connection(table.server.address, port_of(server), ssl=certificate.client())
+        await until(lambda: there.lost)
+        await close(server)
+
+    network.play(scenario)
+
+
 def test_start_tls_on_both_ends_of_a_stream(network: Network, certificate: Certificate) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert await reader.readline() == b"STARTTLS\n"

@@ -57,7 +57,8 @@ class Host:
     `addresses`: each ``"10.0.0.2/24"`` or ``"fd00::2/64"``, with the length of its network. `link`: where packets go and
     come from; it is closed with the host. `routes`: further networks behind the link (``"0.0.0.0/0"`` for all of IPv4).
     `resolve`: an async callable that turns a name into numeric addresses; without it only numeric ones are understood.
-    `config`: every limit and default of the stack. `allow_privileged_ports`: may servers bind ports below 1024?
+    `config`: every limit and default of the stack; `DEFAULTS` is `HostConfig()` without Nagle's algorithm.
+    `allow_privileged_ports`: may servers bind ports below 1024?
     `random`, `secret`: for ports and for initial sequence numbers (RFC 6056, RFC 6528); only a test gives its own.
     Raises `UsageError` for an address that is none.
     """

@@ -283,6 +283,7 @@ class StreamTransport(transports._FlowControlMixin):
             size += len(part)
             if size == len(room):
                 break
+        room.release()  # the protocol may resize its buffer
         connection.consume(size)
         self._call("buffer_updated", self._protocol.buffer_updated, size)
 
