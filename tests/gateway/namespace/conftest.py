@@ -32,8 +32,8 @@ class User:
         driver = str(self.folder / "driver.py")
         return [*self._prefix, self._python, driver, json.dumps(options), *command]
 
-    def room_of_root(self) -> list[str]:
-        """Return the words to put before a command so that it runs in a room, as root whoever this is."""
+    def room_of_caller(self) -> list[str]:
+        """Return the words to put before a command so that it runs in a room of whoever runs them."""
         return [self._python, str(self.folder / "driver.py"), "{}"]
 
     def environment(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 
 from hythe.gateway.namespace import FORWARDED_SIGNALS
 from tests import needs
+from tests.gateway.namespace.typist import parent
 
 if TYPE_CHECKING:
     import subprocess
@@ -25,17 +26,7 @@ def read_line(process: subprocess.Popen[bytes]) -> str:
 
 def children(pid: int) -> list[int]:
     """Return the processes whose parent is `pid`."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat") as file:
-                    parent = int(file.read().rpartition(")")[2].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it has just gone
-            if parent == pid:
-                found.append(int(entry))
-    return found
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and parent(int(entry)) == pid]
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, str]:
@@ -148,6 +139,11 @@ def test_nobody_else_holds_the_commands_descriptors(user: User) -> None:
         assert "/dev/net/tun" not in links.values()
     os.kill(driver, signal.SIGTERM)
     assert finish(process)[0] == 128 + signal.SIGTERM
+
+
+def test_a_room_within_a_room(user: User) -> None:
+    result = user.run(*user.room_of_caller(), "sh", "-c", "cat /proc/1/comm; exit 7")
+    assert (result.returncode, result.stdout, result.stderr) == (7, "hythe-init\n", "")
 
 
 def test_a_command_that_prints_and_goes_loses_nothing(user: User) -> None:

@@ -55,7 +55,7 @@ def test_a_closed_tun_device(user: User) -> None:
 def test_namespaces_switched_off(user: User, kind: str) -> None:
     """The switches count for each user namespace: here for that of a room that root has made, in which all ids exist."""
     script = f"echo 0 > /proc/sys/user/max_{kind}_namespaces"
-    reason = checked(user, user.room_of_root(), script)
+    reason = checked(user, user.room_of_caller(), script)
     assert reason == (
         "this machine does not let this user make a user and network namespace:"
         f" as root, run: sysctl -w user.max_{kind}_namespaces=15000"

@@ -184,6 +184,18 @@ def test_a_script_gets_the_terminal_back(user: User, shell: Typist, inner: str) 
     leave(shell)
 
 
+def test_interrupting_what_is_waited_for(user: User, shell: Typist) -> None:
+    """With `wait` the command may be gone with its group: the foreground is hythe's again, which sends ^C on."""
+    command = user.words("bash", "-c", "set -m; (echo left; exec sleep 60) & exit 4", wait=True)
+    shell.type(shlex.join(command) + "\r")
+    shell.expect("left\r\n")
+    shell.wait_for_foreground()
+    shell.type(INTERRUPT)
+    shell.expect("outer> ")
+    shell.enter("echo status $?", r"status 4\r\nouter> ")
+    leave(shell)
+
+
 def test_without_a_shell_around(user: User) -> None:
     """Hythe leads the session, as under ssh -t: ^Z has nobody to return to and does nothing, ^C and ^D work."""
     env = {**user.environment(), "PS1": "inner> "}

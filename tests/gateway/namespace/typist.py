@@ -25,6 +25,15 @@ END = "\x04"
 PATIENCE = 15.0
 
 
+def parent(pid: int) -> int:
+    """Return the parent of a process, 0 where that process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 class Typist:
     """A program whose controlling terminal we are the other side of."""
 
@@ -67,10 +76,10 @@ class Typist:
         return self.expect(answer)
 
     def wait_for_foreground(self) -> None:
-        """Wait until the program has given the foreground to a job of its own."""
+        """Wait until a child of the program, a shell's job, heads the foreground group."""
         deadline = time.monotonic() + PATIENCE
-        while os.tcgetpgrp(self._master) == self._process.pid:
-            assert time.monotonic() < deadline, "the program keeps the foreground to itself"
+        while parent(os.tcgetpgrp(self._master)) != self._process.pid:
+            assert time.monotonic() < deadline, "somebody else keeps the foreground"
             time.sleep(0.005)
 
     def end(self) -> int:

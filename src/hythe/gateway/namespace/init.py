@@ -159,6 +159,7 @@ class Init:
                 self._status = code if code >= 0 else 128 - code
                 if not self._wait:
                     os._exit(self._status)
+                self._keeper.send(messages.ENDED)
 
     def _forward(self, signum: int) -> None:
         self._reap()  # a command that has just ended is no longer who to ask

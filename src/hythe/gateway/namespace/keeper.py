@@ -151,8 +151,11 @@ class _Keeper:
         """Job control, until init closes its end by exiting."""
         while True:
             message, ancillary, _, _ = self._news.recvmsg(16, socket.CMSG_SPACE(_CREDENTIALS.size))
-            if message[:1] != messages.STOPPED:
+            if not message:
                 return
+            if message == messages.ENDED:  # ^C is for hythe now, which sends it on to those that are waited for
+                self._terminal.restore()
+                continue
             group, _, _ = _CREDENTIALS.unpack(ancillary[0][2])
             self._terminal.suspend(message[1], group)
             self._terminal.resume()

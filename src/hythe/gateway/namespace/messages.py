@@ -6,7 +6,7 @@
 
 Init and the keeper have a socket pair of their own, for job control:
 
-    init → keeper           STOPPED (by which signal)
+    init → keeper           STOPPED (by which signal), ENDED (but others are waited for)
     keeper → init           CONTINUE
 """
 
@@ -20,6 +20,7 @@ GO = b"G"
 SIGNAL = b"S"
 
 STOPPED = b"Z"
+ENDED = b"L"
 CONTINUE = b"C"
 
 #: No message is longer; a sentence or traceback that would be is cut.
