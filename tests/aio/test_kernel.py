@@ -106,6 +106,21 @@ def test_a_device_by_its_name() -> None:
     in_own_network(inside)
 
 
+def test_a_device_that_cannot_be_had_is_one_sentence() -> None:
+    for name in ("", "x" * 16):
+        with pytest.raises(hythe.UsageError, match="cannot name a device: give 1 to 15 bytes"):
+            hythe.Tun(name)
+    with pytest.raises(hythe.UsageError, match="give mtu="):
+        hythe.Tun(0)
+    needs.tun()
+
+    def inside() -> None:
+        with pytest.raises(hythe.MachineError, match="'lo' cannot be set up"):
+            hythe.Tun("lo")
+
+    in_own_network(inside)
+
+
 def test_a_device_that_vanishes_is_reported_once() -> None:
     async def vanish() -> None:
         reported: list[dict[str, Any]] = []

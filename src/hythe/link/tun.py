@@ -105,14 +105,13 @@ class Tun:
     __slots__ = ("_closed", "_fd", "_ring", "_used", "_vectors", "_vnet", "dropped", "mtu", "name", "poison")
 
     def __init__(self, device: str | int, mtu: int | None = None, *, poison: bool = False) -> None:
+        self.name = ""
         if isinstance(device, str):
             device, self.name = open_device(device)
             mtu = mtu or device_mtu(self.name)
-        else:
-            os.set_blocking(device, False)
-            self.name = ""
-        if mtu is None:
+        elif mtu is None:
             raise UsageError("the MTU of a TUN descriptor's device cannot be told: give mtu=")
+        os.set_blocking(device, False)
         self._fd = device
         self._closed = False
         self.mtu = mtu
