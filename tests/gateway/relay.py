@@ -15,6 +15,7 @@ from hythe.config import HostConfig, RelayConfig
 from hythe.gateway.datagrams import DatagramGate
 from hythe.gateway.destinations import Destinations
 from hythe.gateway.egress.direct import Direct
+from hythe.gateway.gateway import DEFAULT_ROUTES
 from hythe.gateway.layout import Family
 from hythe.gateway.machine import Machine
 from hythe.gateway.pings import PingGate
@@ -38,10 +39,12 @@ class Relay:
         near, far = pair(65_520, poison=True)
         self.now = 0
         self.command = Side(far, ("10.83.64.100/24", "fd68:7974:6865::64/64"), 5)
-        for default in ("0.0.0.0/0", "::/0"):
-            self.command.host.routes.add(Route(Prefix.parse(default), self.command.interface))
+        for default in DEFAULT_ROUTES:
+            self.command.host.routes.add(Route(default, self.command.interface))
         host = Host(HostConfig(any_destination=True), Random(6), b"r" * 32)
         interface = host.attach("hythe0", near, tuple(Prefix(family.gateway, family.prefix) for family in FAMILIES))
+        for default in DEFAULT_ROUTES:
+            host.routes.add(Route(default, interface))
         self.driver = Driver(host, clock=lambda: self.now)
         self.driver.add_link(interface)
         machine = Machine()

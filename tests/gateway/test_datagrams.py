@@ -196,6 +196,26 @@ def test_a_refused_destination_is_told() -> None:
     within(test)
 
 
+def test_whoever_the_command_says_it_is_gets_the_answer() -> None:
+    """A root command may send from any address."""
+
+    def test(relay: Relay) -> None:
+        for source, address in (("198.51.100.7", HOST4), ("2001:db8::7", HOST6)):
+            relay.command.host.addresses.add(packed(source))
+            client = relay.command.host.bind(packed(source), 0, (address, port_of(server)))
+            client.send(0, b"x")
+            relay.turn()
+            server.sendto(b"y", server.recvfrom(10)[1])
+            relay.turn()
+            assert received(client) == [(b"y", address, port_of(server))]
+
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        server.bind(("::", 0))
+        server.settimeout(2)
+        within(test)
+
+
 def test_idle_flows_end() -> None:
     """RFC 4787, REQ-5: not before two minutes, and what is used lasts."""
 

@@ -101,6 +101,12 @@ def test_port_unreachable_quotes_the_datagram() -> None:
     assert (error.src, error[ICMPv6DestUnreach].code, len(error)) == (LEFT6, 4, 1280)
 
 
+@pytest.mark.parametrize("mtu", [68, 100, 575])
+def test_a_quote_fits_a_narrow_link(mtu: int) -> None:
+    (error,) = Lone(mtu).send(US4 / UDP(sport=1234, dport=5678) / Raw(b"z" * (mtu - 28)))
+    assert (len(error), error[UDPerror].dport) == (mtu, 5678)
+
+
 @pytest.mark.parametrize("packet", [
     IP(src=RIGHT4, dst="192.0.2.255") / UDP(dport=9),
     IP(src=RIGHT4, dst="224.0.0.9") / UDP(dport=9),

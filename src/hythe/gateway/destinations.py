@@ -71,9 +71,9 @@ class Destinations:
             return mapped
         try:
             address = inet_pton(AF_INET6 if ":" in host else AF_INET, host)
+            return address if isinstance(self._find(address), str) else None
         except OSError:
-            return None  # a scoped address: nothing that the command could name
-        return address if isinstance(self._find(address), str) else None
+            return None  # a scoped address, which the command could not name; or it could not be found out
 
     def reason(self, address: bytes) -> int:
         """Why `address` is refused, as an errno: ECONNREFUSED, EHOSTUNREACH or EACCES; 0 when it is not."""

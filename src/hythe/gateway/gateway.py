@@ -22,6 +22,7 @@ from hythe.gateway.session import Session
 from hythe.gateway.streams import StreamGate
 from hythe.host.host import Host
 from hythe.host.interfaces import Prefix
+from hythe.host.routes import Route
 from hythe.link.base import Link
 from hythe.units import MIB, SECOND
 
@@ -30,6 +31,7 @@ from hythe.units import MIB, SECOND
 COMMAND_TCP = TcpConfig(timestamps=False, nagle=False, quick_acks=0, eager_ack=True, time_wait=1 * SECOND)
 #: What one turn can bring at most: super-datagrams lie in the link's ring until then, so this costs nothing.
 DATAGRAM_BUFFER = 4 * MIB
+DEFAULT_ROUTES = (Prefix(bytes(4), 0), Prefix(bytes(16), 0))
 
 
 class Gateway:
@@ -42,6 +44,8 @@ class Gateway:
         self.host = Host(config, SystemRandom(), secrets.token_bytes(32))
         prefixes = tuple(Prefix(family.gateway, family.prefix) for family in layout.families)
         interface = self.host.attach("hythe0", link, prefixes)
+        for default in DEFAULT_ROUTES:  # whatever address the command chose to send from, this is the way back
+            self.host.routes.add(Route(default, interface))
         self.driver = Driver(self.host, look_again=LOOK_AGAIN)
         self.session = Session(self.driver.clock())
         self.machine = Machine()

@@ -94,7 +94,8 @@ class Control:
             theirs = by_the_host_itself(version, kind, code) and destination[0] != 0xFF
             source = destination if own is None or theirs else own
         if version == 4:
-            packet = icmp.error_packet(source, sender, kind, code, original, mtu=mtu, pointer=pointer, ttl=self._ttl)
+            room = self._output.mtu(sender, interface.link) - ipv4.HEADER_SIZE - icmp.HEADER_SIZE
+            packet = icmp.error_packet(source, sender, kind, code, original[:room], mtu=mtu, pointer=pointer, ttl=self._ttl)
         else:
             packet = icmpv6.error_packet(source, sender, kind, code, original, mtu=mtu, pointer=pointer,
                                          hop_limit=self._ttl)
