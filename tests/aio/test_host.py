@@ -275,3 +275,22 @@ def test_a_bad_address_is_one_sentence(address: str) -> None:
 def test_addresses_need_a_link() -> None:
     with pytest.raises(hythe.UsageError, match="need a link"):
         hythe.Host("10.0.0.1/24")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "fd00::1", "10.9.9.9"])
+def test_a_host_reaches_its_own_addresses_without_its_link(address: str) -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read())
+        writer.close()
+
+    async def scenario(left: hythe.Host, right: hythe.Host) -> None:
+        left.attach("10.9.9.9/24", link=hythe.pair()[0])
+        await left.start_server(echo, port=7777)
+        reader, writer = await left.open_connection(address, 7777)
+        writer.write(b"to myself" * 20_000)
+        writer.write_eof()
+        assert await reader.read() == b"to myself" * 20_000
+        assert writer.get_extra_info("sockname")[0] == address
+        writer.close()
+
+    play(scenario)

@@ -35,6 +35,7 @@ from hythe.host.host import Host as Core
 from hythe.host.interfaces import Interface, Prefix
 from hythe.host.routes import Route
 from hythe.link.base import Link
+from hythe.link.pair import loop
 from hythe.tcp.connection import Connection
 from hythe.tcp.states import CLOSING, FIN_WAIT_1, LAST_ACK
 
@@ -79,6 +80,7 @@ class Host:
         #: The sans-I/O host inside: connections, listeners, routes, counters.
         self.core = Core(config, random or SystemRandom(), secret or secrets.token_bytes(32))
         self._resolve = resolve
+        self._loop_interface: Interface | None = None  # by which it reaches its own addresses
         self._runtime: Runtime | None = None
         self._closed = False
         if link is not None:
@@ -100,7 +102,20 @@ class Host:
             self.core.routes.add(Route(prefix, interface))
         if self._runtime is not None:
             self._runtime.driver.add_link(interface)
+        self._loop_back(prefixes)
         return interface
+
+    def _loop_back(self, prefixes: Sequence[Prefix]) -> None:
+        """What is sent to an address of ours stays here (RFC 1122, 3.3.1.1), as on any host."""
+        own = tuple(Prefix(prefix.address, 8 * len(prefix.address)) for prefix in prefixes)
+        if self._loop_interface is not None:
+            self._loop_interface.prefixes += own
+            for prefix in own:
+                self.core.routes.add(Route(prefix, self._loop_interface))
+        elif own:
+            self._loop_interface = self.core.attach("lo", loop(), own)
+            if self._runtime is not None:
+                self._runtime.driver.add_link(self._loop_interface)
 
     # --- Its life
 

@@ -89,3 +89,8 @@ def pair(mtu: int = 1_500, *, offload: bool = True, poison: bool = False) -> tup
     left, right = (PairEnd(mtu, offload=offload, poison=poison) for _ in range(2))
     left.peer, right.peer = right, left
     return left, right
+
+
+def loop(mtu: int = 65_535, *, poison: bool = False) -> PairEnd:
+    """An end that is its own peer: what a host sends to itself. The MTU is the longest there can be."""
+    return PairEnd(mtu, offload=True, poison=poison)
