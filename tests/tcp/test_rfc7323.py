@@ -135,6 +135,16 @@ def test_5_5_after_24_days_the_old_timestamp_proves_nothing() -> None:
     assert peer.received == b"abc"
 
 
+def test_4_1_the_wait_of_a_held_syn_is_no_part_of_the_round_trip() -> None:
+    peer = Peer(PLAIN, timestamps=True).listen(hold=True)
+    peer.inject("S", seq=0, ts_val=100, ts_ecr=0)
+    peer.tick(SECOND)
+    peer.inject("S", seq=0, ts_val=1_100, ts_ecr=0)
+    peer.connection.accept()
+    peer.turn()
+    assert peer.expect("S.").options.ts_ecr == 1_100
+
+
 def test_timestamps_wrap() -> None:
     peer = Peer(PLAIN, timestamps=True).listen()
     peer.inject("S", ts_val=0xFFFF_FFFF, ts_ecr=0)

@@ -212,6 +212,20 @@ def test_3_8_6_1_a_probe_is_answered_when_our_window_is_shut() -> None:
     peer.expect(".", ack=1_001, window=1_000)
 
 
+def test_3_8_6_1_nobody_waits_for_ever_behind_an_orphan() -> None:
+    peer = Peer(orphan_retries=3).accepted(window=1_460)
+    peer.connection.write(bytes(5_000))
+    peer.close()
+    peer.inject(".", ack=1_461, win=0)
+    for _ in range(3):
+        peer.tick(peer.until_deadline())
+        peer.inject(".", ack=1_461, win=0)
+    assert peer.state is State.FIN_WAIT_1
+    peer.tick(peer.until_deadline())
+    assert peer.state is State.CLOSED
+    assert peer.connection.error == errno.ETIMEDOUT
+
+
 def test_fin_does_not_fit_a_shut_window() -> None:
     peer = Peer().accepted(window=1_460)
     peer.write(1_460)

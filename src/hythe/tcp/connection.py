@@ -79,10 +79,12 @@ class Connection(ControlBlock):
 
     def receive(self, segment: Segment, now: int) -> None:
         """One segment for this connection. Raises `ParseError` if its options are malformed."""
+        nxt = self.rcv_nxt
         if (
             self.state == ESTABLISHED
             and segment.flags & _PREDICTED == ACK
-            and segment.seq == self.rcv_nxt & 0xFFFFFFFF
+            and segment.seq == nxt & 0xFFFFFFFF
+            and nxt >= self.snd_wl1
             and self.recvq.islands is None
             and not self.scoreboard.recovering
             and not self.deaf
@@ -92,12 +94,12 @@ class Connection(ControlBlock):
             size = segment.size
             if (
                 ack <= self.snd_nxt
-                and size <= self.rcv_adv - self.rcv_nxt
+                and size <= self.rcv_adv - nxt
                 and (size or ack > una)
                 and self._plain_options(segment, now)
             ):
                 self.heard_at = now
-                self.snd_wl1 = self.rcv_nxt
+                self.snd_wl1 = nxt
                 self.snd_wl2 = ack
                 self.snd_wnd = window = segment.window << self.snd_scale
                 if window > self.snd_max_wnd:

@@ -189,12 +189,10 @@ class Scoreboard:
         self._highest = max(self._highest, run.end)
 
     def detect(self, mss: int, threshold: int) -> int:
-        """Declare lost what RFC 6675's IsLost says is. Returns the bytes newly declared."""
+        """Declare lost what RFC 6675's IsLost says is; called when something is SACKed. Returns the bytes newly declared."""
         above = runs = newly = judged = 0
         records = self.records
         for index in range(bisect_left(records, self._highest, key=_BY_END), -1, -1):
-            if index == len(records):
-                continue
             record = records[index]
             if record.sacked:
                 above += record.end - record.start
