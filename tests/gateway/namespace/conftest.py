@@ -32,9 +32,9 @@ class User:
         driver = str(self.folder / "driver.py")
         return [*self._prefix, self._python, driver, json.dumps(options), *command]
 
-    def room_of_caller(self) -> list[str]:
+    def room_of_caller(self, options: str = "{}") -> list[str]:
         """Return the words to put before a command so that it runs in a room of whoever runs them."""
-        return [self._python, str(self.folder / "driver.py"), "{}"]
+        return [self._python, str(self.folder / "driver.py"), options]
 
     def environment(self) -> dict[str, str]:
         return dict(needs.clean_environment(TERM="dumb", PYTHONDONTWRITEBYTECODE="1"))

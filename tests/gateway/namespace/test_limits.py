@@ -51,6 +51,16 @@ def test_a_closed_tun_device(user: User) -> None:
     assert reason == expected
 
 
+def test_root_that_may_not_map_others_maps_itself(user: User) -> None:
+    """As in a container that keeps CAP_SETUID and CAP_SETGID from its root."""
+    needs.root()
+    drop = [needs.program("setpriv"), "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid"]
+    words = [*drop, *user.room_of_caller('{"warn": true}'), "sh", "-c", "id -u; cat /proc/self/uid_map"]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True, env=user.environment())
+    assert result.stdout.split() == ["0", "0", "0", "1"]
+    assert result.stderr.startswith("hythe: root has no other user's id here")
+
+
 @pytest.mark.parametrize("kind", ["user", "net"])
 def test_namespaces_switched_off(user: User, kind: str) -> None:
     """The switches count for each user namespace: here for that of a room that root has made, in which all ids exist."""

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
     from hythe.gateway.namespace.plan import NetworkPlan
 
+_ROOT_ALONE = (
+    "root has no other user's id here, so a server that changes its user (nginx) will fail:"
+    " in a container, start it with --cap-add SETUID --cap-add SETGID"
+)
 _MAPS = ("uid_map", "gid_map")
 _NAMESPACES = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
@@ -111,7 +115,8 @@ class _Keeper:
         command.forget_handlers()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         name_process("hythe-keeper")
-        _enter_namespaces()
+        if not _enter_namespaces():
+            _tell(self._control, messages.WARNING, _ROOT_ALONE)
         self._die_with_hythe()  # a change of credentials may have forgotten it
         self._hand_over(network.build(self._plan))
         pid = self._fork_init()
@@ -165,8 +170,8 @@ class _Keeper:
                 return  # init has just gone
 
 
-def _enter_namespaces() -> None:
-    """unshare(2), and keep the ids we had."""
+def _enter_namespaces() -> bool:
+    """Move to new namespaces and keep the ids we had. False where root could bring no other ids along."""
     uid, gid = os.geteuid(), os.getegid()
     scribe = _Scribe() if uid == 0 else None
     try:
@@ -182,6 +187,7 @@ def _enter_namespaces() -> None:
             _write("/proc/self/uid_map", f"{uid} {uid} 1")
     except OSError as error:
         raise remedies.no_namespaces(error) from error
+    return scribe is None or not missing
 
 
 class _Scribe:
