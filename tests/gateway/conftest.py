@@ -32,11 +32,12 @@ class Person:
         """Return the command line; `options` are separated by blanks."""
         return [*self.prefix, self.python, "-m", "hythe", "run", *options.split(), "--", *command]
 
-    def run(self, options: str, *command: str, stdin: bytes = b"", timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    def run(self, options: str, *command: str, stdin: bytes = b"", timeout: float = 30,
+            **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `command` in `hythe run` to its end."""
         result = subprocess.run(
             self.words(options, *command), input=stdin, capture_output=True, timeout=timeout, check=False, cwd=self.folder,
-            env=needs.clean_environment(),
+            env=needs.clean_environment(**environment),
         )
         return subprocess.CompletedProcess(result.args, result.returncode, result.stdout.decode(), result.stderr.decode())
 

@@ -34,7 +34,8 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
         mtu=options.mtu,
         ipv4=layout.ipv4.addressing if layout.ipv4 else None,
         ipv6=layout.ipv6.addressing if layout.ipv6 else None,
-        resolv_conf=_resolv_conf(layout, options))
+        resolv_conf=_resolv_conf(layout, options),
+        hidden=[each for each in runtime_directories() if os.path.isdir(each)])
     capture = _open_capture(options.capture) if options.capture else None
     room = Room.begin(plan, options.argv, wait=options.wait)
     try:
@@ -43,6 +44,13 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
         return attend(room, layout, options, capture, follow())
     finally:
         room.close()
+
+
+def runtime_directories() -> list[str]:
+    """Where hythe's processes of this user keep what they tell each other; no command may look into it."""
+    user = os.getuid()
+    places = [os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"]
+    return list(dict.fromkeys([f"{place}/hythe" for place in places if place] + [f"/tmp/hythe-{user}"]))
 
 
 def _resolv_conf(layout: Layout, options: RunOptions) -> str | None:
