@@ -26,6 +26,8 @@ def scene(seed: int) -> list[object]:
     log: list[object] = []
     nxt = 1
     for step in range(60):
+        if step == 40 and seed % 3 == 0:
+            peer.inject("F.", nxt, ts_val=1 + step, ts_ecr=0)
         choice = rng.random()
         una = peer.connection.snd_una - peer.iss
         ack = rng.choice([una, peer.connection.snd_nxt - peer.iss, una + peer.connection.flight // 2])

@@ -19,7 +19,7 @@ from hythe.tcp.deliver import quicken, take_fin, take_text
 from hythe.tcp.opening import arrive_syn_sent, establish
 from hythe.tcp.states import CLOSED, CLOSING, LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event
 from hythe.units import NEVER, SECOND
-from hythe.wire.options import Options
+from hythe.wire.options import Options, timestamps
 from hythe.wire.options import parse as parse_options
 from hythe.wire.segment import ACK, FIN, RST, SYN, Segment
 
@@ -30,13 +30,21 @@ _TIMESTAMP_LIFE: Final = 24 * 86_400 * SECOND
 
 def arrive(tcb: ControlBlock, segment: Segment, now: int) -> None:
     """One segment of this connection. Raises `ParseError` for malformed options, before anything is changed."""
-    options = parse_options(segment.options) if segment.options is not None else _NO_OPTIONS
+    options = _read_options(segment.options)
     if tcb.state == SYN_SENT:
         arrive_syn_sent(tcb, segment, options, now)
     elif tcb.held:
         _held(tcb, segment, options, now)
     elif tcb.state != CLOSED:  # else it ended in this very turn, and the host has not let go of it yet
         _synchronized(tcb, segment, options, now)
+
+
+def _read_options(raw: bytes | None) -> Options:
+    """Nothing or timestamps alone nearly always, which need no parser."""
+    if raw is None:
+        return _NO_OPTIONS
+    stamps = timestamps(raw)
+    return parse_options(raw) if stamps is None else Options(ts_val=stamps[0], ts_ecr=stamps[1])
 
 
 def _held(tcb: ControlBlock, segment: Segment, options: Options, now: int) -> None:

@@ -6,7 +6,7 @@ which puts it into the host's ready list. *Visit*: the owner takes `views()` and
 sends anything by itself: one called outside a visit asks the driver for a turn (`note` does, by way of the ready list).
 
 `receive` opens with header prediction: the segment of a bulk transfer is in order, bears no flag but ACK and PSH, and
-either brings text or acknowledges some. Everything else is `arrive`'s.
+either brings text or acknowledges some; once the peer has sent its FIN, only the latter. Everything else is `arrive`'s.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from hythe.tcp.deliver import accept_text, measure
 from hythe.tcp.emit import emit
 from hythe.tcp.opening import synchronize
 from hythe.tcp.states import (
+    CLOSE_WAIT,
     CLOSED,
     CLOSING,
     ESTABLISHED,
@@ -81,7 +82,7 @@ class Connection(ControlBlock):
         """One segment for this connection. Raises `ParseError` if its options are malformed."""
         nxt = self.rcv_nxt
         if (
-            self.state == ESTABLISHED
+            (self.state == ESTABLISHED or (self.state == CLOSE_WAIT and not segment.size))
             and segment.flags & _PREDICTED == ACK
             and segment.seq == nxt & 0xFFFFFFFF
             and nxt >= self.snd_wl1

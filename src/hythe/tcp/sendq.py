@@ -99,8 +99,9 @@ class SendQueue:
         """A writable view of at most `size` bytes behind the last one. What is written there counts after `commit`."""
         if size <= 0:
             return _NOTHING
-        if self._chunks:
-            tail = self._chunks[-1]
+        chunks = self._chunks
+        if chunks:
+            tail = chunks[-1]
             room = self.burst - tail.used
             if tail.pooled and (room >= _WORTH or room >= size):
                 return tail.view[tail.used : tail.used + (size if size < room else room)]
