@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import signal
 import time
 from collections.abc import Awaitable, Callable
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from hythe.gateway.gateway import Gateway
 from hythe.gateway.layout import Layout
@@ -15,13 +16,17 @@ from hythe.gateway.namespace import FORWARDED_SIGNALS, Room
 from hythe.gateway.options import RunOptions
 from hythe.gateway.session import Session
 from hythe.link.base import Link
-from hythe.link.capture import Capture
 from hythe.link.tun import Tun
 from hythe.units import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from hythe.link.capture import Capture
 
 #: How long what the command sent before it ended may take on its way out without any progress.
 DRAIN_LIMIT: Final = 5 * SECOND
 _DRAIN_STEP: Final = 5 * MILLISECOND
+#: What ends that wait, now that there is no command to send them on to.
+_ENDING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 #: Runs beside the gateway and is cancelled at the end: a view that follows the session.
 Watcher = Callable[[Session], Awaitable[None]]
@@ -39,9 +44,11 @@ async def _attend(room: Room, layout: Layout, options: RunOptions, capture: Bina
     _raise_descriptor_limit()
     for number in FORWARDED_SIGNALS:
         loop.add_signal_handler(number, room.signal, number)
+    taken: Capture | None = None
     link: Link = Tun(os.dup(room.tun_fd), options.mtu)
     if capture is not None:
-        link = Capture(link, capture, "hythe0", time.time_ns() - time.monotonic_ns())
+        
+        link = taken = Capture(link, capture, "hythe0", time.time_ns() - time.monotonic_ns())
     gateway = Gateway(link, layout, options)
     gateway.session.notices += room.warnings
     watching = loop.create_task(_watch(watch, gateway.session))
@@ -49,15 +56,16 @@ async def _attend(room: Room, layout: Layout, options: RunOptions, capture: Bina
     loop.add_reader(room.pidfd, _resolve, ended, None)
     loop.set_exception_handler(lambda _, context: _resolve(ended, context.get("exception")))
     try:
-        room.go()
+        if options.publish:
+            room.go()  # now that its ports are ours
         await ended
         loop.remove_reader(room.pidfd)
         status = room.wait()
         await _drain(gateway)
     finally:
         gateway.close()
-        if isinstance(link, Capture) and link.failure is not None:
-            gateway.session.notices.append(f"the capture ended early, after {link.packets} packets: {link.failure.strerror}")
+        if taken is not None and taken.failure is not None:
+            gateway.session.notices.append(f"the capture ended early, after {taken.packets} packets: {taken.failure.strerror}")
         watching.cancel()
         await asyncio.wait([watching])
     return status, gateway.session
@@ -80,7 +88,10 @@ async def _drain(gateway: Gateway) -> None:
     """The command is gone, but its kernel may still be sending what it wrote: let that out, as any machine would."""
     clock = gateway.driver.clock
     seen, since = -1, clock()
-    while gateway.streams.sending:
+    interrupted = asyncio.Event()
+    for number in _ENDING:
+        asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+    while gateway.streams.sending and not interrupted.is_set():
         progress = gateway.streams.received
         now = clock()
         if progress != seen:

@@ -42,8 +42,8 @@ class StreamGate:
 
     @property
     def sending(self) -> bool:
-        """Is anything that the command sent, or may still send, on its way out?"""
-        return any(not flow.ended_up for flow in self.flows)
+        """Is anything that the command sent, or may still send, on its way out? A held SYN is not."""
+        return any(flow.connected and not flow.ended_up for flow in self.flows)
 
     @property
     def received(self) -> int:
