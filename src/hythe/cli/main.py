@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -40,13 +41,14 @@ def group() -> None:
 
 def main() -> None:
     """The entry point. Status 2 for what was asked wrongly, 1 for what this machine does not allow."""
+    gc.disable()  # what start-up makes is here to stay; the command that runs long switches it on again
     try:
         status = group(standalone_mode=False)
     except click.ClickException as error:
         path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "hythe"
         click.echo(f"hythe: {error.format_message().rstrip('.')}: see {path} --help", err=True)
         status = error.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         status = 130
     except UsageError as error:
         click.echo(f"hythe: {error}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -40,6 +41,8 @@ def attend(room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | 
 async def _attend(room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None,
                   watch: Watcher) -> tuple[int, Session]:
     loop = asyncio.get_running_loop()
+    gc.freeze()  # modules are not worth looking through for garbage, ever
+    gc.enable()
     room.ready()
     _raise_descriptor_limit()
     for number in FORWARDED_SIGNALS:
@@ -47,7 +50,8 @@ async def _attend(room: Room, layout: Layout, options: RunOptions, capture: Bina
     taken: Capture | None = None
     link: Link = Tun(os.dup(room.tun_fd), options.mtu)
     if capture is not None:
-        
+        from hythe.link.capture import Capture  # start-up pays for what is used
+
         link = taken = Capture(link, capture, "hythe0", time.time_ns() - time.monotonic_ns())
     gateway = Gateway(link, layout, options)
     gateway.session.notices += room.warnings
@@ -65,7 +69,8 @@ async def _attend(room: Room, layout: Layout, options: RunOptions, capture: Bina
     finally:
         gateway.close()
         if taken is not None and taken.failure is not None:
-            gateway.session.notices.append(f"the capture ended early, after {taken.packets} packets: {taken.failure.strerror}")
+            reason = taken.failure.strerror
+            gateway.session.notices.append(f"the capture ended early, after {taken.packets} packets: {reason}")
         watching.cancel()
         await asyncio.wait([watching])
     return status, gateway.session

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 from hythe.aio.driver import LOOK_AGAIN, Driver
 from hythe.config import HostConfig, RelayConfig, TcpConfig
@@ -15,9 +16,6 @@ from hythe.gateway.machine import Machine
 from hythe.gateway.names.names import Names
 from hythe.gateway.options import RunOptions
 from hythe.gateway.pings import PingGate
-from hythe.gateway.publish.datagrams import DatagramPublishGate
-from hythe.gateway.publish.publisher import Publisher
-from hythe.gateway.publish.streams import PublishGate
 from hythe.gateway.session import Session
 from hythe.gateway.streams import StreamGate
 from hythe.host.host import Host
@@ -25,6 +23,9 @@ from hythe.host.interfaces import Prefix
 from hythe.host.routes import Route
 from hythe.link.base import Link
 from hythe.units import MIB, SECOND
+
+if TYPE_CHECKING:
+    from hythe.gateway.publish.publisher import Publisher
 
 #: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
 #: nothing to protect, an ACK need not wait for company, and nothing old can be on its way when TIME-WAIT is over.
@@ -41,7 +42,7 @@ class Gateway:
         self.link = link
         config = HostConfig(tcp=COMMAND_TCP, any_destination=True, allow_privileged_ports=True,
                             datagram_buffer=DATAGRAM_BUFFER)
-        self.host = Host(config, SystemRandom(), secrets.token_bytes(32))
+        self.host = Host(config, SystemRandom(), os.urandom(32))
         prefixes = tuple(Prefix(family.gateway, family.prefix) for family in layout.families)
         interface = self.host.attach("hythe0", link, prefixes)
         for default in DEFAULT_ROUTES:  # whatever address the command chose to send from, this is the way back
@@ -57,15 +58,22 @@ class Gateway:
         self.pings = PingGate(self.host, self.driver, egress, self.destinations, self.session, relay)
         self.names = Names(self.host, self.driver, self.host.random, layout.families, options.dns,
                            host_loopback=options.host_loopback, notices=self.session.notices)
-        self.published = Publisher(
-            options.publish,
-            PublishGate(self.host, self.driver, self.session, self.streams.flows, layout.families),
-            DatagramPublishGate(self.host, self.driver, self.session, layout.families, relay))
+        self.published = self._publish(options, layout, relay) if options.publish else None
         self.driver.add_link(interface)
+
+    def _publish(self, options: RunOptions, layout: Layout, relay: RelayConfig) -> Publisher:
+        from hythe.gateway.publish.datagrams import DatagramPublishGate  # start-up pays for what is used
+        from hythe.gateway.publish.publisher import Publisher
+        from hythe.gateway.publish.streams import PublishGate
+
+        return Publisher(options.publish,
+                         PublishGate(self.host, self.driver, self.session, self.streams.flows, layout.families),
+                         DatagramPublishGate(self.host, self.driver, self.session, layout.families, relay))
 
     def close(self) -> None:
         """Stop serving."""
-        self.published.close()
+        if self.published is not None:
+            self.published.close()
         self.names.close()
         self.pings.close()
         self.datagrams.close()

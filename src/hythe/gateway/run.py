@@ -39,7 +39,9 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
     capture = _open_capture(options.capture) if options.capture else None
     room = Room.begin(plan, options.argv, wait=options.wait)
     try:
-        from hythe.gateway.attend import attend  # beside the child's set-up
+        if not options.publish:
+            room.go()  # nothing that can still fail stands in its way: it starts beside our imports, and its packets wait
+        from hythe.gateway.attend import attend
 
         return attend(room, layout, options, capture, follow())
     finally:
