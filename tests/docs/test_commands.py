@@ -49,7 +49,10 @@ def copy_of_tree(folder: Path) -> Path:
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tree / name)
-    (tree / ".venv").symlink_to(Path(sys.prefix))
+    # A .venv that make finds up to date: were it to install the copy, this interpreter would import that from then on.
+    (tree / ".venv").mkdir()
+    (tree / ".venv" / "bin").symlink_to(Path(sys.prefix) / "bin")
+    (tree / ".venv" / ".installed").touch()
     return tree
 
 
