@@ -98,6 +98,7 @@ def test_everything_arrives_once_the_network_heals(scene: tuple[Network, App, Ap
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 @settings(max_examples=3_000)
 @given(scenes(), st.lists(st.integers(1, 3_000), max_size=3))
 def test_everything_arrives_once_the_network_heals_at_length(scene: tuple[Network, App, App], cuts: list[int]) -> None:

@@ -111,6 +111,7 @@ def test_crafted_segments_and_verbs(opening: str, steps: list[object]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 @settings(max_examples=100_000)
 @given(OPENINGS, STEPS)
 def test_crafted_segments_and_verbs_at_length(opening: str, steps: list[object]) -> None:
