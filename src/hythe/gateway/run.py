@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from hythe.errors import MachineError
+from hythe.gateway import descriptors
 from hythe.gateway.layout import Layout
 from hythe.gateway.names import resolvconf
 from hythe.gateway.names.resolvconf import ResolvConf
@@ -29,6 +30,7 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
 
     Raises `UsageError`, `MachineError`.
     """
+    descriptors.make_sure()
     layout = Layout(options)
     plan = NetworkPlan(
         mtu=options.mtu,
@@ -36,7 +38,7 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
         ipv6=layout.ipv6.addressing if layout.ipv6 else None,
         resolv_conf=_resolv_conf(layout, options),
         hidden=[each for each in runtime_directories() if os.path.isdir(each)])
-    capture = _open_capture(options.capture) if options.capture else None
+    capture = _open_capture(options.capture) if options.capture is not None else None
     room = Room.begin(plan, options.argv, wait=options.wait)
     try:
         if not options.publish:
