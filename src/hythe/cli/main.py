@@ -33,7 +33,7 @@ class _Commands(click.Group):
         return command
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hythe", prog_name="hythe")
 def group() -> None:
     """A TCP/IP host in user space, and the tools around it."""
