@@ -51,7 +51,9 @@ def copy_of_tree(folder: Path) -> Path:
             shutil.copy2(ROOT / name, tree / name)
     # A .venv that make finds up to date: were it to install the copy, this interpreter would import that from then on.
     (tree / ".venv").mkdir()
-    (tree / ".venv" / "bin").symlink_to(Path(sys.prefix) / "bin")
+    for entry in Path(sys.prefix).iterdir():
+        if entry.name != ".installed":
+            (tree / ".venv" / entry.name).symlink_to(entry)
     (tree / ".venv" / ".installed").touch()
     return tree
 
@@ -65,7 +67,8 @@ def test_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
     needs.network()
     needs.program("curl")
     script = "\n".join(line for block in blocks(page, "sh") for line in block.splitlines() if here(line))
-    ran = subprocess.run(["bash", "-mec", script], cwd=copy_of_tree(tmp_path), env=environment(), capture_output=True,
+    script = f"trap 'jobs -p | xargs -r kill' EXIT\n{script}"  # a page that fails leaves nothing running
+    ran = subprocess.run(["bash", "-ec", script], cwd=copy_of_tree(tmp_path), env=environment(), capture_output=True,
                          text=True, timeout=100, check=False)
     assert ran.returncode == 0, f"{page.name} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
     assert "Traceback" not in ran.stderr, ran.stderr
