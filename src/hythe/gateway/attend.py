@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import resource
+import select
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -38,8 +39,9 @@ def attend(room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | 
     return asyncio.run(_attend(room, layout, options, capture, watch))
 
 
-async def _attend(room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None,
-                  watch: Watcher) -> tuple[int, Session]:
+async def _attend(
+    room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None, watch: Watcher
+) -> tuple[int, Session]:
     loop = asyncio.get_running_loop()
     gc.freeze()  # modules are not worth looking through for garbage, ever
     gc.enable()
@@ -47,6 +49,7 @@ async def _attend(room: Room, layout: Layout, options: RunOptions, capture: Bina
     _raise_descriptor_limit()
     for number in FORWARDED_SIGNALS:
         loop.add_signal_handler(number, room.signal, number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED_SIGNALS)
     taken: Capture | None = None
     link: Link = Tun(os.dup(room.tun_fd), options.mtu)
     if capture is not None:
@@ -96,14 +99,22 @@ async def _drain(gateway: Gateway) -> None:
     interrupted = asyncio.Event()
     for number in _ENDING:
         asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
-    while gateway.streams.sending and not interrupted.is_set():
+    unread = select.poll()
+    unread.register(gateway.link.fileno(), select.POLLIN)
+    while not interrupted.is_set():
+        if unread.poll(0):  # packets for the driver's next turns: datagrams, it may be
+            pause = 0.0
+        elif gateway.streams.sending:
+            pause = _DRAIN_STEP / SECOND
+        else:
+            return
         progress = gateway.streams.received
         now = clock()
         if progress != seen:
             seen, since = progress, now
         elif now - since > DRAIN_LIMIT:
             return
-        await asyncio.sleep(_DRAIN_STEP / SECOND)
+        await asyncio.sleep(pause)
 
 
 def _raise_descriptor_limit() -> None:

@@ -7,13 +7,14 @@ while the parent reads its own modules.
 from __future__ import annotations
 
 import os
+import signal
 
 from hythe.errors import MachineError
 from hythe.gateway import descriptors
 from hythe.gateway.layout import Layout
 from hythe.gateway.names import resolvconf
 from hythe.gateway.names.resolvconf import ResolvConf
-from hythe.gateway.namespace import NetworkPlan, Room
+from hythe.gateway.namespace import FORWARDED_SIGNALS, NetworkPlan, Room
 from hythe.gateway.options import RunOptions
 
 TYPE_CHECKING = False
@@ -37,9 +38,11 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
         ipv4=layout.ipv4.addressing if layout.ipv4 else None,
         ipv6=layout.ipv6.addressing if layout.ipv6 else None,
         resolv_conf=_resolv_conf(layout, options),
-        hidden=[each for each in runtime_directories() if os.path.isdir(each)])
+        hidden=[each for each in runtime_directories() if os.path.isdir(each)],
+    )
     capture = _open_capture(options.capture) if options.capture is not None else None
     room = Room.begin(plan, options.argv, wait=options.wait)
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED_SIGNALS)  # they wait until `attend` can send them on
     try:
         if not options.publish:
             room.go()  # nothing that can still fail stands in its way: it starts beside our imports, and its packets wait
@@ -67,5 +70,6 @@ def _open_capture(path: str) -> BinaryIO:
     try:
         return open(path, "wb")
     except OSError as error:
-        raise MachineError(f"the capture file {path!r} cannot be written ({error.strerror}): "
-                           "name a file in a directory you may write to") from error
+        raise MachineError(
+            f"the capture file {path!r} cannot be written ({error.strerror}): name a file in a directory you may write to"
+        ) from error
