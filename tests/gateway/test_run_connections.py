@@ -286,3 +286,16 @@ except ConnectionRefusedError: print("refused")
             assert command.line() == "refused\n"
             _, stderr = command.process.communicate(timeout=20)
     assert (command.process.returncode, stderr) == (0, b"")
+
+
+def test_datagrams_that_the_command_sent_before_it_ended_arrive(nobody: Person) -> None:
+    needs.program("bash")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(2)
+        port = server.getsockname()[1]
+        script = f"exec 3>/dev/udp/host.hythe.internal/{port}; for i in $(seq 300); do echo $i >&3; done"
+        for _ in range(5):
+            assert nobody.run("-4 --host-loopback", "bash", "-c", script).returncode == 0
+            assert [server.recv(100) for _ in range(300)] == [b"%d\n" % number for number in range(1, 301)]
