@@ -108,9 +108,7 @@ def public_python(folder: Path) -> Path:
     site = next(folder.glob("lib/python3*/site-packages"))
     for name in ("hythe", "click"):
         module = __import__(name)
-        shutil.copytree(
-            os.path.dirname(str(module.__file__)), site / name, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(os.path.dirname(str(module.__file__)), site / name, ignore=shutil.ignore_patterns("__pycache__"))
     script = folder / "bin" / "hythe"
     script.write_text(f"#!{folder}/bin/python\nimport sys\nfrom hythe.cli.main import main\nsys.exit(main())\n")
     script.chmod(0o755)

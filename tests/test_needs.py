@@ -36,9 +36,7 @@ def test_nobody_has_no_rights(tmp_path: Path) -> None:
     shut = tmp_path / "shut"
     shut.mkdir(mode=0o000)
     script = f"id -u; grep CapEff /proc/self/status; ls {shut} 2>&1"
-    answer = subprocess.run(
-        [*needs.nobody(), "sh", "-c", script], capture_output=True, text=True, timeout=10, check=False
-    )
+    answer = subprocess.run([*needs.nobody(), "sh", "-c", script], capture_output=True, text=True, timeout=10, check=False)
     user, capabilities, refusal = answer.stdout.splitlines()
     assert user == str(needs.NOBODY if os.geteuid() == 0 else os.geteuid())
     assert capabilities.split() == ["CapEff:", "0" * 16]

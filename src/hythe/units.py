@@ -24,10 +24,30 @@ GIB = 1 << 30
 
 _NUMBER = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)")
 
-_DURATIONS = {"ns": 1, "us": MICROSECOND, "µs": MICROSECOND, "ms": MILLISECOND, "s": SECOND, "": SECOND,
-              "m": 60 * SECOND, "min": 60 * SECOND, "h": 3600 * SECOND}
-_SIZES = {"": 1, "b": 1, "k": KIB, "kib": KIB, "kb": 1_000, "m": MIB, "mib": MIB, "mb": 1_000_000,
-          "g": GIB, "gib": GIB, "gb": 1_000_000_000}
+_DURATIONS = {
+    "ns": 1,
+    "us": MICROSECOND,
+    "µs": MICROSECOND,
+    "ms": MILLISECOND,
+    "s": SECOND,
+    "": SECOND,
+    "m": 60 * SECOND,
+    "min": 60 * SECOND,
+    "h": 3600 * SECOND,
+}
+_SIZES = {
+    "": 1,
+    "b": 1,
+    "k": KIB,
+    "kib": KIB,
+    "kb": 1_000,
+    "m": MIB,
+    "mib": MIB,
+    "mb": 1_000_000,
+    "g": GIB,
+    "gib": GIB,
+    "gb": 1_000_000_000,
+}
 
 
 def parse_duration(text: str) -> int:

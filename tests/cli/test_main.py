@@ -46,7 +46,9 @@ def test_version_is_the_packages() -> None:
 
 
 def test_a_command_is_not_imported_before_it_is_asked_for() -> None:
-    code = ("import sys, hythe.cli.main\n"
-            "print(sorted(name for name in sys.modules if name.startswith('hythe.gateway') or name == 'asyncio'))")
+    code = (
+        "import sys, hythe.cli.main\n"
+        "print(sorted(name for name in sys.modules if name.startswith('hythe.gateway') or name == 'asyncio'))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert ran.stdout.strip() == "[]"

@@ -43,8 +43,13 @@ def here(line: str) -> bool:
 def copy_of_tree(folder: Path) -> Path:
     tree = folder / "hythe"
     tree.mkdir()
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -68,8 +73,15 @@ def test_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
     needs.program("curl")
     script = "\n".join(line for block in blocks(page, "sh") for line in block.splitlines() if here(line))
     script = f"trap 'jobs -p | xargs -r kill' EXIT\n{script}"  # a page that fails leaves nothing running
-    ran = subprocess.run(["bash", "-ec", script], cwd=copy_of_tree(tmp_path), env=environment(), capture_output=True,
-                         text=True, timeout=100, check=False)
+    ran = subprocess.run(
+        ["bash", "-ec", script],
+        cwd=copy_of_tree(tmp_path),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert ran.returncode == 0, f"{page.name} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
     assert "Traceback" not in ran.stderr, ran.stderr
 
@@ -77,8 +89,15 @@ def test_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_programs_of_a_page_work(page: Path, tmp_path: Path) -> None:
     for program in blocks(page, "python"):
-        ran = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, env=environment(),
-                             capture_output=True, text=True, timeout=60, check=False)
+        ran = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert ran.returncode == 0, f"a program of {page.name} failed\n{ran.stdout}\n{ran.stderr}"
         assert not ran.stderr, ran.stderr
 

@@ -51,8 +51,14 @@ class Side:
 class Pair:
     """Two hosts on one wire: `left` 192.0.2.1 and 2001:db8::1, `right` the same with 2."""
 
-    def __init__(self, mtu: int = 1500, *, offload: bool = True, left: dict[str, Any] | None = None,
-                 right: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        mtu: int = 1500,
+        *,
+        offload: bool = True,
+        left: dict[str, Any] | None = None,
+        right: dict[str, Any] | None = None,
+    ) -> None:
         ends = pair(mtu, offload=offload, poison=True)
         self.now = 0
         self.left = Side(ends[0], (f"{LEFT4}/24", f"{LEFT6}/64"), 1, **(left or {}))

@@ -44,8 +44,13 @@ def test_echo_is_answered_whatever_its_size(size: int) -> None:
 def fragments(whole: bytes) -> list[bytes]:
     head, data = IP(whole[:20]), whole[20:]
     del head.chksum, head.len
-    return [bytes(IP(src=head.src, dst=head.dst, proto=head.proto, id=5, frag=at // 8, flags="MF" if at + 1480 < len(data)
-                     else 0) / Raw(data[at:at + 1480])) for at in range(0, len(data), 1480)]
+    return [
+        bytes(
+            IP(src=head.src, dst=head.dst, proto=head.proto, id=5, frag=at // 8, flags="MF" if at + 1480 < len(data) else 0)
+            / Raw(data[at : at + 1480])
+        )
+        for at in range(0, len(data), 1480)
+    ]
 
 
 def reassembled(packets: list[Scapy]) -> bytes:
@@ -56,8 +61,13 @@ def reassembled(packets: list[Scapy]) -> bytes:
 
 def test_echo_over_ipv6() -> None:
     (answer,) = Lone().send(US6 / ICMPv6EchoRequest(id=7, seq=9, data=b"hello"))
-    assert (answer.src, answer.dst, answer[ICMPv6EchoReply].id, answer[ICMPv6EchoReply].seq,
-            answer[ICMPv6EchoReply].data) == (LEFT6, RIGHT6, 7, 9, b"hello")
+    assert (
+        answer.src,
+        answer.dst,
+        answer[ICMPv6EchoReply].id,
+        answer[ICMPv6EchoReply].seq,
+        answer[ICMPv6EchoReply].data,
+    ) == (LEFT6, RIGHT6, 7, 9, b"hello")
 
 
 @pytest.mark.parametrize("destination", ["192.0.2.255", "255.255.255.255", "224.0.0.1", "192.0.2.9"])
@@ -83,7 +93,12 @@ def test_a_gateway_is_asked_to_ping_others() -> None:
     assert len(requests) == 3  # what the buffer has room for
     first = requests[0]
     assert (first.source, first.destination, first.identifier, first.sequence, first.data) == (
-        packed(RIGHT4), packed("203.0.113.1"), 3, 4, b"data")
+        packed(RIGHT4),
+        packed("203.0.113.1"),
+        3,
+        4,
+        b"data",
+    )
     lone.host.control.echo_reply(first.destination, first.source, 3, 4, b"data", 0)
     (answer,) = lone.run()
     assert (answer.src, answer.dst, answer[ICMP].type, answer[Raw].load) == ("203.0.113.1", RIGHT4, 0, b"data")
@@ -107,20 +122,24 @@ def test_a_quote_fits_a_narrow_link(mtu: int) -> None:
     assert (len(error), error[UDPerror].dport) == (mtu, 5678)
 
 
-@pytest.mark.parametrize("packet", [
-    IP(src=RIGHT4, dst="192.0.2.255") / UDP(dport=9),
-    IP(src=RIGHT4, dst="224.0.0.9") / UDP(dport=9),
-    IP(src=RIGHT4, dst="255.255.255.255") / UDP(dport=9),
-    IP(src="224.0.0.1", dst=LEFT4) / UDP(dport=9),
-    IP(src="127.0.0.1", dst=LEFT4) / UDP(dport=9),
-    IP(src="0.0.0.0", dst=LEFT4) / UDP(dport=9),
-    IP(src=RIGHT4, dst=LEFT4, proto=200),
-    IP(src=RIGHT4, dst=LEFT4) / ICMP(type=3, code=3) / IP(src=LEFT4, dst=RIGHT4) / UDP(sport=5, dport=6),
-    IPv6(src=RIGHT6, dst="ff02::1") / UDP(dport=9),
-    IPv6(src="::", dst=LEFT6) / UDP(dport=9),
-    IPv6(src="ff02::1", dst=LEFT6) / UDP(dport=9),
-    IPv6(src=RIGHT6, dst=LEFT6) / ICMPv6DestUnreach(code=4) / IPv6(src=LEFT6, dst=RIGHT6) / UDP(sport=5, dport=6),
-], ids=lambda packet: f"{packet.src}-{packet.dst}-{packet.lastlayer().name}".replace(" ", ""))
+@pytest.mark.parametrize(
+    "packet",
+    [
+        IP(src=RIGHT4, dst="192.0.2.255") / UDP(dport=9),
+        IP(src=RIGHT4, dst="224.0.0.9") / UDP(dport=9),
+        IP(src=RIGHT4, dst="255.255.255.255") / UDP(dport=9),
+        IP(src="224.0.0.1", dst=LEFT4) / UDP(dport=9),
+        IP(src="127.0.0.1", dst=LEFT4) / UDP(dport=9),
+        IP(src="0.0.0.0", dst=LEFT4) / UDP(dport=9),
+        IP(src=RIGHT4, dst=LEFT4, proto=200),
+        IP(src=RIGHT4, dst=LEFT4) / ICMP(type=3, code=3) / IP(src=LEFT4, dst=RIGHT4) / UDP(sport=5, dport=6),
+        IPv6(src=RIGHT6, dst="ff02::1") / UDP(dport=9),
+        IPv6(src="::", dst=LEFT6) / UDP(dport=9),
+        IPv6(src="ff02::1", dst=LEFT6) / UDP(dport=9),
+        IPv6(src=RIGHT6, dst=LEFT6) / ICMPv6DestUnreach(code=4) / IPv6(src=LEFT6, dst=RIGHT6) / UDP(sport=5, dport=6),
+    ],
+    ids=lambda packet: f"{packet.src}-{packet.dst}-{packet.lastlayer().name}".replace(" ", ""),
+)
 def test_errors_answer_one_host_and_never_an_error(packet: Scapy) -> None:
     """RFC 1122, 3.2.2; RFC 4443, 2.4(e). Protocol 200 shows that the host does answer at all."""
     answers = Lone(any_destination=True).send(packet)
@@ -129,16 +148,23 @@ def test_errors_answer_one_host_and_never_an_error(packet: Scapy) -> None:
 
 def test_fragments_other_than_the_first_get_no_error() -> None:
     lone = Lone(fragment_timeout4=1 * SECOND, fragment_timeout6=1 * SECOND)
-    assert lone.send(IP(src=RIGHT4, dst=LEFT4, proto=17, frag=10) / Raw(bytes(64)),
-                     US6 / IPv6ExtHdrFragment(nh=17, offset=10, m=0, id=3) / Raw(bytes(64))) == []
+    assert (
+        lone.send(
+            IP(src=RIGHT4, dst=LEFT4, proto=17, frag=10) / Raw(bytes(64)),
+            US6 / IPv6ExtHdrFragment(nh=17, offset=10, m=0, id=3) / Raw(bytes(64)),
+        )
+        == []
+    )
     assert lone.run(after=2 * SECOND) == []
     assert lone.host.input.reassembler.held == 0
 
 
 def test_time_exceeded_tells_who_sent_the_first_fragment() -> None:
     lone = Lone(fragment_timeout4=1 * SECOND, fragment_timeout6=2 * SECOND)
-    lone.send(IP(src=RIGHT4, dst=LEFT4, flags="MF", id=8) / UDP(sport=1, dport=2, chksum=1, len=100) / Raw(bytes(64)),
-              US6 / IPv6ExtHdrFragment(nh=17, m=1, id=3) / UDP(sport=1, dport=2, chksum=1, len=99) / Raw(bytes(64)))
+    lone.send(
+        IP(src=RIGHT4, dst=LEFT4, flags="MF", id=8) / UDP(sport=1, dport=2, chksum=1, len=100) / Raw(bytes(64)),
+        US6 / IPv6ExtHdrFragment(nh=17, m=1, id=3) / UDP(sport=1, dport=2, chksum=1, len=99) / Raw(bytes(64)),
+    )
     assert lone.run(after=SECOND // 2) == []
     (error,) = lone.run(after=SECOND)
     assert (error[ICMP].type, error[ICMP].code, error[IPerror].id) == (11, 1, 8)
@@ -155,8 +181,10 @@ def test_errors_are_rate_limited() -> None:
     assert len(lone.send(*[asked] * 30, after=10 * SECOND)) == 10
 
 
-@pytest.mark.parametrize(("number", "code4", "code6"), [
-    (errno.EHOSTUNREACH, 1, 3), (errno.ENETUNREACH, 0, 0), (errno.EACCES, 13, 1), (errno.ECONNREFUSED, 3, 4)])
+@pytest.mark.parametrize(
+    ("number", "code4", "code6"),
+    [(errno.EHOSTUNREACH, 1, 3), (errno.ENETUNREACH, 0, 0), (errno.EACCES, 13, 1), (errno.ECONNREFUSED, 3, 4)],
+)
 def test_a_gateway_tells_why(number: int, code4: int, code6: int) -> None:
     lone = Lone(any_destination=True)
     for us, other, code in ((RIGHT4, "203.0.113.1", code4), (RIGHT6, "2001:db8:1::1", code6)):
@@ -194,9 +222,19 @@ def establish(lone: Lone) -> tuple[Connection, Scapy]:
     return connection, data
 
 
-@pytest.mark.parametrize(("kind", "code", "number"), [
-    (3, 0, errno.ENETUNREACH), (3, 1, errno.EHOSTUNREACH), (3, 2, errno.ENOPROTOOPT), (3, 3, errno.ECONNREFUSED),
-    (3, 13, errno.EHOSTUNREACH), (3, 200, errno.EHOSTUNREACH), (11, 0, errno.EHOSTUNREACH), (12, 0, errno.EPROTO)])
+@pytest.mark.parametrize(
+    ("kind", "code", "number"),
+    [
+        (3, 0, errno.ENETUNREACH),
+        (3, 1, errno.EHOSTUNREACH),
+        (3, 2, errno.ENOPROTOOPT),
+        (3, 3, errno.ECONNREFUSED),
+        (3, 13, errno.EHOSTUNREACH),
+        (3, 200, errno.EHOSTUNREACH),
+        (11, 0, errno.EHOSTUNREACH),
+        (12, 0, errno.EPROTO),
+    ],
+)
 def test_an_error_ends_a_connection_that_is_opening(kind: int, code: int, number: int) -> None:
     lone = Lone()
     connection, syn = opening(lone)
@@ -205,10 +243,16 @@ def test_an_error_ends_a_connection_that_is_opening(kind: int, code: int, number
     assert lone.host.connections == {}
 
 
-@pytest.mark.parametrize(("layer", "number"), [
-    (ICMPv6DestUnreach(code=0), errno.ENETUNREACH), (ICMPv6DestUnreach(code=1), errno.EACCES),
-    (ICMPv6DestUnreach(code=4), errno.ECONNREFUSED), (ICMPv6TimeExceeded(), errno.EHOSTUNREACH)],
-    ids=["no-route", "prohibited", "port", "time"])
+@pytest.mark.parametrize(
+    ("layer", "number"),
+    [
+        (ICMPv6DestUnreach(code=0), errno.ENETUNREACH),
+        (ICMPv6DestUnreach(code=1), errno.EACCES),
+        (ICMPv6DestUnreach(code=4), errno.ECONNREFUSED),
+        (ICMPv6TimeExceeded(), errno.EHOSTUNREACH),
+    ],
+    ids=["no-route", "prohibited", "port", "time"],
+)
 def test_the_same_over_ipv6(layer: Scapy, number: int) -> None:
     lone = Lone()
     connection, syn = opening(lone, 6)
@@ -237,8 +281,9 @@ def sequence(step: int) -> Callable[[Scapy], Scapy]:
     return change
 
 
-@pytest.mark.parametrize("change", [other_port, sequence(-1), sequence(100), sequence(1 << 31)],
-                         ids=["port", "acknowledged", "unsent", "far"])
+@pytest.mark.parametrize(
+    "change", [other_port, sequence(-1), sequence(100), sequence(1 << 31)], ids=["port", "acknowledged", "unsent", "far"]
+)
 def test_an_error_about_what_is_not_outstanding_is_not_believed(change: Callable[[Scapy], Scapy]) -> None:
     """RFC 5927, 4.1."""
     lone = Lone()

@@ -71,8 +71,7 @@ def test_ipv4_there_and_back_in_any_order(size: int, mtu: int, identification: i
     assert (reassembler.held, reassembler.failed, reassembler.next_deadline()) == (0, 0, NEVER)
 
 
-@given(st.integers(1300, 4000), st.integers(1280, 1500), st.integers(0, 0xFFFFFFFF), st.integers(0, 999),
-       st.booleans())
+@given(st.integers(1300, 4000), st.integers(1280, 1500), st.integers(0, 0xFFFFFFFF), st.integers(0, 999), st.booleans())
 def test_ipv6_there_and_back_in_any_order(size: int, mtu: int, identification: int, seed: int, chain: bool) -> None:
     head = IPv6(**V6, tc=5, fl=77)
     if chain:
@@ -106,13 +105,16 @@ def test_what_we_fragment_scapy_reads() -> None:
     assert {(piece.id, piece.tos, piece.ttl, piece.proto) for piece in pieces} == {(7, 2, 9, 17)}
     seen = [IPv6(piece) for piece in pieces6(2000)]
     assert [(piece[IPv6ExtHdrFragment].offset, piece[IPv6ExtHdrFragment].m, piece.plen) for piece in seen] == [
-        (0, 1, 1240), (154, 0, 784)]
+        (0, 1, 1240),
+        (154, 0, 784),
+    ]
     assert {(piece[IPv6ExtHdrFragment].id, piece[IPv6ExtHdrFragment].nh) for piece in seen} == {(9, 17)}
 
 
 def test_options_are_copied_as_their_top_bit_says() -> None:
-    whole = ipv4.build(bytes(4), bytes(4), 17, 100, dont_fragment=False, identification=1,
-                       raw_options=b"\x07\x03\x04\x01\x82\x04\xab\xcd") + bytes(100)
+    whole = ipv4.build(
+        bytes(4), bytes(4), 17, 100, dont_fragment=False, identification=1, raw_options=b"\x07\x03\x04\x01\x82\x04\xab\xcd"
+    ) + bytes(100)
     heads = [ipv4.parse(piece, len(piece)) for piece in fragment4(whole, 68)]
     assert [head.options for head in heads] == [((7, b"\x04"), (0x82, b"\xab\xcd"))] + [((0x82, b"\xab\xcd"),)] * 2
 
@@ -148,27 +150,58 @@ def test_datagrams_do_not_mix() -> None:
     third = bytes(IP(src="192.0.2.7", dst=V4["dst"], id=1) / UDP(sport=1, dport=2) / Raw(payload(1000, 3)))
     fourth = bytes(IP(**V4, id=1) / ICMP() / Raw(payload(1000, 4)))
     sixth = datagram6(1500)
-    mixed = [*fragment4(first, 576), *fragment4(second, 576), *fragment4(third, 576), *fragment4(fourth, 576),
-             *fragment6(sixth, 1280, 1)]
+    mixed = [
+        *fragment4(first, 576),
+        *fragment4(second, 576),
+        *fragment4(third, 576),
+        *fragment4(fourth, 576),
+        *fragment6(sixth, 1280, 1),
+    ]
     random.Random(1).shuffle(mixed)
     assert sorted(feed(fresh(), mixed)) == sorted([first, second, third, fourth, sixth])
 
 
 def v4_piece(start: int, data: bytes, more: bool, tos: int = 0) -> bytes:
-    return ipv4.build(b"\xc0\0\2\1", b"\xc0\0\2\2", 17, len(data), identification=1, dont_fragment=False,
-                      more_fragments=more, fragment_offset=start, tos=tos) + data
+    return (
+        ipv4.build(
+            b"\xc0\0\2\1",
+            b"\xc0\0\2\2",
+            17,
+            len(data),
+            identification=1,
+            dont_fragment=False,
+            more_fragments=more,
+            fragment_offset=start,
+            tos=tos,
+        )
+        + data
+    )
 
 
 def v6_piece(start: int, data: bytes, more: bool, tos: int = 0) -> bytes:
-    return (ipv6.build(b"\x20" * 16, b"\x21" * 16, 44, 8 + len(data), traffic_class=tos)
-            + ipv6.build_fragment(17, start, more, 1) + data)
+    return (
+        ipv6.build(b"\x20" * 16, b"\x21" * 16, 44, 8 + len(data), traffic_class=tos)
+        + ipv6.build_fragment(17, start, more, 1)
+        + data
+    )
 
 
 @pytest.mark.parametrize("piece", [v4_piece, v6_piece])
-@pytest.mark.parametrize(("start", "size", "more"), [
-    (0, 16, True), (8, 16, True), (16, 8, True), (24, 16, True), (0, 48, True), (24, 8, False), (8, 8, False),
-    (40, 8, True), (40, 8, False), (32, 8, False),
-])
+@pytest.mark.parametrize(
+    ("start", "size", "more"),
+    [
+        (0, 16, True),
+        (8, 16, True),
+        (16, 8, True),
+        (24, 16, True),
+        (0, 48, True),
+        (24, 8, False),
+        (8, 8, False),
+        (40, 8, True),
+        (40, 8, False),
+        (32, 8, False),
+    ],
+)
 def test_overlap_or_contradiction_drops_the_datagram_rfc5722(piece: Any, start: int, size: int, more: bool) -> None:
     reassembler = fresh()
     held = [piece(0, b"a" * 24, True), piece(32, b"b" * 8, False)]
@@ -268,8 +301,16 @@ def test_no_datagram_longer_than_a_packet_may_be() -> None:
         feed(reassembler, [v6_piece(65528, b"x" * 8, False)])
     assert (caught.value.code, caught.value.pointer) == (ipv6.ERRONEOUS_FIELD, 42)
     # A first fragment with longer headers than the last one had.
-    first = ipv4.build(b"\xc0\0\2\1", b"\xc0\0\2\2", 17, 32760, identification=1, dont_fragment=False,
-                       more_fragments=True, raw_options=b"\x01" * 40) + bytes(32760)
+    first = ipv4.build(
+        b"\xc0\0\2\1",
+        b"\xc0\0\2\2",
+        17,
+        32760,
+        identification=1,
+        dont_fragment=False,
+        more_fragments=True,
+        raw_options=b"\x01" * 40,
+    ) + bytes(32760)
     last = v4_piece(32760, b"x" * 32750, False)
     assert feed(reassembler, [last, first]) == []
     assert (reassembler.failed, reassembler.held) == (1, 0)
@@ -285,10 +326,20 @@ def test_length_of_all_but_the_last_is_a_multiple_of_8(piece: Any, pointer: int 
 
 
 @pytest.mark.parametrize("piece", [v4_piece, v6_piece])
-@pytest.mark.parametrize(("seen", "result"), [
-    ([0, 0], 0), ([1, 1], 1), ([2, 2], 2), ([3, 3], 3), ([2, 3], 3), ([3, 1], 3),
-    ([0, 3], None), ([2, 0], None), ([0, 1], None),
-])
+@pytest.mark.parametrize(
+    ("seen", "result"),
+    [
+        ([0, 0], 0),
+        ([1, 1], 1),
+        ([2, 2], 2),
+        ([3, 3], 3),
+        ([2, 3], 3),
+        ([3, 1], 3),
+        ([0, 3], None),
+        ([2, 0], None),
+        ([0, 1], None),
+    ],
+)
 def test_congestion_marks_rfc3168_section_5_3(piece: Any, seen: list[int], result: int | None) -> None:
     reassembler = fresh()
     packets = [piece(0, b"a" * 8, True, 0x40 | seen[0]), piece(8, b"b" * 8, False, 0x40 | seen[1])]
@@ -301,12 +352,28 @@ def test_congestion_marks_rfc3168_section_5_3(piece: Any, seen: list[int], resul
         assert tos == 0x40 | result
 
 
-@given(st.lists(st.one_of(st.binary(max_size=80), damaged(v4_piece(8, bytes(16), True)),
-                          damaged(v6_piece(8, bytes(16), True)),
-                          st.builds(v4_piece, st.integers(0, 6).map(lambda n: 8 * n), st.sampled_from(
-                              [bytes(8), bytes(16), b"x" * 8]), st.booleans()),
-                          st.builds(v6_piece, st.integers(0, 6).map(lambda n: 8 * n), st.sampled_from(
-                              [bytes(8), bytes(16), b"x" * 8]), st.booleans())), max_size=20))
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=80),
+            damaged(v4_piece(8, bytes(16), True)),
+            damaged(v6_piece(8, bytes(16), True)),
+            st.builds(
+                v4_piece,
+                st.integers(0, 6).map(lambda n: 8 * n),
+                st.sampled_from([bytes(8), bytes(16), b"x" * 8]),
+                st.booleans(),
+            ),
+            st.builds(
+                v6_piece,
+                st.integers(0, 6).map(lambda n: 8 * n),
+                st.sampled_from([bytes(8), bytes(16), b"x" * 8]),
+                st.booleans(),
+            ),
+        ),
+        max_size=20,
+    )
+)
 def test_garbage_gives_parse_error_only_and_the_account_balances(packets: list[bytes]) -> None:
     reassembler = fresh(fragment_memory=2_000)
     for packet in packets:

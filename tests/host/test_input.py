@@ -115,8 +115,11 @@ def test_unknown_protocols_are_reported() -> None:
     assert lone.host.counters.unknown == 3
 
 
-@pytest.mark.parametrize(("kind", "answered", "to_many"), [(0x1E, False, False), (0x5E, False, False), (0x9E, True, True),
-                                                           (0xDE, True, False)], ids=["skip", "drop", "tell", "tell-one"])
+@pytest.mark.parametrize(
+    ("kind", "answered", "to_many"),
+    [(0x1E, False, False), (0x5E, False, False), (0x9E, True, True), (0xDE, True, False)],
+    ids=["skip", "drop", "tell", "tell-one"],
+)
 def test_unknown_options_do_as_their_bits_say(kind: int, answered: bool, to_many: bool) -> None:
     """RFC 8200, 4.2."""
     lone = listening(any_destination=True)
@@ -146,18 +149,30 @@ def test_a_syn_from_everybody_is_dropped() -> None:
     assert lone.host.connections == {}
 
 
-BEGINNINGS = [bytes(each) for each in (
-    IP(**V4) / UDP(sport=1, dport=5000) / b"datagram", IP(**V4) / TCP(sport=1, dport=80, flags="S", options=[("MSS", 1460)]),
-    IP(**V4) / ICMP() / b"echo", IP(**V4) / ICMP(type=3, code=4) / IP(src=LEFT4, dst=RIGHT4) / UDP(sport=5000, dport=1),
-    IP(**V4, flags="MF", id=3) / UDP(sport=1, dport=5000, len=99) / b"12345678", IP(**V4, options=[IPOption_NOP()]) / ICMP(),
-    US6 / UDP(sport=1, dport=5000) / b"datagram", US6 / TCP(sport=1, dport=80, flags="S"),
-    US6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(m=1, id=4) / UDP(sport=1, dport=5000, len=99) / b"1234567890123456",
-    US6 / ICMPv6EchoRequest(data=b"x"), US6 / IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=0x9E, optdata=b"12")]),
-)]
+BEGINNINGS = [
+    bytes(each)
+    for each in (
+        IP(**V4) / UDP(sport=1, dport=5000) / b"datagram",
+        IP(**V4) / TCP(sport=1, dport=80, flags="S", options=[("MSS", 1460)]),
+        IP(**V4) / ICMP() / b"echo",
+        IP(**V4) / ICMP(type=3, code=4) / IP(src=LEFT4, dst=RIGHT4) / UDP(sport=5000, dport=1),
+        IP(**V4, flags="MF", id=3) / UDP(sport=1, dport=5000, len=99) / b"12345678",
+        IP(**V4, options=[IPOption_NOP()]) / ICMP(),
+        US6 / UDP(sport=1, dport=5000) / b"datagram",
+        US6 / TCP(sport=1, dport=80, flags="S"),
+        US6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(m=1, id=4) / UDP(sport=1, dport=5000, len=99) / b"1234567890123456",
+        US6 / ICMPv6EchoRequest(data=b"x"),
+        US6 / IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=0x9E, optdata=b"12")]),
+    )
+]
 
 
-@given(st.one_of(st.binary(max_size=200), st.sampled_from(BEGINNINGS).flatmap(damaged)), st.booleans(), st.integers(0, 2),
-       st.integers(0, 2000))
+@given(
+    st.one_of(st.binary(max_size=200), st.sampled_from(BEGINNINGS).flatmap(damaged)),
+    st.booleans(),
+    st.integers(0, 2),
+    st.integers(0, 2000),
+)
 @settings(max_examples=20 * settings().max_examples)
 def test_nothing_that_arrives_raises(data: bytes, gateway: bool, checksum: int, gso_size: int) -> None:
     """Whatever the bytes, and whatever the link says of them; and once time has passed, nothing is left of it."""

@@ -94,8 +94,12 @@ def established(lone: Lone, version: int) -> tuple[Connection, list[Scapy]]:
     connection = lone.host.connect(packed(us), 80, lone.now)
     (syn,) = lone.run()
     mss = 1460 if version == 4 else 1440
-    lone.send(ip(src=us, dst=them) / TCP(sport=80, dport=syn[TCP].sport, flags="SA", seq=1000, ack=syn[TCP].seq + 1,
-                                         window=65000, options=[("MSS", mss)]))
+    lone.send(
+        ip(src=us, dst=them)
+        / TCP(
+            sport=80, dport=syn[TCP].sport, flags="SA", seq=1000, ack=syn[TCP].seq + 1, window=65000, options=[("MSS", mss)]
+        )
+    )
     connection.write(bytes(10 * mss))
     return connection, lone.run()
 
@@ -103,7 +107,7 @@ def established(lone: Lone, version: int) -> tuple[Connection, list[Scapy]]:
 def too_big(segment: Scapy, mtu: int) -> Scapy:
     """What a router says of it."""
     if IP in segment:
-        return (IP(src="192.0.2.254", dst=LEFT4) / ICMP(type=3, code=4, nexthopmtu=mtu) / bytes(segment)[:28])
+        return IP(src="192.0.2.254", dst=LEFT4) / ICMP(type=3, code=4, nexthopmtu=mtu) / bytes(segment)[:28]
     return IPv6(src="2001:db8::fe", dst=LEFT6) / ICMPv6PacketTooBig(mtu=mtu) / bytes(segment)[:48]
 
 
@@ -136,8 +140,10 @@ def test_a_new_connection_knows_the_path() -> None:
     second = lone.host.connect(packed(RIGHT4), 81, lone.now)
     (*_, syn) = lone.run()
     assert dict(syn[TCP].options)["MSS"] == 1460  # what we can receive is the link's matter (RFC 1191, 3.1)
-    lone.send(IP(src=RIGHT4, dst=LEFT4) / TCP(sport=81, dport=syn[TCP].sport, flags="SA", seq=1, ack=syn[TCP].seq + 1,
-                                              options=[("MSS", 1460)]))
+    lone.send(
+        IP(src=RIGHT4, dst=LEFT4)
+        / TCP(sport=81, dport=syn[TCP].sport, flags="SA", seq=1, ack=syn[TCP].seq + 1, options=[("MSS", 1460)])
+    )
     assert second.snd_mss == 960
 
 

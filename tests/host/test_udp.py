@@ -56,7 +56,7 @@ def test_a_super_datagram_is_as_many_as_it_has_pieces(left: str, right: str, off
     datagrams = server.take()
     assert len(datagrams) == (1 if offload else -(-size // 1000))
     pieces = [bytes(piece) for datagram in datagrams for piece in datagram.pieces()]
-    assert pieces == [payload(size)[at:at + 1000] for at in range(0, size, 1000)]
+    assert pieces == [payload(size)[at : at + 1000] for at in range(0, size, 1000)]
 
 
 def test_pieces_longer_than_the_link_leave_in_fragments() -> None:
@@ -72,8 +72,12 @@ def test_pieces_longer_than_the_link_leave_in_fragments() -> None:
 def test_the_most_specific_endpoint_is_the_one() -> None:
     world = Pair(right={"any_destination": True})
     host = world.right.host
-    ends = {"any": host.bind(None, 0), "wildcard": host.bind(None, 5000), "address": host.bind(packed(RIGHT4), 5000),
-            "connected": host.bind(packed(RIGHT4), 5000, (packed(LEFT4), 7000))}
+    ends = {
+        "any": host.bind(None, 0),
+        "wildcard": host.bind(None, 5000),
+        "address": host.bind(packed(RIGHT4), 5000),
+        "connected": host.bind(packed(RIGHT4), 5000, (packed(LEFT4), 7000)),
+    }
     left = world.left.host
     other, same = left.bind(None, 6000), left.bind(None, 7000)
 
@@ -148,8 +152,11 @@ def test_what_cannot_be_bound() -> None:
     with pytest.raises(PermissionError, match="privileged"):
         host.bind(None, 53)
     assert Lone(allow_privileged_ports=True).host.bind(None, 53).port == 53
-    for address, remote, number in [(RIGHT4, None, errno.EADDRNOTAVAIL), (LEFT4, (RIGHT6, 1), errno.EADDRNOTAVAIL),
-                                    (None, ("203.0.113.1", 1), errno.ENETUNREACH)]:
+    for address, remote, number in [
+        (RIGHT4, None, errno.EADDRNOTAVAIL),
+        (LEFT4, (RIGHT6, 1), errno.EADDRNOTAVAIL),
+        (None, ("203.0.113.1", 1), errno.ENETUNREACH),
+    ]:
         with pytest.raises(OSError) as caught:
             host.bind(packed(address) if address else None, 0, (packed(remote[0]), remote[1]) if remote else None)
         assert caught.value.errno == number
@@ -169,8 +176,11 @@ def test_what_cannot_be_sent() -> None:
     host = Lone().host
     end = host.bind(packed(LEFT4), 5000)
     cases: list[tuple[tuple[Any, ...], int]] = [
-        ((b"x",), errno.EDESTADDRREQ), ((bytes(65508), packed(RIGHT4), 1), errno.EMSGSIZE),
-        ((b"x", packed("203.0.113.1"), 1), errno.ENETUNREACH), ((b"x", packed(RIGHT6), 1), errno.EADDRNOTAVAIL)]
+        ((b"x",), errno.EDESTADDRREQ),
+        ((bytes(65508), packed(RIGHT4), 1), errno.EMSGSIZE),
+        ((b"x", packed("203.0.113.1"), 1), errno.ENETUNREACH),
+        ((b"x", packed(RIGHT6), 1), errno.EADDRNOTAVAIL),
+    ]
     for arguments, number in cases:
         with pytest.raises(OSError) as caught:
             end.send(0, *arguments)
@@ -221,4 +231,9 @@ def test_a_sender_needs_no_endpoint_behind_it() -> None:
     lone.host.endpoints.sender(key).send(0, b"answer")
     (answer,) = lone.run()
     assert (answer[IP].src, answer[IP].dst, answer[UDP].sport, answer[UDP].dport, answer[Raw].load) == (
-        "203.0.113.5", RIGHT4, 53, 4000, b"answer")
+        "203.0.113.5",
+        RIGHT4,
+        53,
+        4000,
+        b"answer",
+    )

@@ -55,7 +55,7 @@ def test_where_the_kernel_takes_none_it_is_cut() -> None:
     def test(link: Tun, kernel: socket.socket) -> None:
         head = udp.Envelope4(THERE, HERE, 9, 7).head(250, 100)
         flags, kind, _, gso_size, start, offset = VNET.unpack_from(head)
-        head = VNET.pack(flags, kind, 0xFFFF, gso_size, start, offset) + head[VNET.size:]
+        head = VNET.pack(flags, kind, 0xFFFF, gso_size, start, offset) + head[VNET.size :]
         link.send(0, head, (b"a" * 100, b"b" * 150))
         assert [kernel.recv(1000) for _ in range(3)] == [b"a" * 100, b"b" * 100, b"b" * 50]
 

@@ -15,9 +15,20 @@ KEY6 = make_key(bytes(15) + b"\x01", 4064, bytes(15) + b"\x02", 80)
 
 
 def record(**changes: object) -> FlowRecord:
-    values: dict[str, object] = {"number": 1, "protocol": "tcp", "key": KEY4, "outside": ("93.184.216.34", 443),
-                                 "began": 5 * SECOND, "ended": 6 * SECOND, "bytes_up": 512, "bytes_down": 3 << 20,
-                                 "rtt": 87_000, "retransmits": 2, "state": "CLOSED", **changes}
+    values: dict[str, object] = {
+        "number": 1,
+        "protocol": "tcp",
+        "key": KEY4,
+        "outside": ("93.184.216.34", 443),
+        "began": 5 * SECOND,
+        "ended": 6 * SECOND,
+        "bytes_up": 512,
+        "bytes_down": 3 << 20,
+        "rtt": 87_000,
+        "retransmits": 2,
+        "state": "CLOSED",
+        **changes,
+    }
     return FlowRecord(**values)  # type: ignore[arg-type]
 
 

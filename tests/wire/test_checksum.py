@@ -78,8 +78,8 @@ def test_pseudo_header_equals_its_bytes(width: int, data: st.DataObject, protoco
 
 @given(st.binary(min_size=2, max_size=100), st.integers(1, 0xFFFF))
 def test_verify_accepts_its_own_and_nothing_else(data: bytes, damage: int) -> None:
-    right = checksum.checksum(data[:len(data) & ~1])
-    packet = data[:len(data) & ~1] + right.to_bytes(2, "big")
+    right = checksum.checksum(data[: len(data) & ~1])
+    packet = data[: len(data) & ~1] + right.to_bytes(2, "big")
     assert checksum.verify(packet)
     checksum.require(packet, "test")
     wrong = (right + damage) & 0xFFFF

@@ -26,8 +26,9 @@ def query(data: bytes) -> Query:
 
 
 @given(labels, words, st.booleans(), words, st.one_of(st.none(), words), st.booleans())
-def test_queries_scapy_builds_we_read(name: list[str], identifier: int, recursion: bool, kind: int,
-                                      edns: int | None, dnssec: bool) -> None:
+def test_queries_scapy_builds_we_read(
+    name: list[str], identifier: int, recursion: bool, kind: int, edns: int | None, dnssec: bool
+) -> None:
     extra = [] if edns is None else [DNSRROPT(rclass=edns, z=0x8000 if dnssec else 0)]
     data = bytes(DNS(id=identifier, rd=int(recursion), qd=DNSQR(qname=".".join(name), qtype=kind), ar=extra))
     read = query(data)
@@ -40,8 +41,9 @@ def test_queries_scapy_builds_we_read(name: list[str], identifier: int, recursio
 
 
 @given(labels, st.lists(addresses4, max_size=5), st.integers(0, 3600), st.booleans(), st.booleans())
-def test_answers_we_build_scapy_reads(name: list[str], addresses: list[bytes], ttl: int, recursion: bool,
-                                      edns: bool) -> None:
+def test_answers_we_build_scapy_reads(
+    name: list[str], addresses: list[bytes], ttl: int, recursion: bool, edns: bool
+) -> None:
     text = ".".join(name)
     read = query(bytes(DNS(id=77, rd=int(recursion), qd=DNSQR(qname=text), ar=[DNSRROPT(rclass=4096)] if edns else [])))
     seen = DNS(dns.build_answer(read, addresses, ttl=ttl))
@@ -49,7 +51,8 @@ def test_answers_we_build_scapy_reads(name: list[str], addresses: list[bytes], t
     assert (seen.rcode, seen.qdcount, seen.ancount, seen.nscount, seen.arcount) == (0, 1, len(addresses), 0, int(edns))
     assert seen.qd[0].qname == text.encode() + b"."  # the asker's spelling
     assert [(record.rrname, record.type, record.ttl, record.rdata) for record in seen.an] == [
-        (text.encode() + b".", 1, ttl, text4(address)) for address in addresses]
+        (text.encode() + b".", 1, ttl, text4(address)) for address in addresses
+    ]
     if edns:
         assert (seen.ar[0].type, seen.ar[0].rclass, seen.ar[0].version) == (41, 1232, 0)
 
@@ -91,8 +94,12 @@ def test_too_long_an_answer_is_truncated() -> None:
 
 
 def test_records_before_opt_are_skipped() -> None:
-    data = ask("a.b", an=[DNSRR(rrname="x.y", rdata="192.0.2.1")], ns=[DNSRR(rrname="z", type="NS", rdata="ns.z")],
-               ar=[DNSRR(rrname="q", rdata="192.0.2.2"), DNSRROPT(rclass=900)])
+    data = ask(
+        "a.b",
+        an=[DNSRR(rrname="x.y", rdata="192.0.2.1")],
+        ns=[DNSRR(rrname="z", type="NS", rdata="ns.z")],
+        ar=[DNSRR(rrname="q", rdata="192.0.2.2"), DNSRROPT(rclass=900)],
+    )
     assert query(data).edns_size == 900
 
 
@@ -103,18 +110,21 @@ def test_name_compression() -> None:
     assert dns.parse_name(message, 30) == ((b"www", b"hythe"), 32)
 
 
-@pytest.mark.parametrize(("raw", "message"), [
-    (b"\xc0\x0c", "pointer at byte 12 does not point backwards"),
-    (b"\1a\xc0\x0c", "pointer at byte 14 does not point backwards"),
-    (b"\xc0\xff", "does not point backwards"),
-    (b"\xc0", "ends before the 2 bytes due at byte 12"),
-    (b"\5abc", "ends before the 5 bytes due at byte 13"),
-    (b"\3abc", "ends before the 1 bytes due at byte 16"),
-    (b"\x40abc", "label at byte 12 is of an unknown kind"),
-    (b"\x80abc", "label at byte 12 is of an unknown kind"),
-    ((b"\x3f" + b"x" * 63) * 4 + b"\0", "longer than 255 bytes"),
-    (b"\1a" * 128 + b"\0", "longer than 255 bytes"),
-])
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"\xc0\x0c", "pointer at byte 12 does not point backwards"),
+        (b"\1a\xc0\x0c", "pointer at byte 14 does not point backwards"),
+        (b"\xc0\xff", "does not point backwards"),
+        (b"\xc0", "ends before the 2 bytes due at byte 12"),
+        (b"\5abc", "ends before the 5 bytes due at byte 13"),
+        (b"\3abc", "ends before the 1 bytes due at byte 16"),
+        (b"\x40abc", "label at byte 12 is of an unknown kind"),
+        (b"\x80abc", "label at byte 12 is of an unknown kind"),
+        ((b"\x3f" + b"x" * 63) * 4 + b"\0", "longer than 255 bytes"),
+        (b"\1a" * 128 + b"\0", "longer than 255 bytes"),
+    ],
+)
 def test_bad_names_are_refused(raw: bytes, message: str) -> None:
     with pytest.raises(ParseError, match=message):
         dns.parse_name(bytes(12) + raw, 12)
@@ -138,13 +148,25 @@ def test_name_as_text_escapes_what_is_not_printable() -> None:
     assert Query(0, 0, (), 1, 1).text == ""
 
 
-@pytest.mark.parametrize(("name", "address"), [
-    ("4.3.2.1.in-addr.arpa", bytes([1, 2, 3, 4])), ("4.3.2.1.IN-ADDR.Arpa", bytes([1, 2, 3, 4])),
-    ("256.3.2.1.in-addr.arpa", None), ("3.2.1.in-addr.arpa", None), ("x.3.2.1.in-addr.arpa", None),
-    ("5.4.3.2.1.in-addr.arpa", None), ("0004.3.2.1.in-addr.arpa", None), ("1.2.3.4.example", None), ("arpa", None),
-    ("1." + "0." * 31 + "ip6.arpa", bytes(15) + b"\1"), ("b.A." + "0." * 30 + "ip6.arpa", bytes(15) + b"\xab"),
-    ("g." + "0." * 31 + "ip6.arpa", None), ("00." + "0." * 31 + "ip6.arpa", None), ("0." * 31 + "ip6.arpa", None),
-])
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("4.3.2.1.in-addr.arpa", bytes([1, 2, 3, 4])),
+        ("4.3.2.1.IN-ADDR.Arpa", bytes([1, 2, 3, 4])),
+        ("256.3.2.1.in-addr.arpa", None),
+        ("3.2.1.in-addr.arpa", None),
+        ("x.3.2.1.in-addr.arpa", None),
+        ("5.4.3.2.1.in-addr.arpa", None),
+        ("0004.3.2.1.in-addr.arpa", None),
+        ("1.2.3.4.example", None),
+        ("arpa", None),
+        ("1." + "0." * 31 + "ip6.arpa", bytes(15) + b"\1"),
+        ("b.A." + "0." * 30 + "ip6.arpa", bytes(15) + b"\xab"),
+        ("g." + "0." * 31 + "ip6.arpa", None),
+        ("00." + "0." * 31 + "ip6.arpa", None),
+        ("0." * 31 + "ip6.arpa", None),
+    ],
+)
 def test_reverse_names(name: str, address: bytes | None) -> None:
     assert dns.reverse_address(tuple(label.encode() for label in name.split("."))) == address
 
@@ -164,8 +186,13 @@ def test_refusals_name_what_is_wrong() -> None:
         query(good[:11] + b"\1" + good[12:])
 
 
-@given(st.one_of(st.binary(max_size=80), st.binary(max_size=60).map(lambda tail: b"\0\1\1\0\0\1\0\0\0\0\0\1" + tail),
-                 damaged(ask("host.hythe.internal", ar=[DNSRROPT(rclass=4096)]))))
+@given(
+    st.one_of(
+        st.binary(max_size=80),
+        st.binary(max_size=60).map(lambda tail: b"\0\1\1\0\0\1\0\0\0\0\0\1" + tail),
+        damaged(ask("host.hythe.internal", ar=[DNSRROPT(rclass=4096)])),
+    )
+)
 def test_garbage_gives_parse_error_or_an_answer(data: bytes) -> None:
     read = parse_or_refuse(dns.parse_query, data)
     if read is not None:

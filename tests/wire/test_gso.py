@@ -30,29 +30,49 @@ def network(kind: str, identification: int = 0) -> Packet:
 
 def with_wrong_checksum(packet: bytes, at: int) -> bytes:
     """The packet with nonsense in its transport checksum field, which must not matter where it is partial."""
-    return packet[:at] + b"\x12\x34" + packet[at + 2:]
+    return packet[:at] + b"\x12\x34" + packet[at + 2 :]
 
 
 def split(payload: bytes, size: int) -> list[bytes]:
-    return [payload[at:at + size] for at in range(0, len(payload), size)]
+    return [payload[at : at + size] for at in range(0, len(payload), size)]
 
 
-@given(st.sampled_from(NETWORKS), st.binary(min_size=2, max_size=400), st.integers(1, 300), words, longs, octet,
-       st.booleans(), words)
-def test_tcp_pieces(kind: str, payload: bytes, size: int, identification: int, seq: int, flags: int, stamped: bool,
-                    window: int) -> None:
+@given(
+    st.sampled_from(NETWORKS),
+    st.binary(min_size=2, max_size=400),
+    st.integers(1, 300),
+    words,
+    longs,
+    octet,
+    st.booleans(),
+    words,
+)
+def test_tcp_pieces(
+    kind: str, payload: bytes, size: int, identification: int, seq: int, flags: int, stamped: bool, window: int
+) -> None:
     flags &= ~0x20
 
     def one(payload: bytes, index: int, offset: int, flags: int) -> bytes:
-        return bytes(network(kind, (identification + index) & 0xFFFF)
-                     / TCP(sport=1, dport=2, seq=(seq + offset) & 0xFFFFFFFF, ack=5, flags=flags, window=window,
-                           options=OPTIONS if stamped else []) / Raw(payload))
+        return bytes(
+            network(kind, (identification + index) & 0xFFFF)
+            / TCP(
+                sport=1,
+                dport=2,
+                seq=(seq + offset) & 0xFFFFFFFF,
+                ack=5,
+                flags=flags,
+                window=window,
+                options=OPTIONS if stamped else [],
+            )
+            / Raw(payload)
+        )
 
     whole = one(payload, 0, 0, flags)
     chunks = split(payload, size)
-    expected = [one(chunk, index, index * size,
-                    flags & ~(0x80 if index else 0) & ~(0x09 if index + 1 < len(chunks) else 0))
-                for index, chunk in enumerate(chunks)]
+    expected = [
+        one(chunk, index, index * size, flags & ~(0x80 if index else 0) & ~(0x09 if index + 1 < len(chunks) else 0))
+        for index, chunk in enumerate(chunks)
+    ]
     at = len(whole) - len(payload) - (32 if stamped else 20) + 16
     given_to_us = with_wrong_checksum(whole, at)
     pieces = gso.cut(memoryview(given_to_us + b"next slot of the ring"), len(whole), size, PARTIAL)
@@ -74,7 +94,11 @@ def test_urgent_pointer_keeps_pointing_at_its_octet() -> None:
     whole = bytes(network("ipv4") / TCP(seq=100, flags="PUA", urgptr=250) / Raw(bytes(400)))
     pieces = [IP(piece)[TCP] for piece in gso.cut(whole, len(whole), 100, PARTIAL)]
     assert [(piece.seq, piece.urgptr, str(piece.flags)) for piece in pieces] == [
-        (100, 250, "AU"), (200, 150, "AU"), (300, 50, "AU"), (400, 0, "PA")]
+        (100, 250, "AU"),
+        (200, 150, "AU"),
+        (300, 50, "AU"),
+        (400, 0, "PA"),
+    ]
     assert all(bytes(piece) == bytes(remade(piece)) for piece in (IP(p) for p in gso.cut(whole, 440, 100, PARTIAL)))
 
 
@@ -126,13 +150,16 @@ def test_udp_sum_of_zero_is_sent_as_all_ones() -> None:
 def test_what_cannot_be_completed_is_refused() -> None:
     fragment4 = bytes(IP(src="192.0.2.1", dst="192.0.2.2", flags="MF") / UDP() / Raw(bytes(8)))
     fragment6 = bytes(IPv6(src="2001::1", dst="2001::2") / IPv6ExtHdrFragment(m=1) / UDP() / Raw(bytes(8)))
-    for packet, message in ((fragment4, "a fragment"), (fragment6, "a fragment"),
-                            (bytes(network("ipv4") / ICMP()), "IP protocol 1 has no checksum"),
-                            (bytes(network("ipv4") / TCP())[:20] + b"", "IPv4 total length"),
-                            (bytes(IP(proto=6, src="192.0.2.1", dst="192.0.2.2") / Raw(bytes(19))), "needs 20 bytes"),
-                            (bytes(IP(proto=17, src="192.0.2.1", dst="192.0.2.2") / Raw(bytes(7))), "needs 8 bytes"),
-                            (bytes(network("ipv4") / TCP(dataofs=15)), "needs 60 bytes, 20 are there"),
-                            (b"", "IPv6 header needs")):
+    for packet, message in (
+        (fragment4, "a fragment"),
+        (fragment6, "a fragment"),
+        (bytes(network("ipv4") / ICMP()), "IP protocol 1 has no checksum"),
+        (bytes(network("ipv4") / TCP())[:20] + b"", "IPv4 total length"),
+        (bytes(IP(proto=6, src="192.0.2.1", dst="192.0.2.2") / Raw(bytes(19))), "needs 20 bytes"),
+        (bytes(IP(proto=17, src="192.0.2.1", dst="192.0.2.2") / Raw(bytes(7))), "needs 8 bytes"),
+        (bytes(network("ipv4") / TCP(dataofs=15)), "needs 60 bytes, 20 are there"),
+        (b"", "IPv6 header needs"),
+    ):
         with pytest.raises(ParseError, match=message):
             gso.complete(packet, len(packet), PARTIAL)
 
@@ -142,8 +169,14 @@ def test_single_packet_with_a_gso_size_and_no_partial_mark_is_completed() -> Non
     assert gso.cut(with_wrong_checksum(whole, 36), len(whole), 1460, ABSENT) == [whole]
 
 
-@given(st.one_of(st.binary(max_size=100), damaged(bytes(network("ipv4") / TCP(options=OPTIONS) / Raw(bytes(90)))),
-                 damaged(bytes(network("ipv6 with a chain") / UDP() / Raw(bytes(90))))), st.integers(1, 100))
+@given(
+    st.one_of(
+        st.binary(max_size=100),
+        damaged(bytes(network("ipv4") / TCP(options=OPTIONS) / Raw(bytes(90)))),
+        damaged(bytes(network("ipv6 with a chain") / UDP() / Raw(bytes(90)))),
+    ),
+    st.integers(1, 100),
+)
 def test_garbage_gives_parse_error_only(data: bytes, size: int) -> None:
     pieces = parse_or_refuse(lambda view, length: gso.cut(view, length, size, PARTIAL), data)
     parse_or_refuse(lambda view, length: gso.complete(view, length, PARTIAL), data)

@@ -22,27 +22,35 @@ def payload_of(packet: bytes) -> bytes:
     header = ipv4.parse(packet, len(packet))
     assert header.protocol == icmp.PROTOCOL
     assert header.total_length == len(packet)
-    return packet[header.header_length:]
+    return packet[header.header_length :]
 
 
 @given(addresses4, addresses4, st.booleans(), words, words, st.binary(max_size=200))
-def test_echo_both_ways(source: bytes, destination: bytes, reply: bool, identifier: int, sequence: int,
-                        data: bytes) -> None:
+def test_echo_both_ways(source: bytes, destination: bytes, reply: bool, identifier: int, sequence: int, data: bytes) -> None:
     packet = icmp.echo_packet(source, destination, reply, identifier, sequence, data)
-    scapy = bytes(IP(src=text4(source), dst=text4(destination), flags="DF", id=0)
-                  / ICMP(type=0 if reply else 8, id=identifier, seq=sequence) / Raw(data))
+    scapy = bytes(
+        IP(src=text4(source), dst=text4(destination), flags="DF", id=0)
+        / ICMP(type=0 if reply else 8, id=identifier, seq=sequence)
+        / Raw(data)
+    )
     assert packet == scapy
     message = payload_of(scapy)
     assert icmp.parse(memoryview(message), len(message)) == icmp.Echo(reply, identifier, sequence, data)
 
 
 @given(addresses4, addresses4, ports, ports, longs, st.integers(0, 15), octet, words)
-def test_errors_scapy_builds_we_read(source: bytes, destination: bytes, sport: int, dport: int, sequence: int,
-                                     code: int, pointer: int, mtu: int) -> None:
-    about = (IP(src=text4(source), dst=text4(destination)) / TCP(sport=sport, dport=dport, seq=sequence) / Raw(b"data"))
+def test_errors_scapy_builds_we_read(
+    source: bytes, destination: bytes, sport: int, dport: int, sequence: int, code: int, pointer: int, mtu: int
+) -> None:
+    about = IP(src=text4(source), dst=text4(destination)) / TCP(sport=sport, dport=dport, seq=sequence) / Raw(b"data")
     cut = bytes(about)[:28]
-    for scapy in (ICMP(type=3, code=code, nexthopmtu=mtu), ICMP(type=4), ICMP(type=11, code=1),
-                  ICMP(type=5, code=1, gw="192.0.2.77"), ICMP(type=12, code=0, ptr=pointer)):
+    for scapy in (
+        ICMP(type=3, code=code, nexthopmtu=mtu),
+        ICMP(type=4),
+        ICMP(type=11, code=1),
+        ICMP(type=5, code=1, gw="192.0.2.77"),
+        ICMP(type=12, code=0, ptr=pointer),
+    ):
         message = bytes(scapy / Raw(cut))
         error = icmp.parse(message, len(message))
         assert isinstance(error, icmp.Error)
@@ -56,10 +64,17 @@ def test_errors_scapy_builds_we_read(source: bytes, destination: bytes, sport: i
         assert error.gateway == (bytes([192, 0, 2, 77]) if scapy.type == 5 else None)
 
 
-@given(addresses4, addresses4, st.sampled_from([(3, 3), (3, 4), (11, 1), (12, 0)]), st.integers(0, 2000),
-       st.integers(0, 70_000), octet)
-def test_errors_we_build_scapy_reads(source: bytes, destination: bytes, kind: tuple[int, int], size: int, mtu: int,
-                                     pointer: int) -> None:
+@given(
+    addresses4,
+    addresses4,
+    st.sampled_from([(3, 3), (3, 4), (11, 1), (12, 0)]),
+    st.integers(0, 2000),
+    st.integers(0, 70_000),
+    octet,
+)
+def test_errors_we_build_scapy_reads(
+    source: bytes, destination: bytes, kind: tuple[int, int], size: int, mtu: int, pointer: int
+) -> None:
     original = bytes(IP(src=text4(destination), dst=text4(source)) / UDP(sport=5, dport=6) / Raw(bytes(size)))
     packet = icmp.error_packet(source, destination, *kind, memoryview(original), mtu=mtu, pointer=pointer)
     assert len(packet) == min(576, 28 + len(original))

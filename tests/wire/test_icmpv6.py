@@ -35,30 +35,35 @@ A, B = b"\x20\x01" + bytes(13) + b"\x01", b"\x20\x01" + bytes(13) + b"\x02"
 def read(packet: bytes, verify: bool = True) -> Message:
     header = ipv6.parse(memoryview(packet), len(packet))
     assert header.protocol == icmpv6.PROTOCOL
-    body = packet[header.payload_offset:header.end]
+    body = packet[header.payload_offset : header.end]
     return icmpv6.parse(body, len(body), header.source, header.destination, verify)
 
 
 @given(addresses6, addresses6, st.booleans(), words, words, st.binary(max_size=200), octet)
-def test_echo_both_ways(source: bytes, destination: bytes, reply: bool, identifier: int, sequence: int,
-                        data: bytes, hops: int) -> None:
+def test_echo_both_ways(
+    source: bytes, destination: bytes, reply: bool, identifier: int, sequence: int, data: bytes, hops: int
+) -> None:
     packet = icmpv6.echo_packet(source, destination, reply, identifier, sequence, data, hop_limit=hops)
     kind = ICMPv6EchoReply if reply else ICMPv6EchoRequest
-    scapy = bytes(IPv6(src=text6(source), dst=text6(destination), hlim=hops)
-                  / kind(id=identifier, seq=sequence, data=data))
+    scapy = bytes(IPv6(src=text6(source), dst=text6(destination), hlim=hops) / kind(id=identifier, seq=sequence, data=data))
     assert packet == scapy
     assert read(scapy) == Echo(reply, identifier, sequence, data)
 
 
 @given(addresses6, addresses6, ports, ports, longs, st.integers(0, 7), longs, st.booleans())
-def test_errors_scapy_builds_we_read(source: bytes, destination: bytes, sport: int, dport: int, sequence: int,
-                                     code: int, value: int, extended: bool) -> None:
+def test_errors_scapy_builds_we_read(
+    source: bytes, destination: bytes, sport: int, dport: int, sequence: int, code: int, value: int, extended: bool
+) -> None:
     about = IPv6(src=text6(source), dst=text6(destination))
     if extended:
         about /= IPv6ExtHdrDestOpt(options=[])
-    cut = bytes(about / TCP(sport=sport, dport=dport, seq=sequence))[:56 if extended else 48]
-    for scapy in (ICMPv6DestUnreach(code=code), ICMPv6PacketTooBig(mtu=value), ICMPv6TimeExceeded(code=1),
-                  ICMPv6ParamProblem(code=1, ptr=value)):
+    cut = bytes(about / TCP(sport=sport, dport=dport, seq=sequence))[: 56 if extended else 48]
+    for scapy in (
+        ICMPv6DestUnreach(code=code),
+        ICMPv6PacketTooBig(mtu=value),
+        ICMPv6TimeExceeded(code=1),
+        ICMPv6ParamProblem(code=1, ptr=value),
+    ):
         error = read(bytes(IPv6(src=text6(B), dst=text6(source)) / scapy / Raw(cut)))
         assert isinstance(error, Error)
         assert (error.type, error.code) == (scapy.type, scapy.code)
@@ -69,11 +74,13 @@ def test_errors_scapy_builds_we_read(source: bytes, destination: bytes, sport: i
 
 
 @given(addresses6, addresses6, st.sampled_from([(1, 4), (2, 0), (3, 1), (4, 2)]), st.integers(0, 2000), longs)
-def test_errors_we_build_scapy_reads(source: bytes, destination: bytes, kind: tuple[int, int], size: int,
-                                     value: int) -> None:
+def test_errors_we_build_scapy_reads(
+    source: bytes, destination: bytes, kind: tuple[int, int], size: int, value: int
+) -> None:
     original = bytes(IPv6(src=text6(destination), dst=text6(source)) / UDP(sport=5, dport=6) / Raw(bytes(size)))
-    packet = icmpv6.error_packet(source, destination, *kind, memoryview(original),
-                                 **({"mtu": value} if kind[0] == 2 else {"pointer": value}))
+    packet = icmpv6.error_packet(
+        source, destination, *kind, memoryview(original), **({"mtu": value} if kind[0] == 2 else {"pointer": value})
+    )
     assert len(packet) == min(1280, 48 + len(original))
     seen = IPv6(packet)
     assert (seen.src, seen.dst, seen.nh) == (text6(source), text6(destination), 58)
@@ -124,8 +131,14 @@ def test_when_an_error_may_be_sent_section_2_4_e() -> None:
     assert may(IPv6(**there) / UDP())
     assert may(IPv6(**there) / ICMPv6EchoRequest())
     assert may(IPv6(**there) / IPv6ExtHdrDestOpt(options=[]) / ICMPv6EchoRequest())
-    for error in (ICMPv6DestUnreach(), ICMPv6PacketTooBig(), ICMPv6ParamProblem(), ICMPv6TimeExceeded(),
-                  ICMPv6Unknown(type=127), ICMPv6ND_Redirect(tgt="::1", dst="::1")):
+    for error in (
+        ICMPv6DestUnreach(),
+        ICMPv6PacketTooBig(),
+        ICMPv6ParamProblem(),
+        ICMPv6TimeExceeded(),
+        ICMPv6Unknown(type=127),
+        ICMPv6ND_Redirect(tgt="::1", dst="::1"),
+    ):
         assert not may(IPv6(**there) / error)
         assert not may(IPv6(**there) / IPv6ExtHdrDestOpt(options=[]) / error)
     assert not may(IPv6(**there, nh=58))
@@ -142,12 +155,23 @@ def test_when_an_error_may_be_sent_section_2_4_e() -> None:
 @given(octet, octet, st.binary(max_size=120))
 def test_garbage_gives_parse_error_only(kind: int, code: int, rest: bytes) -> None:
     for verify in (True, False):
-        parse_or_refuse(lambda view, length: icmpv6.parse(view, length, A, B, verify),  # noqa: B023
-                        bytes([kind, code]) + rest)
+        parse_or_refuse(
+            lambda view, length: icmpv6.parse(view, length, A, B, verify),  # noqa: B023
+            bytes([kind, code]) + rest,
+        )
 
 
-@given(damaged(icmpv6.error_packet(A, B, 2, 0, bytes(
-    IPv6(src=text6(B), dst=text6(A)) / IPv6ExtHdrDestOpt(options=[]) / IPv6ExtHdrFragment(m=1) / TCP()))[40:]))
+@given(
+    damaged(
+        icmpv6.error_packet(
+            A,
+            B,
+            2,
+            0,
+            bytes(IPv6(src=text6(B), dst=text6(A)) / IPv6ExtHdrDestOpt(options=[]) / IPv6ExtHdrFragment(m=1) / TCP()),
+        )[40:]
+    )
+)
 def test_damaged_errors_give_parse_error_only(data: bytes) -> None:
     error = parse_or_refuse(lambda view, length: icmpv6.parse(view, length, A, B, verify=False), data)
     if isinstance(error, Error):

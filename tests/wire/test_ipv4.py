@@ -17,16 +17,23 @@ from tests.wire.strategies import addresses4, damaged, octet, parse_or_refuse, t
 
 A, B = bytes([192, 0, 2, 1]), bytes([198, 51, 100, 2])
 
-headers = st.fixed_dictionaries({
-    "tos": octet, "identification": words, "dont_fragment": st.booleans(), "more_fragments": st.booleans(),
-    "fragment_offset": st.integers(0, 8000).map(lambda units: units * 8), "ttl": octet,
-    "raw_options": st.sampled_from([b"", b"\x07\x07\x04\xc0\x00\x02\x01", b"\x94\x04\0\0", b"\x01\x01\xaa\x03\x09"]),
-})
+headers = st.fixed_dictionaries(
+    {
+        "tos": octet,
+        "identification": words,
+        "dont_fragment": st.booleans(),
+        "more_fragments": st.booleans(),
+        "fragment_offset": st.integers(0, 8000).map(lambda units: units * 8),
+        "ttl": octet,
+        "raw_options": st.sampled_from([b"", b"\x07\x07\x04\xc0\x00\x02\x01", b"\x94\x04\0\0", b"\x01\x01\xaa\x03\x09"]),
+    }
+)
 
 
 @given(addresses4, addresses4, octet, st.integers(0, 1400), headers)
-def test_what_we_build_scapy_reads(source: bytes, destination: bytes, protocol: int, size: int,
-                                   fields: dict[str, Any]) -> None:
+def test_what_we_build_scapy_reads(
+    source: bytes, destination: bytes, protocol: int, size: int, fields: dict[str, Any]
+) -> None:
     head = ipv4.build(source, destination, protocol, size, **fields)
     assert verify(head)
     seen = IP(head)
@@ -40,12 +47,41 @@ def test_what_we_build_scapy_reads(source: bytes, destination: bytes, protocol: 
     assert ours.raw_options.startswith(fields["raw_options"])
 
 
-@given(addresses4, addresses4, octet, octet, words, st.sampled_from(["", "DF", "MF", "evil", "DF+MF"]),
-       st.integers(0, 8000), octet, st.binary(max_size=40))
-def test_what_scapy_builds_we_read(source: bytes, destination: bytes, protocol: int, tos: int, identification: int,
-                                   flags: str, offset: int, ttl: int, payload: bytes) -> None:
-    data = bytes(IP(src=text4(source), dst=text4(destination), proto=protocol, tos=tos, id=identification,
-                    flags=flags, frag=offset, ttl=ttl) / Raw(payload))
+@given(
+    addresses4,
+    addresses4,
+    octet,
+    octet,
+    words,
+    st.sampled_from(["", "DF", "MF", "evil", "DF+MF"]),
+    st.integers(0, 8000),
+    octet,
+    st.binary(max_size=40),
+)
+def test_what_scapy_builds_we_read(
+    source: bytes,
+    destination: bytes,
+    protocol: int,
+    tos: int,
+    identification: int,
+    flags: str,
+    offset: int,
+    ttl: int,
+    payload: bytes,
+) -> None:
+    data = bytes(
+        IP(
+            src=text4(source),
+            dst=text4(destination),
+            proto=protocol,
+            tos=tos,
+            id=identification,
+            flags=flags,
+            frag=offset,
+            ttl=ttl,
+        )
+        / Raw(payload)
+    )
     header = ipv4.parse(memoryview(data), len(data))
     assert (header.source, header.destination, header.protocol) == (source, destination, protocol)
     assert (header.tos, header.identification, header.ttl) == (tos, identification, ttl)
@@ -53,7 +89,7 @@ def test_what_scapy_builds_we_read(source: bytes, destination: bytes, protocol: 
     assert header.reserved_flag == (flags == "evil")
     assert header.fragment_offset == offset * 8
     assert header.is_fragment == (offset > 0 or "MF" in flags)
-    assert data[header.header_length:header.total_length] == payload
+    assert data[header.header_length : header.total_length] == payload
 
 
 def test_options_are_kept_known_or_not() -> None:
@@ -107,8 +143,9 @@ def test_checksum_may_be_left_to_the_device() -> None:
     assert ipv4.parse(data, 20, verify=False).source == A
 
 
-@pytest.mark.parametrize("wrong", [{"payload_length": 65516}, {"fragment_offset": 4}, {"fragment_offset": 65536},
-                                   {"raw_options": b"\1" * 41}])
+@pytest.mark.parametrize(
+    "wrong", [{"payload_length": 65516}, {"fragment_offset": 4}, {"fragment_offset": 65536}, {"raw_options": b"\1" * 41}]
+)
 def test_build_refuses_what_does_not_fit(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="IPv4 cannot carry"):
         ipv4.build(A, B, 6, **({"payload_length": 0} | wrong))

@@ -41,10 +41,12 @@ def problem(packet: Packet) -> ipv6.HeaderError:
 
 
 @given(addresses6, addresses6, octet, st.integers(0, 65535), octet, octet, st.integers(0, 0xFFFFF))
-def test_what_we_build_scapy_reads(source: bytes, destination: bytes, protocol: int, size: int, hops: int,
-                                   traffic_class: int, flow: int) -> None:
-    seen = IPv6(ipv6.build(source, destination, protocol, size, hop_limit=hops, traffic_class=traffic_class,
-                           flow_label=flow))
+def test_what_we_build_scapy_reads(
+    source: bytes, destination: bytes, protocol: int, size: int, hops: int, traffic_class: int, flow: int
+) -> None:
+    seen = IPv6(
+        ipv6.build(source, destination, protocol, size, hop_limit=hops, traffic_class=traffic_class, flow_label=flow)
+    )
     assert (seen.version, seen.tc, seen.fl, seen.plen) == (6, traffic_class, flow, size)
     assert (seen.nh, seen.hlim, seen.src, seen.dst) == (protocol, hops, text6(source), text6(destination))
 
@@ -56,10 +58,26 @@ EXTENSIONS = {
 }
 
 
-@given(addresses6, addresses6, octet, octet, st.integers(0, 0xFFFFF), st.booleans(),
-       st.lists(st.sampled_from(sorted(EXTENSIONS)), max_size=4), st.binary(max_size=30))
-def test_what_scapy_builds_we_read(source: bytes, destination: bytes, hops: int, traffic_class: int, flow: int,
-                                   hop_by_hop: bool, kinds: list[int], payload: bytes) -> None:
+@given(
+    addresses6,
+    addresses6,
+    octet,
+    octet,
+    st.integers(0, 0xFFFFF),
+    st.booleans(),
+    st.lists(st.sampled_from(sorted(EXTENSIONS)), max_size=4),
+    st.binary(max_size=30),
+)
+def test_what_scapy_builds_we_read(
+    source: bytes,
+    destination: bytes,
+    hops: int,
+    traffic_class: int,
+    flow: int,
+    hop_by_hop: bool,
+    kinds: list[int],
+    payload: bytes,
+) -> None:
     packet = IPv6(src=text6(source), dst=text6(destination), hlim=hops, tc=traffic_class, fl=flow)
     if hop_by_hop:
         packet /= IPv6ExtHdrHopByHop(options=[RouterAlert(), Pad1()])
@@ -72,7 +90,7 @@ def test_what_scapy_builds_we_read(source: bytes, destination: bytes, hops: int,
     assert (header.traffic_class, header.flow_label, header.end) == (traffic_class, flow, len(data))
     assert [kind for kind, _, _ in header.extensions] == [0] * hop_by_hop + kinds
     assert header.protocol == 17
-    assert data[header.payload_offset + 8:] == payload
+    assert data[header.payload_offset + 8 :] == payload
     assert data[header.named_at] == 17
     assert not header.is_fragment
 
@@ -203,8 +221,19 @@ def test_garbage_chains_give_parse_error_only(kind: int, chain: bytes) -> None:
     parse_or_refuse(ipv6.parse, ipv6.build(A, B, kind, len(chain)) + chain)
 
 
-@given(damaged(bytes(FIXED / IPv6ExtHdrHopByHop(options=[RouterAlert()]) / IPv6ExtHdrRouting(segleft=0, addresses=[])
-                     / IPv6ExtHdrFragment(m=1) / IPv6ExtHdrDestOpt(options=[]) / UDP() / Raw(bytes(8)))))
+@given(
+    damaged(
+        bytes(
+            FIXED
+            / IPv6ExtHdrHopByHop(options=[RouterAlert()])
+            / IPv6ExtHdrRouting(segleft=0, addresses=[])
+            / IPv6ExtHdrFragment(m=1)
+            / IPv6ExtHdrDestOpt(options=[])
+            / UDP()
+            / Raw(bytes(8))
+        )
+    )
+)
 def test_damaged_packets_give_parse_error_only(data: bytes) -> None:
     parse_or_refuse(ipv6.parse, data)
     parse_or_refuse(ipv6.parse_start, data)

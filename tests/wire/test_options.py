@@ -23,12 +23,25 @@ def scapy_bytes(listed: list) -> bytes:
     return bytes(TCP(options=listed))[20:]
 
 
-@given(st.one_of(st.none(), mss), st.one_of(st.none(), wscale), st.booleans(), st.one_of(st.none(), longs), longs,
-       st.lists(foreign, max_size=2))
-def test_syn_options_both_ways(size: int | None, shift: int | None, permitted: bool, ts_val: int | None, ts_ecr: int,
-                               others: list[tuple[int, bytes]]) -> None:
-    ours = Options(mss=size, wscale=shift, sack_permitted=permitted, ts_val=ts_val,
-                   ts_ecr=None if ts_val is None else ts_ecr, unknown=tuple(others))
+@given(
+    st.one_of(st.none(), mss),
+    st.one_of(st.none(), wscale),
+    st.booleans(),
+    st.one_of(st.none(), longs),
+    longs,
+    st.lists(foreign, max_size=2),
+)
+def test_syn_options_both_ways(
+    size: int | None, shift: int | None, permitted: bool, ts_val: int | None, ts_ecr: int, others: list[tuple[int, bytes]]
+) -> None:
+    ours = Options(
+        mss=size,
+        wscale=shift,
+        sack_permitted=permitted,
+        ts_val=ts_val,
+        ts_ecr=None if ts_val is None else ts_ecr,
+        unknown=tuple(others),
+    )
     raw = options.build(ours)
     assert len(raw) % 4 == 0
     assert options.parse(memoryview(raw)) == ours
@@ -45,7 +58,7 @@ def test_syn_options_both_ways(size: int | None, shift: int | None, permitted: b
 
 @given(sack, st.booleans(), longs, longs)
 def test_sack_blocks_both_ways(blocks: list[tuple[int, int]], stamped: bool, ts_val: int, ts_ecr: int) -> None:
-    blocks = blocks[:options.sack_room(12 if stamped else 0)]
+    blocks = blocks[: options.sack_room(12 if stamped else 0)]
     ours = Options(sack=tuple(blocks), ts_val=ts_val if stamped else None, ts_ecr=ts_ecr if stamped else None)
     assert options.parse(options.build(ours)) == ours
     flat = tuple(edge for block in blocks for edge in block)
@@ -105,8 +118,22 @@ def test_length_that_cannot_be_followed_rfc9293_must7(raw: str) -> None:
         options.parse(bytes.fromhex(raw))
 
 
-@pytest.mark.parametrize("raw", ["0203ff", "0202", "02040000", "030400ff", "0302", "0802", "080b" + "00" * 9,
-                                 "0404ffff", "0502", "050600000000", "050b" + "00" * 9])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "0203ff",
+        "0202",
+        "02040000",
+        "030400ff",
+        "0302",
+        "0802",
+        "080b" + "00" * 9,
+        "0404ffff",
+        "0502",
+        "050600000000",
+        "050b" + "00" * 9,
+    ],
+)
 def test_wrong_length_for_its_kind_is_ignored_and_kept(raw: str) -> None:
     data = bytes.fromhex(raw)
     assert options.parse(data) == Options(unknown=((data[0], data[2:]),))

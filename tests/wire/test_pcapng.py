@@ -33,8 +33,13 @@ def capture() -> bytes:
     writer = Writer(file, os="an operating system", comment="a section")
     interface = writer.add_interface("guest0", description="as seen by the command")
     for number, packet in enumerate(PACKETS):
-        writer.packet(interface, NOW + number, packet, direction=INBOUND if number % 2 else OUTBOUND,
-                      comment=f"packet {number}" if number == 3 else "")
+        writer.packet(
+            interface,
+            NOW + number,
+            packet,
+            direction=INBOUND if number % 2 else OUTBOUND,
+            comment=f"packet {number}" if number == 3 else "",
+        )
     return file.getvalue()
 
 
@@ -42,20 +47,34 @@ def test_own_reader_reads_what_was_written() -> None:
     read = list(pcapng.read(capture()))
     interface = Interface("guest0", pcapng.LINKTYPE_RAW, 0, 1_000_000_000)
     assert read == [
-        CapturedPacket(interface, NOW + number, packet, len(packet), 1 if number % 2 else 2,
-                       "packet 3" if number == 3 else "")
-        for number, packet in enumerate(PACKETS)]
+        CapturedPacket(
+            interface, NOW + number, packet, len(packet), 1 if number % 2 else 2, "packet 3" if number == 3 else ""
+        )
+        for number, packet in enumerate(PACKETS)
+    ]
 
 
 def test_tshark_reads_what_was_written(tmp_path: Path) -> None:
     tshark = needs.program("tshark")
     path = tmp_path / "capture.pcapng"
     path.write_bytes(capture())
-    fields = ["frame.time_epoch", "frame.len", "frame.interface_name", "frame.comment", "ip.id", "udp.srcport",
-              "udp.checksum.status", "frame.packet_flags_direction"]
+    fields = [
+        "frame.time_epoch",
+        "frame.len",
+        "frame.interface_name",
+        "frame.comment",
+        "ip.id",
+        "udp.srcport",
+        "udp.checksum.status",
+        "frame.packet_flags_direction",
+    ]
     arguments = [word for name in fields for word in ("-e", name)]
-    run = subprocess.run([tshark, "-r", str(path), "-T", "json", "-o", "udp.check_checksum:TRUE", *arguments],
-                         capture_output=True, check=True, timeout=60)
+    run = subprocess.run(
+        [tshark, "-r", str(path), "-T", "json", "-o", "udp.check_checksum:TRUE", *arguments],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
     seen = [frame["_source"]["layers"] for frame in json.loads(run.stdout)]
     assert len(seen) == len(PACKETS)
     for number, layers in enumerate(seen):
@@ -103,22 +122,33 @@ def block(order: str, kind: int, body: bytes) -> bytes:
 def section(order: str, resolution: int | None, ticks: int, data: bytes) -> bytes:
     described = b"" if resolution is None else struct.pack(order + "HHBxxxHH", 9, 1, resolution, 0, 0)
     packet = struct.pack(order + "IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, len(data), 99)
-    return b"".join((
-        block(order, 0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1)),
-        block(order, 1, struct.pack(order + "HHI", 1, 0, 77) + described),
-        block(order, 5, bytes(12)),  # interface statistics: not ours, skipped
-        block(order, 6, packet + data + bytes(-len(data) % 4) + struct.pack(order + "HHIHH", 2, 4, 1, 0, 0)),
-    ))
+    return b"".join(
+        (
+            block(order, 0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1)),
+            block(order, 1, struct.pack(order + "HHI", 1, 0, 77) + described),
+            block(order, 5, bytes(12)),  # interface statistics: not ours, skipped
+            block(order, 6, packet + data + bytes(-len(data) % 4) + struct.pack(order + "HHIHH", 2, 4, 1, 0, 0)),
+        )
+    )
 
 
-@pytest.mark.parametrize(("resolution", "ticks", "nanoseconds"), [
-    (None, 1_000_000, 10 ** 9), (9, 7, 7), (3, 1500, 15 * 10 ** 8), (0, 2, 2 * 10 ** 9), (0x80 | 1, 3, 15 * 10 ** 8),
-])
+@pytest.mark.parametrize(
+    ("resolution", "ticks", "nanoseconds"),
+    [
+        (None, 1_000_000, 10**9),
+        (9, 7, 7),
+        (3, 1500, 15 * 10**8),
+        (0, 2, 2 * 10**9),
+        (0x80 | 1, 3, 15 * 10**8),
+    ],
+)
 def test_both_byte_orders_and_all_resolutions(resolution: int | None, ticks: int, nanoseconds: int) -> None:
     file = section(">", resolution, ticks, b"hello") + section("<", resolution, ticks, b"world!")
     read = list(pcapng.read(file))
     assert [(packet.data, packet.length, packet.timestamp, packet.flags) for packet in read] == [
-        (b"hello", 99, nanoseconds, 1), (b"world!", 99, nanoseconds, 1)]
+        (b"hello", 99, nanoseconds, 1),
+        (b"world!", 99, nanoseconds, 1),
+    ]
     assert [packet.interface.snaplen for packet in read] == [77, 77]
 
 
@@ -132,7 +162,9 @@ def test_data_in_pieces_and_cut_short() -> None:
     writer.flush()
     read = list(pcapng.read(file.getvalue()))
     assert [(packet.interface.name, packet.data, packet.length) for packet in read] == [
-        ("b", b"abcdef", 100), ("a", b"xyz", 3)]
+        ("b", b"abcdef", 100),
+        ("a", b"xyz", 3),
+    ]
     with pytest.raises(ValueError, match="interface 2 of the capture was never added"):
         writer.packet(2, 0, b"")
 
@@ -146,18 +178,21 @@ def test_overlong_text_is_cut_between_characters() -> None:
     assert packet.comment == "€" * 21_845
 
 
-@pytest.mark.parametrize(("damage", "message"), [
-    (lambda data: b"\xd4\xc3\xb2\xa1" + data, "not a pcapng file"),
-    (lambda data: data[:8] + b"abcd" + data[12:], "section at byte 0 has no byte-order magic"),
-    (lambda data: data[:-1], r"pcapng block at byte \d+ has length"),
-    (lambda data: data + b"\6\0\0\0", r"pcapng block at byte \d+ is cut off"),
-    (lambda data: data[:4] + b"\7\0\0\0" + data[8:], "pcapng block at byte 0 has length 7"),
-    (lambda data: data + block("<", 6, bytes(16)), r"packet at byte \d+ is cut off"),
-    (lambda data: data + block("<", 1, bytes(4)), r"interface at byte \d+ is cut off"),
-    (lambda data: data + block("<", 6, struct.pack("<IIIII", 1, 0, 0, 0, 0)), "names interface 1 and 0 bytes"),
-    (lambda data: data + block("<", 6, struct.pack("<IIIII", 0, 0, 0, 9, 9)), "names interface 0 and 9 bytes"),
-    (lambda data: data + block("<", 1, bytes(8) + b"\2\0\x09\0abcd"), r"option 2 of the block at byte \d+ is cut off"),
-])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: b"\xd4\xc3\xb2\xa1" + data, "not a pcapng file"),
+        (lambda data: data[:8] + b"abcd" + data[12:], "section at byte 0 has no byte-order magic"),
+        (lambda data: data[:-1], r"pcapng block at byte \d+ has length"),
+        (lambda data: data + b"\6\0\0\0", r"pcapng block at byte \d+ is cut off"),
+        (lambda data: data[:4] + b"\7\0\0\0" + data[8:], "pcapng block at byte 0 has length 7"),
+        (lambda data: data + block("<", 6, bytes(16)), r"packet at byte \d+ is cut off"),
+        (lambda data: data + block("<", 1, bytes(4)), r"interface at byte \d+ is cut off"),
+        (lambda data: data + block("<", 6, struct.pack("<IIIII", 1, 0, 0, 0, 0)), "names interface 1 and 0 bytes"),
+        (lambda data: data + block("<", 6, struct.pack("<IIIII", 0, 0, 0, 9, 9)), "names interface 0 and 9 bytes"),
+        (lambda data: data + block("<", 1, bytes(8) + b"\2\0\x09\0abcd"), r"option 2 of the block at byte \d+ is cut off"),
+    ],
+)
 def test_damage_is_named(damage, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ParseError, match=message):
         list(pcapng.read(damage(capture())))

@@ -22,8 +22,9 @@ payloads = st.binary(max_size=100)
 pairs = st.one_of(st.tuples(addresses4, addresses4), st.tuples(addresses6, addresses6))
 
 
-def scapy_packet(source: bytes, destination: bytes, sport: int, dport: int, payload: bytes, ttl: int = 64,
-                 tos: int = 0) -> bytes:
+def scapy_packet(
+    source: bytes, destination: bytes, sport: int, dport: int, payload: bytes, ttl: int = 64, tos: int = 0
+) -> bytes:
     if len(source) == 4:
         head = IP(src=text4(source), dst=text4(destination), flags="DF", id=0, ttl=ttl, tos=tos)
     else:
@@ -51,8 +52,9 @@ def test_both_ways(pair: tuple[bytes, bytes], sport: int, dport: int, payload: b
 
 
 @given(pairs, ports, ports, payloads, octet)
-def test_partial_head_differs_in_its_checksum_only(pair: tuple[bytes, bytes], sport: int, dport: int, payload: bytes,
-                                                   tos: int) -> None:
+def test_partial_head_differs_in_its_checksum_only(
+    pair: tuple[bytes, bytes], sport: int, dport: int, payload: bytes, tos: int
+) -> None:
     envelope = udp.envelope(make_key(pair[1], dport, pair[0], sport), tos=tos)
     head = envelope.head(len(payload))
     at = 10 + envelope.header_size - 8
@@ -73,7 +75,13 @@ def test_super_datagram_heads(pair: tuple[bytes, bytes]) -> None:
     shapes = [(4000, 1000), (4000, 1200), (900, 1000), (1000, 1000), (4000, 0), (4000, 1000)]
     seen = [VNET.unpack_from(envelope.head(size, gso_size)) for size, gso_size in shapes]
     assert [(gso_type, gso_size) for _, gso_type, _, gso_size, _, _ in seen] == [
-        (5, 1000), (5, 1200), (0, 0), (0, 0), (0, 0), (5, 1000)]
+        (5, 1000),
+        (5, 1200),
+        (0, 0),
+        (0, 0),
+        (0, 0),
+        (5, 1000),
+    ]
     assert {(flags, size) for flags, _, size, *_ in seen} == {(1, envelope.header_size)}
 
 
@@ -129,8 +137,14 @@ def test_what_is_not_plain_is_left_to_the_general_path() -> None:
     data = scapy_packet(A4, B4, 1, 2, b"abcd")
     option = bytes(IP(src=text4(A4), dst=text4(B4), options=[IPOption_RR(routers=["192.0.2.9"])]) / UDP() / Raw(b"ab"))
     chain = bytes(IPv6(src=text6(A6), dst=text6(B6)) / IPv6ExtHdrDestOpt() / UDP())
-    for other in (option, chain, bytes(IP(data) / Raw(b""))[:27], data[:20], bytes([0x45]) + bytes(40),
-                  bytes(IP(flags="MF", src=text4(A4), dst=text4(B4)) / UDP() / Raw(bytes(8)))):
+    for other in (
+        option,
+        chain,
+        bytes(IP(data) / Raw(b""))[:27],
+        data[:20],
+        bytes([0x45]) + bytes(40),
+        bytes(IP(flags="MF", src=text4(A4), dst=text4(B4)) / UDP() / Raw(bytes(8))),
+    ):
         assert read(other) is None
 
 
@@ -169,9 +183,14 @@ def test_payload_that_no_packet_can_carry() -> None:
         udp.Envelope6(A6, B6, 1, 2).packet(bytes(udp.PAYLOAD_MAX6 + 1))
 
 
-@given(st.sampled_from([ABSENT, PARTIAL]), st.one_of(
-    st.binary(min_size=1, max_size=80), damaged(scapy_packet(A4, B4, 1, 2, b"abcdef")),
-    damaged(scapy_packet(A6, B6, 1, 2, b"abcdef"))).filter(bool))
+@given(
+    st.sampled_from([ABSENT, PARTIAL]),
+    st.one_of(
+        st.binary(min_size=1, max_size=80),
+        damaged(scapy_packet(A4, B4, 1, 2, b"abcdef")),
+        damaged(scapy_packet(A6, B6, 1, 2, b"abcdef")),
+    ).filter(bool),
+)
 def test_garbage_is_none_or_within_bounds(state: int, data: bytes) -> None:
     datagram = read(data, state)
     if datagram is not None:

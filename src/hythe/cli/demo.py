@@ -50,15 +50,18 @@ def command() -> int:
     """Show what `hythe run` does, on something real."""
     hindrance = limits.check()
     if hindrance is not None:
-        click.echo(f"This machine has no room for `hythe run`: {hindrance}\n"
-                   "So here is the same exchange between two hythe hosts inside this process.\n")
+        click.echo(
+            f"This machine has no room for `hythe run`: {hindrance}\n"
+            "So here is the same exchange between two hythe hosts inside this process.\n"
+        )
         from hythe.cli.demo_hosts import exchange
 
         return exchange(PAGE)
     servers = _serve()
     port = servers[0].server_address[1]
-    click.echo(f"A web server listens on port {port} of this machine's loopback.\n"
-               "A client on a network of its own asks it:\n")
+    click.echo(
+        f"A web server listens on port {port} of this machine's loopback.\nA client on a network of its own asks it:\n"
+    )
     url = f"http://host.hythe.internal:{port}/"
     client = ["curl", "-sS", url] if shutil.which("curl") else [sys.executable, "-c", _CLIENT, url]
     words = ["run", "--host-loopback", "--summary", "--", *client]

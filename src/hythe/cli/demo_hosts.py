@@ -42,9 +42,11 @@ async def _exchange(page: str) -> int:
 
 
 def _row(info: Info) -> str:
-    return (f"tcp  {_endpoint(info.local)} -> {_endpoint(info.remote)}  {format_bytes(info.bytes_sent)} sent, "
-            f"{format_bytes(info.bytes_received)} received, round trip {format_duration(info.rtt)}, "
-            f"{info.retransmits} retransmissions, {info.state.label}")
+    return (
+        f"tcp  {_endpoint(info.local)} -> {_endpoint(info.remote)}  {format_bytes(info.bytes_sent)} sent, "
+        f"{format_bytes(info.bytes_received)} received, round trip {format_duration(info.rtt)}, "
+        f"{info.retransmits} retransmissions, {info.state.label}"
+    )
 
 
 def _endpoint(end: tuple[bytes, int]) -> str:

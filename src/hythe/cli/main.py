@@ -14,10 +14,12 @@ import click
 from hythe.errors import MachineError, UsageError
 
 #: command -> (module, one line of help), in the order of `hythe --help`.
-COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
-    "run": ("hythe.cli.run", "Run a command on a network of its own."),
-    "demo": ("hythe.cli.demo", "Show what `hythe run` does, on something real."),
-})
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "run": ("hythe.cli.run", "Run a command on a network of its own."),
+        "demo": ("hythe.cli.demo", "Show what `hythe run` does, on something real."),
+    }
+)
 
 
 class _Commands(click.Group):

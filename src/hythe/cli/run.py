@@ -16,24 +16,48 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("--host-loopback", is_flag=True,
-              help="Let the command reach this machine's own loopback and addresses, as host.hythe.internal.")
-@click.option("-p", "--publish", multiple=True, metavar="[ADDR:]HOSTPORT:PORT[/udp]",
-              help="Let outside clients reach the command's PORT by HOSTPORT of this machine (ADDR: loopback).")
+@click.option(
+    "--host-loopback",
+    is_flag=True,
+    help="Let the command reach this machine's own loopback and addresses, as host.hythe.internal.",
+)
+@click.option(
+    "-p",
+    "--publish",
+    multiple=True,
+    metavar="[ADDR:]HOSTPORT:PORT[/udp]",
+    help="Let outside clients reach the command's PORT by HOSTPORT of this machine (ADDR: loopback).",
+)
 @click.option("--dns", metavar="ADDR[,ADDR]|none", help="Ask these resolvers, or none, instead of this machine's.")
 @click.option("--mtu", type=int, default=65_520, show_default=True, metavar="N", help="MTU of the command's network.")
 @click.option("-4", "only4", is_flag=True, help="IPv4 only.")
 @click.option("-6", "only6", is_flag=True, help="IPv6 only.")
 @click.option("--capture", metavar="FILE", help="Write every packet to FILE (pcapng), as the command sees it.")
-@click.option("--summary", is_flag=False, flag_value="text", metavar="[text|json]",
-              help="Print the table of connections at the end, to standard error.")
+@click.option(
+    "--summary",
+    is_flag=False,
+    flag_value="text",
+    metavar="[text|json]",
+    help="Print the table of connections at the end, to standard error.",
+)
 @click.option("--wait", is_flag=True, help="Wait for processes that the command leaves in the background.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell of each connection as it opens and ends.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no notices.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def command(command: tuple[str, ...], only4: bool, only6: bool, host_loopback: bool, publish: tuple[str, ...],
-            dns: str | None, mtu: int, capture: str | None, summary: str | None, wait: bool, verbose: bool,
-            quiet: bool) -> int:
+def command(
+    command: tuple[str, ...],
+    only4: bool,
+    only6: bool,
+    host_loopback: bool,
+    publish: tuple[str, ...],
+    dns: str | None,
+    mtu: int,
+    capture: str | None,
+    summary: str | None,
+    wait: bool,
+    verbose: bool,
+    quiet: bool,
+) -> int:
     """Run COMMAND on a network of its own.
 
     Its other end is hythe's TCP/IP stack; what it connects to is reached through this machine's sockets.
@@ -50,10 +74,19 @@ def command(command: tuple[str, ...], only4: bool, only6: bool, host_loopback: b
 
         return Follower(_say, verbose=verbose, quiet=quiet)
 
-    options = RunOptions(command, mtu=mtu, families=frozenset({4} if only4 else {6} if only6 else {4, 6}),
-                         host_loopback=host_loopback, dns=parse_servers(dns) if dns is not None else None,
-                         publish=[each for text in publish for each in parse_publication(text)], capture=capture,
-                         summary=summary, verbose=verbose, quiet=quiet, wait=wait)
+    options = RunOptions(
+        command,
+        mtu=mtu,
+        families=frozenset({4} if only4 else {6} if only6 else {4, 6}),
+        host_loopback=host_loopback,
+        dns=parse_servers(dns) if dns is not None else None,
+        publish=[each for text in publish for each in parse_publication(text)],
+        capture=capture,
+        summary=summary,
+        verbose=verbose,
+        quiet=quiet,
+        wait=wait,
+    )
     status, session = run(options, follow)
     if summary is not None:
         _summarize(session, summary)

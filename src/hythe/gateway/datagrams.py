@@ -47,8 +47,9 @@ class DatagramFlow:
 
     __slots__ = ("expires", "idle", "key", "mapping", "peer", "record", "refusal", "sender")
 
-    def __init__(self, key: bytes, record: FlowRecord, mapping: Mapping | None, peer: Peer, sender: Sender,
-                 idle: int) -> None:
+    def __init__(
+        self, key: bytes, record: FlowRecord, mapping: Mapping | None, peer: Peer, sender: Sender, idle: int
+    ) -> None:
         self.key = key
         self.record = record
         self.mapping = mapping
@@ -90,8 +91,15 @@ class Mapping:
 class DatagramGate:
     """Owner of the host's catch-all UDP endpoint."""
 
-    def __init__(self, host: Host, driver: Driver, egress: DatagramEgress, destinations: Destinations, session: Session,
-                 config: RelayConfig) -> None:
+    def __init__(
+        self,
+        host: Host,
+        driver: Driver,
+        egress: DatagramEgress,
+        destinations: Destinations,
+        session: Session,
+        config: RelayConfig,
+    ) -> None:
         self.host = host
         self.driver = driver
         self.egress = egress
@@ -137,7 +145,7 @@ class DatagramGate:
                 while index < count and len(pieces) < SEGMENTS_MAX:
                     following = datagrams[index]
                     more = following.size
-                    if (following.key != key or not 0 < more <= size or following.gso_size or total + more > RUN_MAX):
+                    if following.key != key or not 0 < more <= size or following.gso_size or total + more > RUN_MAX:
                         break
                     pieces.append(following.payload)
                     total += more
@@ -201,8 +209,9 @@ class DatagramGate:
         self.driver.register(mapping.fd, mapping, select.EPOLLIN)
         return mapping
 
-    def _begin(self, key: bytes, mapping: Mapping | None, peer: Peer, destination: Destination | None,
-               now: int) -> DatagramFlow:
+    def _begin(
+        self, key: bytes, mapping: Mapping | None, peer: Peer, destination: Destination | None, now: int
+    ) -> DatagramFlow:
         outside = (destination.host, destination.port) if destination is not None else None
         record = self.session.begin("udp", key, outside, now)
         flow = DatagramFlow(key, record, mapping, peer, self.host.endpoints.sender(key), self.config.udp_idle)
@@ -228,8 +237,10 @@ class DatagramGate:
     def _say_exhausted(self) -> None:
         if not self._exhausted:
             self._exhausted = True
-            self.session.notices.append(f"no more descriptors after {len(self.mappings)} UDP sockets: further ones are "
-                                        "silent while these last; raise the hard limit (ulimit -Hn)")
+            self.session.notices.append(
+                f"no more descriptors after {len(self.mappings)} UDP sockets: further ones are "
+                "silent while these last; raise the hard limit (ulimit -Hn)"
+            )
 
     # --- From outside to the command
 

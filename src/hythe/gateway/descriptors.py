@@ -18,8 +18,10 @@ def make_sure() -> None:
         while len(found) < _NEEDED:
             found += os.pipe()
     except OSError as error:
-        raise MachineError(f"only {len(found)} more files can be opened ({error.strerror}) and hythe run needs {_NEEDED}: "
-                           "raise the limit (ulimit -n 1024)") from error
+        raise MachineError(
+            f"only {len(found)} more files can be opened ({error.strerror}) and hythe run needs {_NEEDED}: "
+            "raise the limit (ulimit -n 1024)"
+        ) from error
     finally:
         for each in found:
             os.close(each)

@@ -25,12 +25,14 @@ _KNOWN_LIMIT: Final = 4_096
 _BROADCAST: Final = b"\xff\xff\xff\xff"
 #: Twelve bytes before an embedded IPv4 address: IPv4-compatible and IPv4-mapped (RFC 4291, 2.5.5; :: and ::1 are among
 #: the former), IPv4-translated (RFC 2765, 2.1), the well-known prefix of NAT64 (RFC 6052, 2.1).
-_EMBEDDING: Final = frozenset({
-    bytes(12),
-    bytes(10) + b"\xff\xff",
-    bytes(8) + b"\xff\xff\0\0",
-    b"\0\x64\xff\x9b" + bytes(8),
-})
+_EMBEDDING: Final = frozenset(
+    {
+        bytes(12),
+        bytes(10) + b"\xff\xff",
+        bytes(8) + b"\xff\xff\0\0",
+        b"\0\x64\xff\x9b" + bytes(8),
+    }
+)
 #: NAT64 prefixes for use within one network (RFC 8215): taken to be 96 bits long.
 _LOCAL_NAT64: Final = b"\0\x64\xff\x9b\0\x01"
 #: 6to4: the IPv4 address follows the first two bytes (RFC 3056, 2).
@@ -47,7 +49,7 @@ class Destinations:
         self._open = host_loopback
         self._gateways = frozenset(family.gateway for family in families)
         #: Length of an address, and the bytes that those of the network inside begin with.
-        self._inside = [(len(family.gateway), family.gateway[:family.prefix // 8]) for family in families]
+        self._inside = [(len(family.gateway), family.gateway[: family.prefix // 8]) for family in families]
         self._mapped: dict[bytes, str] = {}
         if host_loopback:
             self._mapped = {family.host: "127.0.0.1" if len(family.host) == 4 else "::1" for family in families}

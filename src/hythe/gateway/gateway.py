@@ -40,8 +40,9 @@ class Gateway:
 
     def __init__(self, link: Link, layout: Layout, options: RunOptions) -> None:
         self.link = link
-        config = HostConfig(tcp=COMMAND_TCP, any_destination=True, allow_privileged_ports=True,
-                            datagram_buffer=DATAGRAM_BUFFER)
+        config = HostConfig(
+            tcp=COMMAND_TCP, any_destination=True, allow_privileged_ports=True, datagram_buffer=DATAGRAM_BUFFER
+        )
         self.host = Host(config, SystemRandom(), os.urandom(32))
         prefixes = tuple(Prefix(family.gateway, family.prefix) for family in layout.families)
         interface = self.host.attach("hythe0", link, prefixes)
@@ -56,8 +57,15 @@ class Gateway:
         self.streams = StreamGate(self.host, self.driver, egress, self.destinations, self.session)
         self.datagrams = DatagramGate(self.host, self.driver, egress, self.destinations, self.session, relay)
         self.pings = PingGate(self.host, self.driver, egress, self.destinations, self.session, relay)
-        self.names = Names(self.host, self.driver, self.host.random, layout.families, options.dns,
-                           host_loopback=options.host_loopback, notices=self.session.notices)
+        self.names = Names(
+            self.host,
+            self.driver,
+            self.host.random,
+            layout.families,
+            options.dns,
+            host_loopback=options.host_loopback,
+            notices=self.session.notices,
+        )
         self.published = self._publish(options, layout, relay) if options.publish else None
         self.driver.add_link(interface)
 
@@ -66,9 +74,11 @@ class Gateway:
         from hythe.gateway.publish.publisher import Publisher
         from hythe.gateway.publish.streams import PublishGate
 
-        return Publisher(options.publish,
-                         PublishGate(self.host, self.driver, self.session, self.streams.flows, layout.families),
-                         DatagramPublishGate(self.host, self.driver, self.session, layout.families, relay))
+        return Publisher(
+            options.publish,
+            PublishGate(self.host, self.driver, self.session, self.streams.flows, layout.families),
+            DatagramPublishGate(self.host, self.driver, self.session, layout.families, relay),
+        )
 
     def close(self) -> None:
         """Stop serving."""

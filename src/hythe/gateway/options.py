@@ -15,13 +15,35 @@ class RunOptions:
     that outside clients reach.
     """
 
-    __slots__ = ("argv", "capture", "dns", "families", "host_loopback", "mtu", "publish", "quiet", "summary", "verbose",
-                 "wait")
+    __slots__ = (
+        "argv",
+        "capture",
+        "dns",
+        "families",
+        "host_loopback",
+        "mtu",
+        "publish",
+        "quiet",
+        "summary",
+        "verbose",
+        "wait",
+    )
 
-    def __init__(self, argv: tuple[str, ...], *, mtu: int = 65_520, families: frozenset[int] = frozenset({4, 6}),
-                 host_loopback: bool = False, dns: list[Server] | None = None, publish: list[Publication] | None = None,
-                 capture: str | None = None, summary: str | None = None, verbose: bool = False, quiet: bool = False,
-                 wait: bool = False) -> None:
+    def __init__(
+        self,
+        argv: tuple[str, ...],
+        *,
+        mtu: int = 65_520,
+        families: frozenset[int] = frozenset({4, 6}),
+        host_loopback: bool = False,
+        dns: list[Server] | None = None,
+        publish: list[Publication] | None = None,
+        capture: str | None = None,
+        summary: str | None = None,
+        verbose: bool = False,
+        quiet: bool = False,
+        wait: bool = False,
+    ) -> None:
         self.argv = argv
         self.mtu = mtu
         self.families = families

@@ -26,8 +26,10 @@ from hythe.wire import icmp, icmpv6, ipv4, ipv6
 from hythe.wire.segment import make_key
 
 _SWEEP: Final = 10 * SECOND
-_FORBIDDEN: Final = ("ping is not allowed to this user, so the command cannot ping anybody but the gateway: as root run "
-                     "sysctl -w net.ipv4.ping_group_range='0 2147483647'")
+_FORBIDDEN: Final = (
+    "ping is not allowed to this user, so the command cannot ping anybody but the gateway: as root run "
+    "sysctl -w net.ipv4.ping_group_range='0 2147483647'"
+)
 
 #: The command's end and its identifier, and the destination as it knows it.
 Key = tuple[bytes, int, bytes]
@@ -64,8 +66,15 @@ class PingFlow:
 class PingGate:
     """Owner of the host's queue of echo requests to others."""
 
-    def __init__(self, host: Host, driver: Driver, egress: EchoEgress, destinations: Destinations, session: Session,
-                 config: RelayConfig) -> None:
+    def __init__(
+        self,
+        host: Host,
+        driver: Driver,
+        egress: EchoEgress,
+        destinations: Destinations,
+        session: Session,
+        config: RelayConfig,
+    ) -> None:
         self.host = host
         self.driver = driver
         self.egress = egress
@@ -180,7 +189,8 @@ class PingGate:
 def _request(key: Key, sequence: int) -> bytes:
     """The headers of the command's request, as an ICMP error would quote them."""
     source, identifier, destination = key
-    kind, protocol, build = ((icmp.ECHO, icmp.PROTOCOL, ipv4.build) if len(source) == 4
-                             else (icmpv6.ECHO, icmpv6.PROTOCOL, ipv6.build))
+    kind, protocol, build = (
+        (icmp.ECHO, icmp.PROTOCOL, ipv4.build) if len(source) == 4 else (icmpv6.ECHO, icmpv6.PROTOCOL, ipv6.build)
+    )
     message = struct.pack(">BBHHH", kind, 0, 0, identifier, sequence)
     return build(source, destination, protocol, len(message)) + message

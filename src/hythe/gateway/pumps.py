@@ -50,8 +50,19 @@ class Gate(Protocol):
 class Splice:
     """One spliced connection. `on_events` and `visit` are called by the driver; `connected`: both sides are open."""
 
-    __slots__ = ("connected", "connection", "ended_down", "ended_up", "fd", "gate", "hung_up", "readable", "record",
-                 "stream", "writable")
+    __slots__ = (
+        "connected",
+        "connection",
+        "ended_down",
+        "ended_up",
+        "fd",
+        "gate",
+        "hung_up",
+        "readable",
+        "record",
+        "stream",
+        "writable",
+    )
 
     def __init__(self, connection: Connection, stream: Stream, gate: Gate, record: FlowRecord) -> None:
         self.connection = connection

@@ -21,15 +21,17 @@ from hythe.tcp.listener import Listener
 from hythe.wire.segment import split_key
 
 #: What is told to the command as ICMP "unreachable"; a time-out is told by silence, anything else as a refusal.
-_UNREACHABLE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES,
-                                 errno.EPERM, errno.EADDRNOTAVAIL})
+_UNREACHABLE: Final = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL}
+)
 
 
 class StreamGate:
     """Owner of the host's catch-all listener."""
 
-    def __init__(self, host: Host, driver: Driver, egress: StreamEgress, destinations: Destinations,
-                 session: Session) -> None:
+    def __init__(
+        self, host: Host, driver: Driver, egress: StreamEgress, destinations: Destinations, session: Session
+    ) -> None:
         self.host = host
         self.driver = driver
         self.egress = egress
@@ -86,8 +88,10 @@ class StreamGate:
         """Once is enough: what follows is refused the same way."""
         if not self.exhausted:
             self.exhausted = True
-            self.session.notices.append(f"no more descriptors after {len(self.flows)} connections: further ones are refused "
-                                        "while these last; raise the hard limit (ulimit -Hn)")
+            self.session.notices.append(
+                f"no more descriptors after {len(self.flows)} connections: further ones are refused "
+                "while these last; raise the hard limit (ulimit -Hn)"
+            )
 
     def turn_down(self, connection: Connection, record: FlowRecord, number: int, now: int) -> None:
         """Tell the command that `number` (errno) came of its SYN, in the words of its own network."""

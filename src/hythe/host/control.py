@@ -39,11 +39,30 @@ _QUOTE_MAX: Final = 576
 class Control:
     """At most `limit` errors leave a second. `connections` and `endpoints`: who may be concerned by those that come."""
 
-    __slots__ = ("_addresses", "_connections", "_counters", "_echoes", "_endpoints", "_filled", "_limit", "_output",
-                 "_tokens", "_ttl")
+    __slots__ = (
+        "_addresses",
+        "_connections",
+        "_counters",
+        "_echoes",
+        "_endpoints",
+        "_filled",
+        "_limit",
+        "_output",
+        "_tokens",
+        "_ttl",
+    )
 
-    def __init__(self, output: Output, connections: Mapping[bytes, Connection | TimeWait], endpoints: Endpoints,
-                 echoes: Echoes, addresses: set[bytes], limit: int, ttl: int, counters: Counters) -> None:
+    def __init__(
+        self,
+        output: Output,
+        connections: Mapping[bytes, Connection | TimeWait],
+        endpoints: Endpoints,
+        echoes: Echoes,
+        addresses: set[bytes],
+        limit: int,
+        ttl: int,
+        counters: Counters,
+    ) -> None:
         self._output = output
         self._connections = connections
         self._endpoints = endpoints
@@ -69,8 +88,18 @@ class Control:
         kind, code = icmp_of(4 if len(key) == 12 else 6, number)
         self.report(quoted_datagram(key, size), kind, code, now)
 
-    def report(self, original: Octets, kind: int, code: int, now: int, *, mtu: int = 0, pointer: int = 0,
-               source: bytes | None = None, even_multicast: bool = False) -> None:
+    def report(
+        self,
+        original: Octets,
+        kind: int,
+        code: int,
+        now: int,
+        *,
+        mtu: int = 0,
+        pointer: int = 0,
+        source: bytes | None = None,
+        even_multicast: bool = False,
+    ) -> None:
         """Send the error `kind`/`code` about the packet `original` (IP header first) to its sender, if that is allowed.
 
         `source`: who says so; else the packet's destination where that itself would, and our own address otherwise.
@@ -97,8 +126,7 @@ class Control:
             room = self._output.mtu(sender, interface.link) - ipv4.HEADER_SIZE - icmp.HEADER_SIZE
             packet = icmp.error_packet(source, sender, kind, code, original[:room], mtu=mtu, pointer=pointer, ttl=self._ttl)
         else:
-            packet = icmpv6.error_packet(source, sender, kind, code, original, mtu=mtu, pointer=pointer,
-                                         hop_limit=self._ttl)
+            packet = icmpv6.error_packet(source, sender, kind, code, original, mtu=mtu, pointer=pointer, hop_limit=self._ttl)
         self._counters.icmp_errors_sent += 1
         self._output.send(packet, sender, now, interface.link)
 
@@ -122,8 +150,16 @@ class Control:
         link = interface.link
         if len(destination) == 4:
             fits = ipv4.HEADER_SIZE + icmp.HEADER_SIZE + len(data) <= self._output.mtu(destination, link)
-            packet = icmp.echo_packet(source, destination, True, identifier, sequence, data, ttl=self._ttl,
-                                      identification=0 if fits else self._output.identification())
+            packet = icmp.echo_packet(
+                source,
+                destination,
+                True,
+                identifier,
+                sequence,
+                data,
+                ttl=self._ttl,
+                identification=0 if fits else self._output.identification(),
+            )
         else:
             packet = icmpv6.echo_packet(source, destination, True, identifier, sequence, data, hop_limit=self._ttl)
         self._output.send(packet, destination, now, link)
@@ -132,8 +168,9 @@ class Control:
 
     def receive4(self, packet: Octets, header: ipv4.Header4, now: int, interface: Interface, verify: bool) -> None:
         """The ICMP message in a whole IPv4 packet. Raises `ParseError`."""
-        message = icmp.parse(packet[header.header_length:header.total_length],
-                             header.total_length - header.header_length, verify)
+        message = icmp.parse(
+            packet[header.header_length : header.total_length], header.total_length - header.header_length, verify
+        )
         if isinstance(message, Echo):
             self._echo(packet, header.source, header.destination, message, now)
         elif isinstance(message, Error):
@@ -142,8 +179,13 @@ class Control:
 
     def receive6(self, packet: Octets, header: ipv6.Header6, now: int, interface: Interface, verify: bool) -> None:
         """The ICMPv6 message in a whole IPv6 packet. Raises `ParseError`."""
-        message = icmpv6.parse(packet[header.payload_offset:header.end], header.end - header.payload_offset,
-                               header.source, header.destination, verify)
+        message = icmpv6.parse(
+            packet[header.payload_offset : header.end],
+            header.end - header.payload_offset,
+            header.source,
+            header.destination,
+            verify,
+        )
         if isinstance(message, Echo):
             self._echo(packet, header.source, header.destination, message, now)
         elif isinstance(message, Error):
@@ -156,8 +198,11 @@ class Control:
         if destination in self._addresses:
             self.echo_reply(destination, source, echo.identifier, echo.sequence, echo.data, now)
         elif self._echoes.owner is not None:
-            self._echoes.deliver(EchoRequest(source, destination, echo.identifier, echo.sequence, bytes(echo.data),
-                                             bytes(packet[:_QUOTE_MAX])))
+            self._echoes.deliver(
+                EchoRequest(
+                    source, destination, echo.identifier, echo.sequence, bytes(echo.data), bytes(packet[:_QUOTE_MAX])
+                )
+            )
 
     def _told(self, version: int, error: Error, too_big: bool, interface: Interface, now: int) -> None:
         """An error came: whom does it concern, and is it to be believed?"""

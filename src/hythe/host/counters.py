@@ -6,8 +6,20 @@ from __future__ import annotations
 class Counters:
     """All start at zero and only grow."""
 
-    __slots__ = ("bad_checksum", "datagrams_dropped", "icmp_errors_received", "icmp_errors_sent", "icmp_limited",
-                 "malformed", "martian", "no_route", "not_ours", "reassembled", "resets_sent", "unknown")
+    __slots__ = (
+        "bad_checksum",
+        "datagrams_dropped",
+        "icmp_errors_received",
+        "icmp_errors_sent",
+        "icmp_limited",
+        "malformed",
+        "martian",
+        "no_route",
+        "not_ours",
+        "reassembled",
+        "resets_sent",
+        "unknown",
+    )
 
     def __init__(self) -> None:
         for name in self.__slots__:

@@ -151,8 +151,8 @@ class Reassembler:
     def _add4(self, view: Octets, length: int, now: int) -> bytes | None:
         header = ipv4.parse(view, length)
         if not header.is_fragment:
-            return bytes(view[:header.total_length])
-        data = bytes(view[header.header_length:header.total_length])
+            return bytes(view[: header.total_length])
+        data = bytes(view[header.header_length : header.total_length])
         if not data:
             raise ParseError("IPv4 fragment carries nothing")
         if header.more_fragments and len(data) % 8:
@@ -162,7 +162,7 @@ class Reassembler:
         datagram = self._pending4.get(key)
         if datagram is None:
             datagram = self._pending4[key] = self._open(now + self._timeout4)
-        head = bytes(view[:header.header_length])
+        head = bytes(view[: header.header_length])
         if not self._insert(datagram, header.fragment_offset, data, header.more_fragments, head, header.tos):
             return None
         self._forget(self._pending4, key)
@@ -172,16 +172,15 @@ class Reassembler:
         header = ipv6.parse(view, length)
         fragment = header.fragment
         if fragment is None:
-            return bytes(view[:header.end])
-        head = bytes(view[:fragment.at + ipv6.FRAGMENT_HEADER_SIZE])
-        data = bytes(view[len(head):header.end])
+            return bytes(view[: header.end])
+        head = bytes(view[: fragment.at + ipv6.FRAGMENT_HEADER_SIZE])
+        data = bytes(view[len(head) : header.end])
         if fragment.is_atomic:
             return _bare6(head, fragment, data)
         if not data:
             raise ParseError("IPv6 fragment carries nothing")
         if fragment.more and len(data) % 8:
-            raise ipv6.HeaderError(f"IPv6 fragment carries {len(data)} bytes, not a multiple of 8",
-                                   ipv6.ERRONEOUS_FIELD, 4)
+            raise ipv6.HeaderError(f"IPv6 fragment carries {len(data)} bytes, not a multiple of 8", ipv6.ERRONEOUS_FIELD, 4)
         if fragment.at - ipv6.HEADER_SIZE + fragment.offset + len(data) > ipv6.PAYLOAD_MAX:
             raise ipv6.HeaderError("IPv6 fragment ends past the longest packet", ipv6.ERRONEOUS_FIELD, fragment.at + 2)
         # Source, destination, identification (RFC 8200, 4.5).
@@ -274,7 +273,7 @@ def _join6(datagram: _Datagram) -> bytes | None:
 
 def _bare6(head: bytes, fragment: ipv6.Fragment, data: bytes) -> bytes:
     """The packet without its fragment header: the header before it names what came after it."""
-    packet = bytearray(head[:fragment.at])
+    packet = bytearray(head[: fragment.at])
     packet[fragment.previous] = fragment.next_header
     _WORD.pack_into(packet, 4, fragment.at - ipv6.HEADER_SIZE + len(data))
     packet += data
@@ -289,20 +288,28 @@ def fragment4(packet: Octets, mtu: int) -> list[bytes]:
     """
     header = ipv4.parse(packet, len(packet))
     if header.total_length <= mtu:
-        return [bytes(packet[:header.total_length])]
+        return [bytes(packet[: header.total_length])]
     room = mtu - header.header_length & ~7
     if header.dont_fragment or room <= 0:
         raise ValueError(f"an IPv4 packet of {header.total_length} bytes may not be fragmented to {mtu} bytes")
     copied = b"".join(bytes((kind, 2 + len(data))) + data for kind, data in header.options if kind & ipv4.COPIED)
     fragments = []
     for at in range(header.header_length, header.total_length, room):
-        data = packet[at:min(at + room, header.total_length)]
+        data = packet[at : min(at + room, header.total_length)]
         first = at == header.header_length
-        head = ipv4.build(header.source, header.destination, header.protocol, len(data), ttl=header.ttl, tos=header.tos,
-                          identification=header.identification, dont_fragment=False,
-                          more_fragments=header.more_fragments or at + room < header.total_length,
-                          fragment_offset=header.fragment_offset + at - header.header_length,
-                          raw_options=header.raw_options if first else copied)
+        head = ipv4.build(
+            header.source,
+            header.destination,
+            header.protocol,
+            len(data),
+            ttl=header.ttl,
+            tos=header.tos,
+            identification=header.identification,
+            dont_fragment=False,
+            more_fragments=header.more_fragments or at + room < header.total_length,
+            fragment_offset=header.fragment_offset + at - header.header_length,
+            raw_options=header.raw_options if first else copied,
+        )
         fragments.append(head + data)
     return fragments
 
@@ -316,7 +323,7 @@ def fragment6(packet: Octets, mtu: int, identification: int) -> list[bytes]:
     """
     header = ipv6.parse(packet, len(packet))
     if header.end <= mtu:
-        return [bytes(packet[:header.end])]
+        return [bytes(packet[: header.end])]
     start, named_at = ipv6.HEADER_SIZE, 6
     for kind, at, size in header.extensions:
         if kind in (ipv6.HOP_BY_HOP, ipv6.ROUTING):
@@ -329,7 +336,7 @@ def fragment6(packet: Octets, mtu: int, identification: int) -> list[bytes]:
     head[named_at] = ipv6.FRAGMENT
     fragments = []
     for at in range(start, header.end, room):
-        data = packet[at:min(at + room, header.end)]
+        data = packet[at : min(at + room, header.end)]
         _WORD.pack_into(head, 4, start - ipv6.HEADER_SIZE + ipv6.FRAGMENT_HEADER_SIZE + len(data))
         more = at + room < header.end
         fragments.append(b"".join((head, ipv6.build_fragment(next_header, at - start, more, identification), data)))

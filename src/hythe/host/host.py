@@ -54,8 +54,9 @@ class Host:
         self.config = config
         self.random = random
         tcp = config.tcp
-        self.around = Surroundings(TimerQueue(), SendPool(config.send_pool, tcp.send_buffer_min, tcp.send_buffer_max),
-                                   SequenceNumbers(secret))
+        self.around = Surroundings(
+            TimerQueue(), SendPool(config.send_pool, tcp.send_buffer_min, tcp.send_buffer_max), SequenceNumbers(secret)
+        )
         self.counters = Counters()
         self.interfaces: list[Interface] = []
         self.routes = RouteTable()
@@ -68,10 +69,19 @@ class Host:
         self.endpoints = Endpoints(config, random, self.around, self.output, self.addresses, self.counters)
         #: Echo requests to others, for the owner of a gateway.
         self.pings = Echoes(self.around, config.datagram_buffer, self.counters)
-        self.control = Control(self.output, self.connections, self.endpoints, self.pings, self.addresses,
-                               config.icmp_errors_per_second, config.ttl, self.counters)
-        self.input = PacketInput(config, self.addresses, self._demultiplex, self.endpoints, self.control, timers,
-                                 self.counters)
+        self.control = Control(
+            self.output,
+            self.connections,
+            self.endpoints,
+            self.pings,
+            self.addresses,
+            config.icmp_errors_per_second,
+            config.ttl,
+            self.counters,
+        )
+        self.input = PacketInput(
+            config, self.addresses, self._demultiplex, self.endpoints, self.control, timers, self.counters
+        )
         self.time_waits = TimeWaits(tcp.time_wait, config.time_wait_limit, timers, self._forget)
 
     # --- Interfaces
@@ -116,7 +126,7 @@ class Host:
                 if datagram is None:
                     self.input.receive(packet, now, interface)
                 elif not self.endpoints.receive(datagram):
-                    self.input.no_such_port(view[:packet.length], datagram.key, now)
+                    self.input.no_such_port(view[: packet.length], datagram.key, now)
             elif packet.checksum == ABSENT and not _sums_right(view, segment):
                 self.counters.bad_checksum += 1
             else:
@@ -167,8 +177,11 @@ class Host:
         if address is not None and address not in self.addresses and not self.config.any_destination:
             raise OSError(errno.EADDRNOTAVAIL, "cannot listen on an address this host does not have")
         if port == 0 and not self.config.any_destination:
-            port = ephemeral(*self.config.ephemeral_ports, self.random,
-                             lambda each: (address, each) in self.listeners or (None, each) in self.listeners)
+            port = ephemeral(
+                *self.config.ephemeral_ports,
+                self.random,
+                lambda each: (address, each) in self.listeners or (None, each) in self.listeners,
+            )
         if (address, port) in self.listeners:
             raise OSError(errno.EADDRINUSE, f"port {port} is listened on already: close that listener or choose another")
         listener = Listener(address, port, backlog or self.config.backlog, self.around, hold=hold)
@@ -188,8 +201,16 @@ class Host:
         self.listeners.pop((listener.address, listener.port), None)
         listener.close()
 
-    def connect(self, remote: bytes, port: int, now: int, *, local: bytes | None = None, local_port: int = 0,
-                config: TcpConfig | None = None) -> Connection:
+    def connect(
+        self,
+        remote: bytes,
+        port: int,
+        now: int,
+        *,
+        local: bytes | None = None,
+        local_port: int = 0,
+        config: TcpConfig | None = None,
+    ) -> Connection:
         """Active open; the SYN leaves when the driver next visits. OSError: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE."""
         route = self.route(remote)
         source = local or route.interface.source_for(remote)
@@ -198,8 +219,11 @@ class Host:
         if local_port:
             check_right(local_port, self.config.allow_privileged_ports)
         else:
-            local_port = ephemeral(*self.config.ephemeral_ports, self.random,
-                                   lambda each: make_key(remote, port, source, each) in self.connections)
+            local_port = ephemeral(
+                *self.config.ephemeral_ports,
+                self.random,
+                lambda each: make_key(remote, port, source, each) in self.connections,
+            )
         key = make_key(remote, port, source, local_port)
         if key in self.connections:
             raise OSError(errno.EADDRINUSE, "that socket pair is in use")
@@ -212,16 +236,16 @@ class Host:
 
     def _demultiplex(self, segment: Segment, now: int, interface: Interface) -> None:
         connection = self.connections.get(segment.key)
-        if connection is not None and not (connection.state == TIME_WAIT and isinstance(connection, TimeWait)
-                                           and connection.allows(segment)):
+        if connection is not None and not (
+            connection.state == TIME_WAIT and isinstance(connection, TimeWait) and connection.allows(segment)
+        ):
             connection.receive(segment, now)
             return
         remote, _, local, port = split_key(segment.key)
         if local not in self.addresses and not self.config.any_destination:
             self.counters.not_ours += 1
             return
-        listener = (self.listeners.get((local, port)) or self.listeners.get((None, port))
-                    or self.listeners.get((None, 0)))
+        listener = self.listeners.get((local, port)) or self.listeners.get((None, port)) or self.listeners.get((None, 0))
         flags = segment.flags
         if listener is None or flags & (ACK | RST):
             self._refuse(segment, now, interface)
@@ -248,13 +272,22 @@ class Host:
             head = writer.head(0, segment.seq + segment.length, RST | ACK, 0)
         interface.link.send(now, head)
 
-    def _connection(self, key: bytes, interface: Interface, now: int, config: TcpConfig | None,
-                    iss: int | None = None) -> Connection:
+    def _connection(
+        self, key: bytes, interface: Interface, now: int, config: TcpConfig | None, iss: int | None = None
+    ) -> Connection:
         """A new block, not among `connections` yet."""
         flow = self.random.getrandbits(20) if len(key) > 12 else 0
         link = interface.link
-        connection = Connection(key, envelope(key, self.config.ttl, flow), config or self.config.tcp, self.around,
-                                interface.send, link.mtu, now, iss)
+        connection = Connection(
+            key,
+            envelope(key, self.config.ttl, flow),
+            config or self.config.tcp,
+            self.around,
+            interface.send,
+            link.mtu,
+            now,
+            iss,
+        )
         if len(self.paths):
             path_changed(connection, self.paths.get(split_key(key)[0], link.mtu))
         return connection
@@ -291,6 +324,4 @@ def _sums_right(view: memoryview, segment: Segment) -> bool:
         total = int.from_bytes(view[2:4], "big")
         return verify(view[:20]) and verify(view[20:total], pseudo_sum(key[:4], key[4:8], TCP, total - 20))
     size = int.from_bytes(view[4:6], "big")
-    return verify(view[40:40 + size], pseudo_sum(key[:16], key[16:32], TCP, size))
-
-
+    return verify(view[40 : 40 + size], pseudo_sum(key[:16], key[16:32], TCP, size))

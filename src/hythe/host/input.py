@@ -31,11 +31,29 @@ _SOURCE_ROUTES: Final = frozenset((131, 137))
 class PacketInput:
     """Reads any packet. `tcp`: where segments go, `endpoints`: where datagrams do, `control`: where ICMP does."""
 
-    __slots__ = ("_addresses", "_any", "_control", "_counters", "_endpoints", "_tcp", "_timers", "deadline", "filed",
-                 "reassembler")
+    __slots__ = (
+        "_addresses",
+        "_any",
+        "_control",
+        "_counters",
+        "_endpoints",
+        "_tcp",
+        "_timers",
+        "deadline",
+        "filed",
+        "reassembler",
+    )
 
-    def __init__(self, config: HostConfig, addresses: set[bytes], tcp: Callable[[segment.Segment, int, Interface], None],
-                 endpoints: Endpoints, control: Control, timers: TimerQueue, counters: Counters) -> None:
+    def __init__(
+        self,
+        config: HostConfig,
+        addresses: set[bytes],
+        tcp: Callable[[segment.Segment, int, Interface], None],
+        endpoints: Endpoints,
+        control: Control,
+        timers: TimerQueue,
+        counters: Counters,
+    ) -> None:
         self._any = config.any_destination
         self._addresses = addresses
         self._tcp = tcp
@@ -49,13 +67,16 @@ class PacketInput:
 
     def receive(self, packet: Packet, now: int, interface: Interface) -> None:
         """One packet. Raises `ParseError`."""
-        self._read(packet.view[:packet.length], now, interface, packet.checksum == ABSENT, packet.gso_size)
+        self._read(packet.view[: packet.length], now, interface, packet.checksum == ABSENT, packet.gso_size)
 
     def fire(self, now: int) -> None:
         """Datagrams that have waited too long for their fragments are given up (RFC 792; RFC 8200, 4.5)."""
         for first in self.reassembler.expire(now):
-            kind, code = ((icmp.TIME_EXCEEDED, icmp.REASSEMBLY_EXCEEDED) if first[0] >> 4 == 4
-                          else (icmpv6.TIME_EXCEEDED, icmpv6.REASSEMBLY_EXCEEDED))
+            kind, code = (
+                (icmp.TIME_EXCEEDED, icmp.REASSEMBLY_EXCEEDED)
+                if first[0] >> 4 == 4
+                else (icmpv6.TIME_EXCEEDED, icmpv6.REASSEMBLY_EXCEEDED)
+            )
             self._control.report(first, kind, code, now)
         self.deadline = self.reassembler.next_deadline()
 
@@ -64,8 +85,9 @@ class PacketInput:
         if not self.is_ours(split_key(key)[2]):
             self._counters.not_ours += 1
             return
-        kind, code = ((icmp.UNREACHABLE, icmp.PORT_UNREACHABLE) if view[0] >> 4 == 4
-                      else (icmpv6.UNREACHABLE, icmpv6.PORT_UNREACHABLE))
+        kind, code = (
+            (icmp.UNREACHABLE, icmp.PORT_UNREACHABLE) if view[0] >> 4 == 4 else (icmpv6.UNREACHABLE, icmpv6.PORT_UNREACHABLE)
+        )
         self._control.report(view, kind, code, now)
 
     def is_ours(self, destination: bytes) -> bool:
@@ -93,8 +115,19 @@ class PacketInput:
             self._reassemble(view, now, interface)
         elif header.protocol == icmp.PROTOCOL:
             self._control.receive4(view, header, now, interface, verify)
-        elif not self._transport(header.protocol, view, header.header_length, header.total_length, source,
-                                 header.destination, header.tos, verify, gso_size, now, interface):
+        elif not self._transport(
+            header.protocol,
+            view,
+            header.header_length,
+            header.total_length,
+            source,
+            header.destination,
+            header.tos,
+            verify,
+            gso_size,
+            now,
+            interface,
+        ):
             self._counters.unknown += 1
             self._control.report(view, icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE, now)
 
@@ -110,15 +143,27 @@ class PacketInput:
             elif header.protocol == icmpv6.PROTOCOL:
                 self._control.receive6(view, header, now, interface, verify)
             elif header.protocol != ipv6.NO_NEXT_HEADER and not self._transport(
-                    header.protocol, view, header.payload_offset, header.end, header.source, header.destination,
-                    header.traffic_class, verify, gso_size, now, interface):
+                header.protocol,
+                view,
+                header.payload_offset,
+                header.end,
+                header.source,
+                header.destination,
+                header.traffic_class,
+                verify,
+                gso_size,
+                now,
+                interface,
+            ):
                 self._counters.unknown += 1
-                self._control.report(view, icmpv6.PARAMETER_PROBLEM, ipv6.UNRECOGNIZED_NEXT_HEADER, now,
-                                     pointer=header.named_at)
+                self._control.report(
+                    view, icmpv6.PARAMETER_PROBLEM, ipv6.UNRECOGNIZED_NEXT_HEADER, now, pointer=header.named_at
+                )
         except ipv6.HeaderError as error:
             self._counters.malformed += 1
-            self._control.report(view, icmpv6.PARAMETER_PROBLEM, error.code, now, pointer=error.pointer,
-                                 even_multicast=error.even_multicast)
+            self._control.report(
+                view, icmpv6.PARAMETER_PROBLEM, error.code, now, pointer=error.pointer, even_multicast=error.even_multicast
+            )
 
     def _reassemble(self, view: memoryview, now: int, interface: Interface) -> None:
         whole = self.reassembler.add(view, len(view), now)
@@ -128,8 +173,20 @@ class PacketInput:
             self._counters.reassembled += 1
             self._read(memoryview(whole), now, interface, True, 0)
 
-    def _transport(self, protocol: int, view: memoryview, start: int, end: int, source: bytes, destination: bytes, tos: int,
-                   verify: bool, gso_size: int, now: int, interface: Interface) -> bool:
+    def _transport(
+        self,
+        protocol: int,
+        view: memoryview,
+        start: int,
+        end: int,
+        source: bytes,
+        destination: bytes,
+        tos: int,
+        verify: bool,
+        gso_size: int,
+        now: int,
+        interface: Interface,
+    ) -> bool:
         """TCP or UDP at `view[start:end]`; False for anything else."""
         if protocol == udp.PROTOCOL:
             datagram = udp.read(view, start, end, source, destination, tos, verify)

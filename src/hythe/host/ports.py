@@ -23,12 +23,17 @@ def ephemeral(first: int, last: int, dice: Random, used: Callable[[int], bool]) 
         port = first + (start + step) % count
         if not used(port):
             return port
-    raise OSError(errno.EADDRNOTAVAIL, f"all ephemeral ports {first}-{last} are in use: widen "
-                                       "HostConfig.ephemeral_ports or close connections")
+    raise OSError(
+        errno.EADDRNOTAVAIL,
+        f"all ephemeral ports {first}-{last} are in use: widen HostConfig.ephemeral_ports or close connections",
+    )
 
 
 def check_right(port: int, allowed: bool) -> None:
     """PermissionError when `port` is privileged and the host has no right to those."""
     if 0 < port < PRIVILEGED and not allowed:
-        raise PermissionError(errno.EACCES, f"port {port} is privileged (below {PRIVILEGED}): give the host "
-                                            "allow_privileged_ports=True or choose a higher port")
+        raise PermissionError(
+            errno.EACCES,
+            f"port {port} is privileged (below {PRIVILEGED}): give the host "
+            "allow_privileged_ports=True or choose a higher port",
+        )

@@ -70,9 +70,12 @@ class Sender:
             return
         step = gso_size or size
         for at in range(0, size, step):
-            piece = payload[at:at + step]
-            packet = (writer.packet(piece, self._output.identification()) if isinstance(writer, Envelope4)
-                      else writer.packet(piece))
+            piece = payload[at : at + step]
+            packet = (
+                writer.packet(piece, self._output.identification())
+                if isinstance(writer, Envelope4)
+                else writer.packet(piece)
+            )
             self._output.send(packet, self._remote, now, link)
 
 
@@ -83,11 +86,27 @@ class Endpoint:
     connected endpoint and CLOSED for any other, as netstat shows them. `dropped` counts datagrams that found no room.
     """
 
-    __slots__ = ("_complaints", "_held", "_kept", "_limit", "_queue", "_senders", "_table", "address", "dropped", "news",
-                 "owner", "port", "queued", "remote", "state")
+    __slots__ = (
+        "_complaints",
+        "_held",
+        "_kept",
+        "_limit",
+        "_queue",
+        "_senders",
+        "_table",
+        "address",
+        "dropped",
+        "news",
+        "owner",
+        "port",
+        "queued",
+        "remote",
+        "state",
+    )
 
-    def __init__(self, table: Endpoints, address: bytes | None, port: int, remote: tuple[bytes, int] | None,
-                 limit: int) -> None:
+    def __init__(
+        self, table: Endpoints, address: bytes | None, port: int, remote: tuple[bytes, int] | None, limit: int
+    ) -> None:
         self._table = table
         self._limit = limit
         self._queue: list[Datagram] = []
@@ -129,7 +148,7 @@ class Endpoint:
     def emit(self, now: int) -> None:
         """The turn ends: copy what was not taken out of the link's ring."""
         queue = self._queue
-        for datagram in queue[self._kept:]:
+        for datagram in queue[self._kept :]:
             datagram.payload = memoryview(bytes(datagram.payload))
         self._kept = len(queue)
 
@@ -154,8 +173,16 @@ class Endpoint:
         complaints, self._complaints = self._complaints, []
         return complaints
 
-    def send(self, now: int, payload: Octets, address: bytes | None = None, port: int = 0, *,
-             source: bytes | None = None, gso_size: int = 0) -> None:
+    def send(
+        self,
+        now: int,
+        payload: Octets,
+        address: bytes | None = None,
+        port: int = 0,
+        *,
+        source: bytes | None = None,
+        gso_size: int = 0,
+    ) -> None:
         """Send one datagram to (`address`, `port`), or to the remote end of a connected endpoint.
 
         With `gso_size` the payload is several datagrams of that size in a row. `source` chooses one of our addresses for
@@ -172,7 +199,8 @@ class Endpoint:
         if len(local) != len(address):
             raise OSError(errno.EADDRNOTAVAIL, "the endpoint is bound to an address of the other family")
         self.sender(make_key(address, port, local, self.port)).send(
-            now, payload if isinstance(payload, memoryview) else memoryview(payload), gso_size)
+            now, payload if isinstance(payload, memoryview) else memoryview(payload), gso_size
+        )
 
     def sender(self, key: bytes) -> Sender:
         """What sends to the remote end of the socket pair `key`."""
@@ -194,8 +222,15 @@ class Endpoints:
 
     __slots__ = ("_addresses", "_bound", "_config", "_connected", "_found", "_output", "_random", "around", "counters")
 
-    def __init__(self, config: HostConfig, random: Random, around: Surroundings, output: Output, addresses: set[bytes],
-                 counters: Counters) -> None:
+    def __init__(
+        self,
+        config: HostConfig,
+        random: Random,
+        around: Surroundings,
+        output: Output,
+        addresses: set[bytes],
+        counters: Counters,
+    ) -> None:
         self._config = config
         self._random = random
         self._output = output

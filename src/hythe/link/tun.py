@@ -56,16 +56,20 @@ def open_device(name: str) -> tuple[int, str]:
     try:
         fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise MachineError(f"{DEVICE} cannot be opened ({error.strerror}): load the tun module and let this user open "
-                           f"the device (chmod 0666 {DEVICE})") from error
+        raise MachineError(
+            f"{DEVICE} cannot be opened ({error.strerror}): load the tun module and let this user open "
+            f"the device (chmod 0666 {DEVICE})"
+        ) from error
     try:
         request = struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI | IFF_VNET_HDR)
         name = fcntl.ioctl(fd, TUNSETIFF, request)[:16].rstrip(b"\0").decode()
         enable_offloads(fd)
     except OSError as error:
         os.close(fd)
-        raise MachineError(f"TUN device {name!r} cannot be set up ({error.strerror}): it may belong to somebody else, or "
-                           "CAP_NET_ADMIN is missing (run as root, or inside `hythe run`)") from error
+        raise MachineError(
+            f"TUN device {name!r} cannot be set up ({error.strerror}): it may belong to somebody else, or "
+            "CAP_NET_ADMIN is missing (run as root, or inside `hythe run`)"
+        ) from error
     return fd, name
 
 

@@ -35,7 +35,7 @@ class Follower:
 
     def _flush(self, session: Session) -> None:
         """Print what has not been printed."""
-        notices = session.notices[self._told:]
+        notices = session.notices[self._told :]
         self._told += len(notices)
         if not self._quiet:
             for notice in notices:
@@ -60,6 +60,8 @@ def _ends(record: FlowRecord) -> str:
 
 
 def _ending(record: FlowRecord) -> str:
-    return (f"hythe: {record.protocol} {_ends(record)} "
-            f"{outcome(record)}: {format_bytes(record.bytes_up)} up, {format_bytes(record.bytes_down)} down, "
-            f"{format_duration(record.ended - record.began)}")
+    return (
+        f"hythe: {record.protocol} {_ends(record)} "
+        f"{outcome(record)}: {format_bytes(record.bytes_up)} up, {format_bytes(record.bytes_down)} down, "
+        f"{format_duration(record.ended - record.began)}"
+    )

@@ -50,8 +50,10 @@ def table(records: Iterable[FlowRecord], now: int) -> str:
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    cells = (cell.rjust(width) if column in _RIGHT else cell.ljust(width)
-             for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
+    cells = (
+        cell.rjust(width) if column in _RIGHT else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
     return "  ".join(cells).rstrip()
 
 
@@ -60,9 +62,17 @@ def _row(record: FlowRecord, now: int) -> tuple[str, ...]:
     if record.name:
         outside = f"{outside} ({record.name})"
     ends = (outside, endpoint(*record.inside)) if record.inbound else (endpoint(*record.inside), outside)
-    return (str(record.number), record.protocol, *ends, format_bytes(record.bytes_up),
-            format_bytes(record.bytes_down), format_duration(record.rtt) if record.rtt else "-", str(record.retransmits),
-            format_duration((record.ended or now) - record.began), outcome(record))
+    return (
+        str(record.number),
+        record.protocol,
+        *ends,
+        format_bytes(record.bytes_up),
+        format_bytes(record.bytes_down),
+        format_duration(record.rtt) if record.rtt else "-",
+        str(record.retransmits),
+        format_duration((record.ended or now) - record.began),
+        outcome(record),
+    )
 
 
 def as_json(records: Iterable[FlowRecord], session_began: int, now: int) -> str:

@@ -39,7 +39,7 @@ def ones_sum(data: Octets, start: int = 0) -> int:
         data = memoryview(data)
         whole = (size - 1) // _PIECE * _PIECE
         for at in range(0, whole, _PIECE):
-            start += int.from_bytes(data[at:at + _PIECE], "big")
+            start += int.from_bytes(data[at : at + _PIECE], "big")
         data = data[whole:]
     total = int.from_bytes(data, "big")
     if size & 1:

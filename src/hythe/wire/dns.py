@@ -163,7 +163,7 @@ def parse_name(message: bytes, at: int) -> tuple[Name, int]:
         if size > LABEL_MAX:
             raise ParseError(f"DNS label at byte {at} is of an unknown kind")
         _need(message, at + 1, size)
-        labels.append(message[at + 1:at + 1 + size])
+        labels.append(message[at + 1 : at + 1 + size])
         at += 1 + size
         total += 1 + size
         if total > NAME_MAX:
@@ -179,8 +179,9 @@ def build_name(name: Name) -> bytes:
     return raw
 
 
-def build_answer(query: Query, records: Sequence[bytes] = (), *, rcode: int = NOERROR, ttl: int = 0,
-                 limit: int = TCP_MAX) -> bytes:
+def build_answer(
+    query: Query, records: Sequence[bytes] = (), *, rcode: int = NOERROR, ttl: int = 0, limit: int = TCP_MAX
+) -> bytes:
     """The answer to a query: `records` are the data of its type (4 bytes of an A, 16 of an AAAA, a PTR's `build_name`).
 
     No records and NOERROR: the name exists, but has none of that type. `ttl` in seconds. Identifier, opcode, RD and CD

@@ -72,10 +72,10 @@ def complete(view: Octets, length: int, state: int) -> bytes:
     if state != PARTIAL:
         return bytes(view[:length])
     shape = _Shape(view, length)
-    packet = bytearray(view[:shape.end])
+    packet = bytearray(view[: shape.end])
     at = shape.start + _CHECKSUM_AT[shape.protocol]
     _WORD.pack_into(packet, at, 0)
-    total = ones_sum(memoryview(packet)[shape.start:], shape.addresses_sum + shape.end - shape.start)
+    total = ones_sum(memoryview(packet)[shape.start :], shape.addresses_sum + shape.end - shape.start)
     # RFC 768: a UDP checksum of zero is sent as all ones, since zero means none.
     _WORD.pack_into(packet, at, total ^ 0xFFFF or (0xFFFF if shape.protocol == UDP else 0))
     return bytes(packet)
@@ -92,10 +92,10 @@ def cut(view: Octets, length: int, gso_size: int, state: int) -> list[bytes]:
     shape = _Shape(view, length)
     if shape.end - shape.data <= gso_size:
         return [complete(view, length, PARTIAL)]
-    pieces = [view[at:min(at + gso_size, shape.end)] for at in range(shape.data, shape.end, gso_size)]
-    head = bytearray(view[:shape.data])
+    pieces = [view[at : min(at + gso_size, shape.end)] for at in range(shape.data, shape.end, gso_size)]
+    head = bytearray(view[: shape.data])
     transport = _tcp_heads(head, shape, pieces) if shape.protocol == TCP else _udp_heads(head, shape, pieces)
-    network = bytes(head[:shape.start])
+    network = bytes(head[: shape.start])
     if shape.version == 4:
         networks = _ipv4_heads(network, shape, pieces)
     else:
@@ -107,14 +107,15 @@ def _ipv4_heads(network: bytes, shape: _Shape, pieces: list[Octets]) -> list[byt
     """One IPv4 header a piece: total length and checksum its own, the identification counting up as Linux does."""
     first, tos, _, identification, fragment, ttl, protocol, _, source, destination = ipv4.HEADER.unpack_from(network)
     head_size = shape.data
-    rest = network[ipv4.HEADER_SIZE:]
+    rest = network[ipv4.HEADER_SIZE :]
     base = ones_sum(rest, ones_sum(ipv4.HEADER.pack(first, tos, 0, 0, fragment, ttl, protocol, 0, source, destination)))
     heads = []
     for piece in pieces:
         total = head_size + len(piece)
         check = finish(base + total + identification)
-        heads.append(ipv4.HEADER.pack(first, tos, total, identification, fragment, ttl, protocol, check, source,
-                                      destination) + rest)
+        heads.append(
+            ipv4.HEADER.pack(first, tos, total, identification, fragment, ttl, protocol, check, source, destination) + rest
+        )
         identification = identification + 1 & 0xFFFF
     return heads
 
@@ -128,7 +129,7 @@ def _ipv6_heads(network: bytes, shape: _Shape, pieces: list[Octets]) -> list[byt
 
 def _tcp_heads(head: bytearray, shape: _Shape, pieces: list[Octets]) -> list[bytes]:
     """One TCP header a piece. FIN and PSH belong to the last, CWR to the first (RFC 3168, 6.1.2)."""
-    template = head[shape.start:]
+    template = head[shape.start :]
     seq = _LONG.unpack_from(template, 4)[0]
     flags = template[13]
     urgent = _WORD.unpack_from(template, 18)[0] if flags & URG else 0
@@ -159,7 +160,7 @@ def _tcp_heads(head: bytearray, shape: _Shape, pieces: list[Octets]) -> list[byt
 
 def _udp_heads(head: bytearray, shape: _Shape, pieces: list[Octets]) -> list[bytes]:
     """One UDP header a piece: each is a datagram of its own."""
-    ports = bytes(head[shape.start:shape.start + 4])
+    ports = bytes(head[shape.start : shape.start + 4])
     base = ones_sum(ports, shape.addresses_sum)
     heads = []
     for piece in pieces:

@@ -148,21 +148,51 @@ def echo_message(reply: bool, identifier: int, sequence: int, data: Octets) -> b
     return _complete(_HEAD.pack(ECHO_REPLY if reply else ECHO, 0, 0, identifier, sequence), data)
 
 
-def echo_packet(source: bytes, destination: bytes, reply: bool, identifier: int, sequence: int, data: Octets, *,
-                ttl: int = 64, tos: int = 0, identification: int = 0) -> bytes:
+def echo_packet(
+    source: bytes,
+    destination: bytes,
+    reply: bool,
+    identifier: int,
+    sequence: int,
+    data: Octets,
+    *,
+    ttl: int = 64,
+    tos: int = 0,
+    identification: int = 0,
+) -> bytes:
     """The whole IPv4 packet of an echo message; with an IP `identification` it may be fragmented, else DF is set."""
     message = echo_message(reply, identifier, sequence, data)
-    return ipv4.build(source, destination, PROTOCOL, len(message), ttl=ttl, tos=tos, identification=identification,
-                      dont_fragment=not identification) + message
+    return (
+        ipv4.build(
+            source,
+            destination,
+            PROTOCOL,
+            len(message),
+            ttl=ttl,
+            tos=tos,
+            identification=identification,
+            dont_fragment=not identification,
+        )
+        + message
+    )
 
 
-def error_packet(source: bytes, destination: bytes, kind: int, code: int, original: Octets, *, mtu: int = 0,
-                 pointer: int = 0, ttl: int = 64) -> bytes:
+def error_packet(
+    source: bytes,
+    destination: bytes,
+    kind: int,
+    code: int,
+    original: Octets,
+    *,
+    mtu: int = 0,
+    pointer: int = 0,
+    ttl: int = 64,
+) -> bytes:
     """The whole IPv4 packet of an error about the packet `original`, quoting up to 576 bytes in all.
 
     `mtu` for fragmentation needed (RFC 1191), `pointer` for parameter problem. Ask `may_send_error` first.
     """
-    quote = original[:ERROR_PACKET_MAX - ipv4.HEADER_SIZE - HEADER_SIZE]
+    quote = original[: ERROR_PACKET_MAX - ipv4.HEADER_SIZE - HEADER_SIZE]
     parameter = pointer << 24 if kind == PARAMETER_PROBLEM else min(mtu, 0xFFFF)
     message = _complete(_LONG_HEAD.pack(kind, code, 0, parameter), quote)
     return ipv4.build(source, destination, PROTOCOL, len(message), ttl=ttl, tos=_ERROR_TOS) + message

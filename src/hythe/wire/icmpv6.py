@@ -85,8 +85,11 @@ def may_send_error(header: Header6, view: Octets, kind: int, code: int = 0, mult
     """
     if header.source == _UNSPECIFIED or header.source[0] == _MULTICAST:
         return False
-    if (multicast or header.destination[0] == _MULTICAST) and kind != PACKET_TOO_BIG and (
-            kind != PARAMETER_PROBLEM or code != ipv6.UNRECOGNIZED_OPTION):
+    if (
+        (multicast or header.destination[0] == _MULTICAST)
+        and kind != PACKET_TOO_BIG
+        and (kind != PARAMETER_PROBLEM or code != ipv6.UNRECOGNIZED_OPTION)
+    ):
         return False
     if header.fragment is not None and header.fragment.offset:
         return False
@@ -101,20 +104,43 @@ def echo_message(reply: bool, identifier: int, sequence: int, data: Octets) -> b
     return _ECHO_HEAD.pack(ECHO_REPLY if reply else ECHO, 0, 0, identifier, sequence) + data
 
 
-def echo_packet(source: bytes, destination: bytes, reply: bool, identifier: int, sequence: int, data: Octets, *,
-                hop_limit: int = 64, traffic_class: int = 0) -> bytes:
+def echo_packet(
+    source: bytes,
+    destination: bytes,
+    reply: bool,
+    identifier: int,
+    sequence: int,
+    data: Octets,
+    *,
+    hop_limit: int = 64,
+    traffic_class: int = 0,
+) -> bytes:
     """The whole IPv6 packet of an echo message."""
-    return packet(source, destination, echo_message(reply, identifier, sequence, data), hop_limit=hop_limit,
-                  traffic_class=traffic_class)
+    return packet(
+        source,
+        destination,
+        echo_message(reply, identifier, sequence, data),
+        hop_limit=hop_limit,
+        traffic_class=traffic_class,
+    )
 
 
-def error_packet(source: bytes, destination: bytes, kind: int, code: int, original: Octets, *, mtu: int = 0,
-                 pointer: int = 0, hop_limit: int = 64) -> bytes:
+def error_packet(
+    source: bytes,
+    destination: bytes,
+    kind: int,
+    code: int,
+    original: Octets,
+    *,
+    mtu: int = 0,
+    pointer: int = 0,
+    hop_limit: int = 64,
+) -> bytes:
     """The whole IPv6 packet of an error about the packet `original`, quoting up to 1,280 bytes in all.
 
     RFC 4443, 2.4(c). `mtu` for packet too big, `pointer` for parameter problem. Ask `may_send_error` first.
     """
-    quote = original[:ipv6.MTU_MIN - ipv6.HEADER_SIZE - HEADER_SIZE]
+    quote = original[: ipv6.MTU_MIN - ipv6.HEADER_SIZE - HEADER_SIZE]
     return packet(source, destination, _HEAD.pack(kind, code, 0, pointer or mtu) + quote, hop_limit=hop_limit)
 
 

@@ -84,7 +84,7 @@ def parse(view: Octets, length: int, verify: bool = True) -> Header4:
     if end > PACKET_MAX:
         raise ParseError(f"IPv4 fragment ends at {end}, past the longest datagram")
     if verify:
-        require(view[:header.header_length], "IPv4 header")
+        require(view[: header.header_length], "IPv4 header")
     return header
 
 
@@ -102,9 +102,22 @@ def parse_start(view: Octets, length: int) -> Header4:
     if size < HEADER_SIZE or size > length or size > total:
         raise ParseError(f"IPv4 header length {size} does not fit a packet of {min(length, total)} bytes")
     raw = bytes(view[HEADER_SIZE:size])
-    return Header4(tos, total, identification, fragment & RESERVED_FLAG != 0, fragment & DONT_FRAGMENT != 0,
-                   fragment & MORE_FRAGMENTS != 0, (fragment & OFFSET_MASK) * 8, ttl, protocol, check, source,
-                   destination, raw, parse_options(raw) if raw else ())
+    return Header4(
+        tos,
+        total,
+        identification,
+        fragment & RESERVED_FLAG != 0,
+        fragment & DONT_FRAGMENT != 0,
+        fragment & MORE_FRAGMENTS != 0,
+        (fragment & OFFSET_MASK) * 8,
+        ttl,
+        protocol,
+        check,
+        source,
+        destination,
+        raw,
+        parse_options(raw) if raw else (),
+    )
 
 
 def parse_options(raw: bytes) -> tuple[tuple[int, bytes], ...]:
@@ -121,14 +134,25 @@ def parse_options(raw: bytes) -> tuple[tuple[int, bytes], ...]:
         size = raw[at + 1] if at + 1 < len(raw) else 0
         if size < 2 or at + size > len(raw):
             raise ParseError(f"IPv4 option {kind} at byte {HEADER_SIZE + at} has length {size}")
-        options.append((kind, raw[at + 2:at + size]))
+        options.append((kind, raw[at + 2 : at + size]))
         at += size
     return tuple(options)
 
 
-def build(source: bytes, destination: bytes, protocol: int, payload_length: int, *, ttl: int = 64, tos: int = 0,
-          identification: int = 0, dont_fragment: bool = True, more_fragments: bool = False, fragment_offset: int = 0,
-          raw_options: bytes = b"") -> bytes:
+def build(
+    source: bytes,
+    destination: bytes,
+    protocol: int,
+    payload_length: int,
+    *,
+    ttl: int = 64,
+    tos: int = 0,
+    identification: int = 0,
+    dont_fragment: bool = True,
+    more_fragments: bool = False,
+    fragment_offset: int = 0,
+    raw_options: bytes = b"",
+) -> bytes:
     """Header bytes, checksum complete, for a payload of that many bytes.
 
     `fragment_offset` is in bytes, a multiple of 8; `raw_options` is padded to 4 bytes here. Identification 0 with DF
@@ -138,11 +162,25 @@ def build(source: bytes, destination: bytes, protocol: int, payload_length: int,
     size = HEADER_SIZE + len(raw_options)
     total = size + payload_length
     if len(raw_options) > OPTIONS_MAX or total > PACKET_MAX or fragment_offset % 8 or fragment_offset > OFFSET_MASK * 8:
-        raise ValueError(f"IPv4 cannot carry {payload_length} bytes at offset {fragment_offset} "
-                         f"behind {len(raw_options)} bytes of options")
+        raise ValueError(
+            f"IPv4 cannot carry {payload_length} bytes at offset {fragment_offset} "
+            f"behind {len(raw_options)} bytes of options"
+        )
     fragment = (DONT_FRAGMENT if dont_fragment else 0) | (MORE_FRAGMENTS if more_fragments else 0)
-    head = bytearray(HEADER.pack(0x40 | size // 4, tos, total, identification, fragment | fragment_offset // 8, ttl,
-                                  protocol, 0, source, destination))
+    head = bytearray(
+        HEADER.pack(
+            0x40 | size // 4,
+            tos,
+            total,
+            identification,
+            fragment | fragment_offset // 8,
+            ttl,
+            protocol,
+            0,
+            source,
+            destination,
+        )
+    )
     head += raw_options
     struct.pack_into(">H", head, _CHECKSUM_AT, checksum(head))
     return bytes(head)

@@ -136,8 +136,9 @@ def parse(view: Octets, length: int) -> Header6:
     if fragment is not None and fragment.more and not fragment.offset:
         least = _UPPER_HEADER_SIZES.get(header.protocol, 1)
         if header.payload_offset + least > header.end:
-            raise HeaderError(f"IPv6 first fragment ends before its protocol {header.protocol} header does",
-                                INCOMPLETE_CHAIN, 0)
+            raise HeaderError(
+                f"IPv6 first fragment ends before its protocol {header.protocol} header does", INCOMPLETE_CHAIN, 0
+            )
     return header
 
 
@@ -162,8 +163,17 @@ def _fixed(view: Octets, length: int) -> Header6:
     first, payload_length, next_header, hop_limit, source, destination = _HEADER.unpack_from(view)
     if first >> 28 != 6:
         raise ParseError(f"IP version is {first >> 28}, not 6")
-    return Header6(first >> 20 & 0xFF, first & 0xFFFFF, payload_length, next_header, hop_limit, source, destination,
-                   next_header, HEADER_SIZE)
+    return Header6(
+        first >> 20 & 0xFF,
+        first & 0xFFFFF,
+        payload_length,
+        next_header,
+        hop_limit,
+        source,
+        destination,
+        next_header,
+        HEADER_SIZE,
+    )
 
 
 def _walk(view: Octets, end: int, header: Header6) -> None:
@@ -226,13 +236,22 @@ def _check_options(view: Octets, at: int, end: int) -> None:
         at += 2 + view[at + 1]
 
 
-def build(source: bytes, destination: bytes, next_header: int, payload_length: int, *, hop_limit: int = 64,
-          traffic_class: int = 0, flow_label: int = 0) -> bytes:
+def build(
+    source: bytes,
+    destination: bytes,
+    next_header: int,
+    payload_length: int,
+    *,
+    hop_limit: int = 64,
+    traffic_class: int = 0,
+    flow_label: int = 0,
+) -> bytes:
     """The 40 bytes of a fixed header; `payload_length` counts extension headers. Raises ValueError past 65,535."""
     if payload_length > PAYLOAD_MAX:
         raise ValueError(f"IPv6 cannot carry {payload_length} bytes")
-    return _HEADER.pack(6 << 28 | traffic_class << 20 | flow_label, payload_length, next_header, hop_limit, source,
-                        destination)
+    return _HEADER.pack(
+        6 << 28 | traffic_class << 20 | flow_label, payload_length, next_header, hop_limit, source, destination
+    )
 
 
 def build_fragment(next_header: int, offset: int, more: bool, identification: int) -> bytes:

@@ -83,7 +83,7 @@ def parse(raw: Octets) -> Options:
         size = raw[at + 1] if at + 1 < end else 0
         if size < 2 or at + size > end:
             raise ParseError(f"TCP option {kind} at byte {20 + at} has length {size}, {end - at} bytes are there")
-        data = bytes(raw[at + 2:at + size])
+        data = bytes(raw[at + 2 : at + size])
         if not _take(options, kind, data):
             unknown.append((kind, data))
         at += size

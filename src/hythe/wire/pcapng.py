@@ -67,25 +67,37 @@ class Writer:
 
     __slots__ = ("_file", "_interfaces")
 
-    def __init__(self, file: BinaryIO, *, application: str = "hythe", os: str = "", hardware: str = "",
-                 comment: str = "") -> None:
+    def __init__(
+        self, file: BinaryIO, *, application: str = "hythe", os: str = "", hardware: str = "", comment: str = ""
+    ) -> None:
         self._file = file
         self._interfaces = 0
-        options = _options((_OPT_COMMENT, comment), (_SHB_HARDWARE, hardware), (_SHB_OS, os),
-                           (_SHB_APPLICATION, application))
+        options = _options(
+            (_OPT_COMMENT, comment), (_SHB_HARDWARE, hardware), (_SHB_OS, os), (_SHB_APPLICATION, application)
+        )
         self._block(SECTION_HEADER, _SECTION.pack(_MAGIC, 1, 0, _SECTION_LENGTH_UNKNOWN), options)
 
-    def add_interface(self, name: str, linktype: int = LINKTYPE_RAW, *, snaplen: int = 0, description: str = "",
-                      comment: str = "") -> int:
+    def add_interface(
+        self, name: str, linktype: int = LINKTYPE_RAW, *, snaplen: int = 0, description: str = "", comment: str = ""
+    ) -> int:
         """Describe one more interface and return its index. `snaplen`: most bytes kept of a packet, 0 for all."""
-        options = _options((_OPT_COMMENT, comment), (_IF_NAME, name), (_IF_DESCRIPTION, description),
-                           (_IF_TSRESOL, bytes((_NANOSECONDS,))))
+        options = _options(
+            (_OPT_COMMENT, comment), (_IF_NAME, name), (_IF_DESCRIPTION, description), (_IF_TSRESOL, bytes((_NANOSECONDS,)))
+        )
         self._block(INTERFACE_DESCRIPTION, _INTERFACE.pack(linktype, 0, snaplen), options)
         self._interfaces += 1
         return self._interfaces - 1
 
-    def packet(self, interface: int, timestamp: int, data: Octets | Sequence[Octets], *, length: int | None = None,
-               direction: int = 0, comment: str = "") -> None:
+    def packet(
+        self,
+        interface: int,
+        timestamp: int,
+        data: Octets | Sequence[Octets],
+        *,
+        length: int | None = None,
+        direction: int = 0,
+        comment: str = "",
+    ) -> None:
         """Write one packet, given in one piece or several.
 
         `timestamp`: nanoseconds since 1970 UTC. `length`: bytes the packet had, when `data` is only their start.
@@ -95,8 +107,7 @@ class Writer:
             raise ValueError(f"interface {interface} of the capture was never added")
         body = bytes(data) if isinstance(data, (bytes, bytearray, memoryview)) else b"".join(data)
         size = len(body)
-        head = _PACKET.pack(interface, timestamp >> 32, timestamp & 0xFFFFFFFF, size,
-                            size if length is None else length)
+        head = _PACKET.pack(interface, timestamp >> 32, timestamp & 0xFFFFFFFF, size, size if length is None else length)
         options = b""
         if direction or comment:
             flags = direction.to_bytes(4, "little") if direction else b""
@@ -159,7 +170,7 @@ def read(data: bytes) -> Iterator[CapturedPacket]:
     section = _Section()
     at = 0
     while at < len(data):
-        if data[at:at + 4] == SECTION_HEADER.to_bytes(4, "big"):
+        if data[at : at + 4] == SECTION_HEADER.to_bytes(4, "big"):
             section = _Section(_order_of(data, at))
         elif not at:
             raise ParseError("not a pcapng file: it does not begin with a section header")
@@ -168,7 +179,7 @@ def read(data: bytes) -> Iterator[CapturedPacket]:
         kind, total = struct.unpack_from(section.order + "II", data, at)
         if total < 12 or total % 4 or at + total > len(data):
             raise ParseError(f"pcapng block at byte {at} has length {total}, {len(data) - at} bytes are there")
-        body = data[at + 8:at + total - 4]
+        body = data[at + 8 : at + total - 4]
         if kind == INTERFACE_DESCRIPTION:
             section.interfaces.append(_read_interface(section, body, at))
         elif kind == ENHANCED_PACKET:
@@ -178,7 +189,7 @@ def read(data: bytes) -> Iterator[CapturedPacket]:
 
 def _order_of(data: bytes, at: int) -> str:
     for order in "<>":
-        if data[at + 8:at + 12] == struct.pack(order + "I", _MAGIC):
+        if data[at + 8 : at + 12] == struct.pack(order + "I", _MAGIC):
             return order
     raise ParseError(f"pcapng section at byte {at} has no byte-order magic")
 
@@ -191,7 +202,7 @@ def _read_interface(section: _Section, body: bytes, at: int) -> Interface:
     resolution = options.get(_IF_TSRESOL, bytes((_MICROSECONDS,)))[:1] or bytes((_MICROSECONDS,))
     exponent = resolution[0]
     # The top bit chooses powers of two (4.2 of the draft).
-    ticks = 1 << (exponent & 0x7F) if exponent & 0x80 else 10 ** exponent
+    ticks = 1 << (exponent & 0x7F) if exponent & 0x80 else 10**exponent
     return Interface(options.get(_IF_NAME, b"").decode(errors="replace"), linktype, snaplen, ticks)
 
 
@@ -203,11 +214,16 @@ def _read_packet(section: _Section, body: bytes, at: int) -> CapturedPacket:
     if index >= len(section.interfaces) or end > len(body):
         raise ParseError(f"pcapng packet at byte {at} names interface {index} and {size} bytes, which are not there")
     interface = section.interfaces[index]
-    options = dict(_read_options(section, body[end + -size % 4:], at))
+    options = dict(_read_options(section, body[end + -size % 4 :], at))
     flags = options.get(_EPB_FLAGS, b"")
-    return CapturedPacket(interface, (high << 32 | low) * 1_000_000_000 // interface.ticks, body[20:end], length,
-                          int.from_bytes(flags, "little" if section.order == "<" else "big"),
-                          options.get(_OPT_COMMENT, b"").decode(errors="replace"))
+    return CapturedPacket(
+        interface,
+        (high << 32 | low) * 1_000_000_000 // interface.ticks,
+        body[20:end],
+        length,
+        int.from_bytes(flags, "little" if section.order == "<" else "big"),
+        options.get(_OPT_COMMENT, b"").decode(errors="replace"),
+    )
 
 
 def _read_options(section: _Section, data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
@@ -218,5 +234,5 @@ def _read_options(section: _Section, data: bytes, at: int) -> Iterator[tuple[int
             return
         if place + 4 + size > len(data):
             raise ParseError(f"pcapng option {code} of the block at byte {at} is cut off")
-        yield code, data[place + 4:place + 4 + size]
+        yield code, data[place + 4 : place + 4 + size]
         place += 4 + size + -size % 4

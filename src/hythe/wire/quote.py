@@ -74,7 +74,7 @@ class Quote:
 def parse4(data: Octets) -> Quote:
     """The IPv4 packet whose first bytes are `data`. Raises `ParseError` when not even its header is whole."""
     header = ipv4.parse_start(data, len(data))
-    transport = b"" if header.fragment_offset else bytes(data[header.header_length:header.total_length])
+    transport = b"" if header.fragment_offset else bytes(data[header.header_length : header.total_length])
     return Quote(header.source, header.destination, header.protocol, transport)
 
 
@@ -82,5 +82,5 @@ def parse6(data: Octets) -> Quote:
     """The IPv6 packet whose first bytes are `data`. Raises `ParseError` when not even its fixed header is whole."""
     header = ipv6.parse_start(data, len(data))
     middle = header.fragment is not None and header.fragment.offset > 0
-    transport = b"" if middle else bytes(data[header.payload_offset:header.end])
+    transport = b"" if middle else bytes(data[header.payload_offset : header.end])
     return Quote(header.source, header.destination, header.protocol, transport)

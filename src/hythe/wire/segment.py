@@ -56,8 +56,20 @@ class Segment:
 
     __slots__ = ("ack", "flags", "gso_size", "key", "options", "payload", "seq", "size", "tos", "urgent", "window")
 
-    def __init__(self, key: bytes, seq: int, ack: int, flags: int, window: int, payload: memoryview, size: int,
-                 options: bytes | None, urgent: int, gso_size: int, tos: int) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        payload: memoryview,
+        size: int,
+        options: bytes | None,
+        urgent: int,
+        gso_size: int,
+        tos: int,
+    ) -> None:
         self.key = key
         self.seq = seq
         self.ack = ack
@@ -90,8 +102,19 @@ def read4(packet: Packet) -> Segment | None:
     if version != 0x45 or protocol != PROTOCOL or fragment & 0x3FFF or start < 40 or not start <= total <= length:
         return None
     size = total - start
-    return Segment(key, seq, ack, flags, window, view[start:total] if size else _EMPTY, size,
-                   bytes(view[40:start]) if start > 40 else None, urgent, packet.gso_size, tos)
+    return Segment(
+        key,
+        seq,
+        ack,
+        flags,
+        window,
+        view[start:total] if size else _EMPTY,
+        size,
+        bytes(view[40:start]) if start > 40 else None,
+        urgent,
+        packet.gso_size,
+        tos,
+    )
 
 
 def read6(packet: Packet) -> Segment | None:
@@ -106,8 +129,19 @@ def read6(packet: Packet) -> Segment | None:
     if version >> 28 != 6 or protocol != PROTOCOL or start < 60 or not start <= total <= length:
         return None
     size = total - start
-    return Segment(key, seq, ack, flags, window, view[start:total] if size else _EMPTY, size,
-                   bytes(view[60:start]) if start > 60 else None, urgent, packet.gso_size, version >> 20 & 0xFF)
+    return Segment(
+        key,
+        seq,
+        ack,
+        flags,
+        window,
+        view[start:total] if size else _EMPTY,
+        size,
+        bytes(view[60:start]) if start > 60 else None,
+        urgent,
+        packet.gso_size,
+        version >> 20 & 0xFF,
+    )
 
 
 def read(view: memoryview, start: int, end: int, source: bytes, destination: bytes, tos: int = 0) -> Segment:
@@ -121,9 +155,10 @@ def read(view: memoryview, start: int, end: int, source: bytes, destination: byt
     data = start + (offset >> 2 & 0x3C)
     if not start + HEADER_SIZE <= data <= end:
         raise ParseError(f"TCP data offset {data - start} does not fit a segment of {end - start} bytes")
-    options = bytes(view[start + HEADER_SIZE:data]) or None
-    return Segment(source + destination + ports, seq, ack, flags, window, view[data:end], end - data, options, urgent,
-                   0, tos)
+    options = bytes(view[start + HEADER_SIZE : data]) or None
+    return Segment(
+        source + destination + ports, seq, ack, flags, window, view[data:end], end - data, options, urgent, 0, tos
+    )
 
 
 class Envelope4:
@@ -149,8 +184,17 @@ class Envelope4:
         self._shape = (0, 0)
         self.tos = 0
 
-    def head(self, seq: int, ack: int, flags: int, window: int, size: int = 0, gso_size: int = 0,
-             options: bytes = b"", urgent: int = 0) -> bytes:
+    def head(
+        self,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        size: int = 0,
+        gso_size: int = 0,
+        options: bytes = b"",
+        urgent: int = 0,
+    ) -> bytes:
         """Header bytes for a segment of `size` payload bytes, virtio-net header first.
 
         `seq` and `ack` may be unwrapped; `options` is padded to 4 bytes by the caller. With `gso_size` the segment is a
@@ -170,9 +214,21 @@ class Envelope4:
         ip_sum = self._ip_sum + total + tos
         ip_sum = (ip_sum & 0xFFFF) + (ip_sum >> 16)
         tcp_sum = self._tcp_sum + tcp_size
-        head = _WRITE4(link, 0x4500 | tos, total, 0x4000, self._ttl_protocol, ip_sum ^ 0xFFFF, self._pair,
-                       seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, (20 + extra) << 10 | flags, window,
-                       (tcp_sum & 0xFFFF) + (tcp_sum >> 16), urgent)
+        head = _WRITE4(
+            link,
+            0x4500 | tos,
+            total,
+            0x4000,
+            self._ttl_protocol,
+            ip_sum ^ 0xFFFF,
+            self._pair,
+            seq & 0xFFFFFFFF,
+            ack & 0xFFFFFFFF,
+            (20 + extra) << 10 | flags,
+            window,
+            (tcp_sum & 0xFFFF) + (tcp_sum >> 16),
+            urgent,
+        )
         return head + options if extra else head
 
 
@@ -184,8 +240,9 @@ class Envelope6:
     header_size = 40 + HEADER_SIZE
     version = 6
 
-    def __init__(self, source: bytes, destination: bytes, source_port: int, destination_port: int, ttl: int = 64,
-                 flow: int = 0) -> None:
+    def __init__(
+        self, source: bytes, destination: bytes, source_port: int, destination_port: int, ttl: int = 64, flow: int = 0
+    ) -> None:
         self._pair = source + destination + struct.pack(">HH", source_port, destination_port)
         self._first = 6 << 28 | flow
         self._next_hops = PROTOCOL << 8 | ttl
@@ -195,8 +252,17 @@ class Envelope6:
         self._shape = (0, 0)
         self.tos = 0
 
-    def head(self, seq: int, ack: int, flags: int, window: int, size: int = 0, gso_size: int = 0,
-             options: bytes = b"", urgent: int = 0) -> bytes:
+    def head(
+        self,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        size: int = 0,
+        gso_size: int = 0,
+        options: bytes = b"",
+        urgent: int = 0,
+    ) -> bytes:
         """As `Envelope4.head`."""
         extra = len(options)
         tcp_size = 20 + extra + size
@@ -208,9 +274,19 @@ class Envelope6:
         else:
             link = self._plain
         tcp_sum = self._tcp_sum + tcp_size
-        head = _WRITE6(link, self._first | self.tos << 20, tcp_size, self._next_hops, self._pair,
-                       seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, (20 + extra) << 10 | flags, window,
-                       (tcp_sum & 0xFFFF) + (tcp_sum >> 16), urgent)
+        head = _WRITE6(
+            link,
+            self._first | self.tos << 20,
+            tcp_size,
+            self._next_hops,
+            self._pair,
+            seq & 0xFFFFFFFF,
+            ack & 0xFFFFFFFF,
+            (20 + extra) << 10 | flags,
+            window,
+            (tcp_sum & 0xFFFF) + (tcp_sum >> 16),
+            urgent,
+        )
         return head + options if extra else head
 
 
@@ -234,7 +310,7 @@ def split_key(key: bytes) -> tuple[bytes, int, bytes, int]:
     """`make_key` backwards: (remote address, remote port, local address, local port)."""
     size = 4 if len(key) == 12 else 16
     remote_port, local_port = struct.unpack_from(">HH", key, 2 * size)
-    return key[:size], remote_port, key[size:2 * size], local_port
+    return key[:size], remote_port, key[size : 2 * size], local_port
 
 
 _LETTERS: Final = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (URG, "U"), (ECE, "E"), (CWR, "W"), (ACK, "."))

@@ -56,7 +56,7 @@ class Datagram:
         step = self.gso_size
         if not step or self.size <= step:
             return [self.payload]
-        return [self.payload[at:at + step] for at in range(0, self.size, step)]
+        return [self.payload[at : at + step] for at in range(0, self.size, step)]
 
     def __repr__(self) -> str:
         return f"<Datagram {self.key.hex()} len {self.size} gso {self.gso_size}>"
@@ -77,7 +77,8 @@ def read4(packet: Packet) -> Datagram | None:
         return None
     end = 20 + size
     if packet.checksum == ABSENT and not (
-            verify(view[:20]) and (not check or verify(view[20:end], pseudo_sum(key[:4], key[4:8], PROTOCOL, size)))):
+        verify(view[:20]) and (not check or verify(view[20:end], pseudo_sum(key[:4], key[4:8], PROTOCOL, size)))
+    ):
         return None
     return Datagram(key, view[28:end] if size > 8 else _EMPTY, size - 8, packet.gso_size, tos)
 
@@ -92,14 +93,14 @@ def read6(packet: Packet) -> Datagram | None:
     if version >> 28 != 6 or protocol != PROTOCOL or total + 40 > length or not 8 <= size <= total:
         return None
     end = 40 + size
-    if packet.checksum == ABSENT and not (
-            check and verify(view[40:end], pseudo_sum(key[:16], key[16:32], PROTOCOL, size))):
+    if packet.checksum == ABSENT and not (check and verify(view[40:end], pseudo_sum(key[:16], key[16:32], PROTOCOL, size))):
         return None
     return Datagram(key, view[48:end] if size > 8 else _EMPTY, size - 8, packet.gso_size, version >> 20 & 0xFF)
 
 
-def read(view: memoryview, start: int, end: int, source: bytes, destination: bytes, tos: int = 0,
-         check: bool = True) -> Datagram:
+def read(
+    view: memoryview, start: int, end: int, source: bytes, destination: bytes, tos: int = 0, check: bool = True
+) -> Datagram:
     """The datagram at `view[start:end]` of a packet of any shape (IP options, extension headers, reassembled).
 
     Bytes past the UDP length are ignored. Raises `ParseError` for a length below 8 or past `end`, and with `check` for
@@ -113,9 +114,9 @@ def read(view: memoryview, start: int, end: int, source: bytes, destination: byt
     if check:
         if not value and len(source) == 16:
             raise ParseError("UDP checksum is zero, which IPv6 does not allow")
-        if value and not verify(view[start:start + size], pseudo_sum(source, destination, PROTOCOL, size)):
+        if value and not verify(view[start : start + size], pseudo_sum(source, destination, PROTOCOL, size)):
             raise ParseError(f"UDP checksum is wrong in a datagram of {size} bytes")
-    return Datagram(source + destination + ports, view[start + HEADER_SIZE:start + size], size - HEADER_SIZE, 0, tos)
+    return Datagram(source + destination + ports, view[start + HEADER_SIZE : start + size], size - HEADER_SIZE, 0, tos)
 
 
 class Envelope4:
@@ -130,8 +131,9 @@ class Envelope4:
     version = 4
     _plain = vnet(GSO_UDP_L4, 28, 0, 20, 6)
 
-    def __init__(self, source: bytes, destination: bytes, source_port: int, destination_port: int, ttl: int = 64,
-                 tos: int = 0) -> None:
+    def __init__(
+        self, source: bytes, destination: bytes, source_port: int, destination_port: int, ttl: int = 64, tos: int = 0
+    ) -> None:
         self._pair = source + destination + struct.pack(">HH", source_port, destination_port)
         self._ttl_protocol = ttl << 8 | PROTOCOL
         addresses = ones_sum(source + destination)
@@ -157,8 +159,17 @@ class Envelope4:
         ip_sum = self._ip_sum + 0x4000 + tos + length
         ip_sum = (ip_sum & 0xFFFF) + (ip_sum >> 16)
         udp_sum = self._udp_sum + length
-        return _WRITE4(link, 0x4500 | tos, 20 + length, 0x4000, self._ttl_protocol, ip_sum ^ 0xFFFF, self._pair,
-                       length, (udp_sum & 0xFFFF) + (udp_sum >> 16))
+        return _WRITE4(
+            link,
+            0x4500 | tos,
+            20 + length,
+            0x4000,
+            self._ttl_protocol,
+            ip_sum ^ 0xFFFF,
+            self._pair,
+            length,
+            (udp_sum & 0xFFFF) + (udp_sum >> 16),
+        )
 
     def complete_head(self, payload: Octets) -> bytes:
         """As `head`, both checksums complete: for links whose device does not finish them."""
@@ -180,8 +191,17 @@ class Envelope4:
         ip_sum = fold(self._ip_sum + fragment + tos + length)
         # Ports and length stand in the header, the length in the pseudo-header as well.
         total = ones_sum(payload, self._udp_sum + ones_sum(self._pair[8:]) + 2 * length)
-        return _WRITE4(VNET_PLAIN, 0x4500 | tos, 20 + length, fragment, self._ttl_protocol, ip_sum ^ 0xFFFF,
-                       self._pair, length, total ^ 0xFFFF or 0xFFFF)
+        return _WRITE4(
+            VNET_PLAIN,
+            0x4500 | tos,
+            20 + length,
+            fragment,
+            self._ttl_protocol,
+            ip_sum ^ 0xFFFF,
+            self._pair,
+            length,
+            total ^ 0xFFFF or 0xFFFF,
+        )
 
 
 class Envelope6:
@@ -193,8 +213,16 @@ class Envelope6:
     version = 6
     _plain = vnet(GSO_UDP_L4, 48, 0, 40, 6)
 
-    def __init__(self, source: bytes, destination: bytes, source_port: int, destination_port: int, ttl: int = 64,
-                 tos: int = 0, flow: int = 0) -> None:
+    def __init__(
+        self,
+        source: bytes,
+        destination: bytes,
+        source_port: int,
+        destination_port: int,
+        ttl: int = 64,
+        tos: int = 0,
+        flow: int = 0,
+    ) -> None:
         self._pair = source + destination + struct.pack(">HH", source_port, destination_port)
         self._first = 6 << 28 | flow
         self._next_hops = PROTOCOL << 8 | ttl
@@ -213,15 +241,17 @@ class Envelope6:
             link = self._gso
         length = size + 8
         total = self._udp_sum + length
-        return _WRITE6(link, self._first | self.tos << 20, length, self._next_hops, self._pair, length,
-                       (total & 0xFFFF) + (total >> 16))
+        return _WRITE6(
+            link, self._first | self.tos << 20, length, self._next_hops, self._pair, length, (total & 0xFFFF) + (total >> 16)
+        )
 
     def complete_head(self, payload: Octets) -> bytes:
         """As `Envelope4.complete_head`."""
         length = len(payload) + 8
         total = ones_sum(payload, self._udp_sum + ones_sum(self._pair[32:]) + 2 * length)
-        return _WRITE6(VNET_PLAIN, self._first | self.tos << 20, length, self._next_hops, self._pair, length,
-                       total ^ 0xFFFF or 0xFFFF)
+        return _WRITE6(
+            VNET_PLAIN, self._first | self.tos << 20, length, self._next_hops, self._pair, length, total ^ 0xFFFF or 0xFFFF
+        )
 
     def packet(self, payload: Octets) -> bytes:
         """The whole IP packet, checksum complete, no virtio-net header. Raises ValueError past `PAYLOAD_MAX6`."""
@@ -238,4 +268,4 @@ def envelope(key: bytes, ttl: int = 64, tos: int = 0) -> Envelope:
     size = 4 if len(key) == 12 else 16
     remote_port, local_port = struct.unpack_from(">HH", key, 2 * size)
     make: Callable[[bytes, bytes, int, int, int, int], Envelope] = Envelope4 if size == 4 else Envelope6
-    return make(key[size:2 * size], key[:size], local_port, remote_port, ttl, tos)
+    return make(key[size : 2 * size], key[:size], local_port, remote_port, ttl, tos)

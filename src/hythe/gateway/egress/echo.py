@@ -35,8 +35,11 @@ class KernelEcho:
 
     def __init__(self, destination: Destination, identifier: int) -> None:
         self._family = socket.AF_INET6 if ":" in destination.host else socket.AF_INET
-        protocol, self._reply = ((socket.IPPROTO_ICMP, icmp.ECHO_REPLY) if self._family == socket.AF_INET
-                                 else (socket.IPPROTO_ICMPV6, icmpv6.ECHO_REPLY))
+        protocol, self._reply = (
+            (socket.IPPROTO_ICMP, icmp.ECHO_REPLY)
+            if self._family == socket.AF_INET
+            else (socket.IPPROTO_ICMPV6, icmpv6.ECHO_REPLY)
+        )
         self._identifier = identifier
         self.is_raw = False
         try:
@@ -75,11 +78,11 @@ class KernelEcho:
             except OSError:
                 continue  # an ICMP error: `errors` has it
             if self.is_raw and self._family == socket.AF_INET:
-                message = message[(message[0] & 0x0F) * 4:]  # raw IPv4 sockets give the IP header, too
+                message = message[(message[0] & 0x0F) * 4 :]  # raw IPv4 sockets give the IP header, too
             if len(message) >= _HEAD.size:
                 kind, _, _, identifier, sequence = _HEAD.unpack_from(message)
                 if kind == self._reply and (not self.is_raw or identifier == self._identifier):
-                    replies.append(EchoReply(sequence, message[_HEAD.size:]))
+                    replies.append(EchoReply(sequence, message[_HEAD.size :]))
         return replies
 
     def errors(self) -> list[EchoLost]:

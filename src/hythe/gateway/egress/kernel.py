@@ -78,7 +78,7 @@ class KernelDatagrams:
                 self._segment_limit = gso_size - 1 if error.errno in (errno.EINVAL, errno.EMSGSIZE) else 0
         for piece in pieces:
             for at in range(0, len(piece), gso_size):
-                self._send((piece[at:at + gso_size],), (), peer)
+                self._send((piece[at : at + gso_size],), (), peer)
 
     def _send(self, pieces: Sequence[Buffer], ancillary: Sequence[tuple[int, int, bytes]], peer: Peer) -> None:
         try:
@@ -104,8 +104,13 @@ class KernelDatagrams:
                 break
             except OSError:
                 continue  # an ICMP error: `errors` has it
-            if source == peer and 0 < size <= step and count < SEGMENTS_MAX and at + size - start <= RUN_MAX and (
-                    not ancillary):
+            if (
+                source == peer
+                and 0 < size <= step
+                and count < SEGMENTS_MAX
+                and at + size - start <= RUN_MAX
+                and (not ancillary)
+            ):
                 at += size
                 count += 1
                 if size < step:  # only the last may be shorter
@@ -125,8 +130,10 @@ class KernelDatagrams:
 
     def errors(self) -> list[Lost]:
         """As `Datagrams.errors`."""
-        return [Lost(peer, number, len(data), icmp, by)
-                for data, peer, number, icmp, by in queued_errors(self._socket, self._family)]
+        return [
+            Lost(peer, number, len(data), icmp, by)
+            for data, peer, number, icmp, by in queued_errors(self._socket, self._family)
+        ]
 
     def close(self) -> None:
         """Close the socket."""
@@ -171,7 +178,7 @@ def queued_errors(sock: socket.socket, family: int) -> list[QueuedError]:
             if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
                 number, origin, icmp_type, icmp_code, _, _ = _EXTENDED.unpack_from(value)
                 told = (icmp_type, icmp_code) if origin in _ORIGIN_ICMP else None
-                found.append((data, peer, number, told, _offender(value[_EXTENDED.size:], family) if told else None))
+                found.append((data, peer, number, told, _offender(value[_EXTENDED.size :], family) if told else None))
     sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # else the socket would stay readable for it
     return found
 
@@ -181,4 +188,4 @@ def _offender(address: bytes, family: int) -> str | None:
     at, size = (4, 4) if family == socket.AF_INET else (8, 16)
     if len(address) < at + size or _U16.unpack_from(address)[0] != family:
         return None
-    return socket.inet_ntop(family, address[at:at + size])
+    return socket.inet_ntop(family, address[at : at + size])

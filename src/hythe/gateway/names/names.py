@@ -23,8 +23,17 @@ _LOOK_EVERY: Final = 2 * SECOND
 class Names:
     """`servers`: those of `--dns`, none of them for "none"; None asks whom this machine asks."""
 
-    def __init__(self, host: Host, driver: Driver, random: Random, families: list[Family], servers: list[Server] | None, *,
-                 host_loopback: bool, notices: list[str]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        driver: Driver,
+        random: Random,
+        families: list[Family],
+        servers: list[Server] | None,
+        *,
+        host_loopback: bool,
+        notices: list[str],
+    ) -> None:
         self.host = host
         self.resolvers = Resolvers(servers, notices)
         zone = Zone(families, host_loopback=host_loopback)

@@ -80,18 +80,33 @@ class QueryService:
 class _Errand:
     """One query on its way: which resolvers have been asked, which may still answer."""
 
-    __slots__ = ("_asked", "_attempts", "_endpoint", "_fallback", "_identifier", "_key", "_message", "_query", "_question",
-                 "_resolvers", "_service", "_until", "deadline", "filed")
+    __slots__ = (
+        "_asked",
+        "_attempts",
+        "_endpoint",
+        "_fallback",
+        "_identifier",
+        "_key",
+        "_message",
+        "_query",
+        "_question",
+        "_resolvers",
+        "_service",
+        "_until",
+        "deadline",
+        "filed",
+    )
 
-    def __init__(self, service: QueryService, endpoint: Endpoint, key: bytes, query: dns.Query, message: bytes,
-                 now: int) -> None:
+    def __init__(
+        self, service: QueryService, endpoint: Endpoint, key: bytes, query: dns.Query, message: bytes, now: int
+    ) -> None:
         self._service = service
         self._endpoint = endpoint
         self._key = key
         self._query = query
         self._message = message
         self._identifier = service.random.randbytes(2)
-        self._question = message[dns.HEADER_SIZE:dns.HEADER_SIZE + len(dns.build_name(query.name)) + 4].lower()
+        self._question = message[dns.HEADER_SIZE : dns.HEADER_SIZE + len(dns.build_name(query.name)) + 4].lower()
         self._resolvers = list(service.resolvers.all)
         self._asked = 0
         self._attempts: dict[int, _Attempt] = {}  # by the resolver's number
@@ -144,7 +159,7 @@ class _Errand:
         # QR set, our identifier, our question; a server that cannot read the query may leave the question out.
         if len(message) < dns.HEADER_SIZE or message[:2] != self._identifier or not message[2] & 0x80:
             return
-        start = message[dns.HEADER_SIZE:dns.HEADER_SIZE + len(self._question)].lower()
+        start = message[dns.HEADER_SIZE : dns.HEADER_SIZE + len(self._question)].lower()
         if start != self._question and len(message) > dns.HEADER_SIZE:
             return
         if message[3] & 0x0F in _UNHELPFUL:

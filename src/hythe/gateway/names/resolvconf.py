@@ -70,8 +70,9 @@ def _parse_server(text: str) -> Server:
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     if not is_address(host) or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise UsageError(f"--dns {text!r} is no address of a resolver: write for example 9.9.9.9, 127.0.0.1:5353, "
-                         "[2620:fe::9]:53 or none")
+        raise UsageError(
+            f"--dns {text!r} is no address of a resolver: write for example 9.9.9.9, 127.0.0.1:5353, [2620:fe::9]:53 or none"
+        )
     return host, int(port)
 
 

@@ -74,8 +74,10 @@ class Resolvers:
         if not self._told:
             self._told = True
             asked = ", ".join(resolver.text for resolver in self.all)
-            self._notices.append(f"names cannot be looked up: no answer from {asked}; check this machine's {PATH}, or name "
-                                 "a resolver that works with --dns ADDR")
+            self._notices.append(
+                f"names cannot be looked up: no answer from {asked}; check this machine's {PATH}, or name "
+                "a resolver that works with --dns ADDR"
+            )
 
 
 def _resolvers(servers: list[Server]) -> list[Resolver]:

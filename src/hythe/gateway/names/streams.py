@@ -105,7 +105,7 @@ class _Client:
             views = connection.views()
             if not views:
                 return None
-            taken = views[0][:_AHEAD - len(ahead)]
+            taken = views[0][: _AHEAD - len(ahead)]
             ahead += taken
             connection.consume(len(taken))
 

@@ -26,7 +26,7 @@ class Zone:
             self._names[b"host"] = [family.host for family in families]
         self._reverse = {address: (label, *DOMAIN) for label, addresses in self._names.items() for address in addresses}
         #: Length of an address, and the bytes that those of the network inside begin with.
-        self._inside = [(len(family.gateway), family.gateway[:family.prefix // 8]) for family in families]
+        self._inside = [(len(family.gateway), family.gateway[: family.prefix // 8]) for family in families]
 
     def answer(self, query: dns.Query, limit: int) -> bytes | None:
         """The answer of at most `limit` bytes, or None for a question about somebody else."""

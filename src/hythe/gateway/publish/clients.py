@@ -45,5 +45,11 @@ def pack(client: str) -> bytes:
 
 def _can_be_shown(address: bytes, family: Family) -> bool:
     ip = ipaddress.ip_address(address)
-    return not (ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast or address.startswith(_MAPPED)
-                or Prefix(family.gateway, family.prefix).contains(address))
+    return not (
+        ip.is_loopback
+        or ip.is_link_local
+        or ip.is_unspecified
+        or ip.is_multicast
+        or address.startswith(_MAPPED)
+        or Prefix(family.gateway, family.prefix).contains(address)
+    )

@@ -121,8 +121,9 @@ class _Association:
 
     __slots__ = ("_ancillary", "_client", "_endpoint", "_gate", "_kept", "_port", "_ways", "deadline", "filed", "record")
 
-    def __init__(self, gate: DatagramPublishGate, port: PublishedDatagrams, client: Any, ancillary: Ancillary,
-                 now: int) -> None:
+    def __init__(
+        self, gate: DatagramPublishGate, port: PublishedDatagrams, client: Any, ancillary: Ancillary, now: int
+    ) -> None:
         self._gate = gate
         self._port = port
         self._client = client

@@ -72,12 +72,17 @@ def _explained(publication: Publication, error: OSError) -> MachineError:
     if error.errno == errno.EADDRINUSE:
         return MachineError(f"{what} of {addresses} is in use: end what listens there, or publish on another port")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return MachineError(f"{what} is privileged: publish on a port from 1024 on, or as root, run: "
-                            f"sysctl net.ipv4.ip_unprivileged_port_start={publication.outside}")
+        return MachineError(
+            f"{what} is privileged: publish on a port from 1024 on, or as root, run: "
+            f"sysctl net.ipv4.ip_unprivileged_port_start={publication.outside}"
+        )
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return MachineError(f"-p {publication.text}: this machine does not have the address {addresses}: "
-                            "write one that `ip address` shows, or 0.0.0.0 or [::] for all")
+        return MachineError(
+            f"-p {publication.text}: this machine does not have the address {addresses}: "
+            "write one that `ip address` shows, or 0.0.0.0 or [::] for all"
+        )
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return MachineError(f"-p {publication.text}: no more descriptors: publish fewer ports, or raise the hard limit "
-                            "(ulimit -Hn)")
+        return MachineError(
+            f"-p {publication.text}: no more descriptors: publish fewer ports, or raise the hard limit (ulimit -Hn)"
+        )
     return MachineError(f"{what} of {addresses} cannot be listened on ({error.strerror}): publish on another port")

@@ -29,8 +29,10 @@ class Publisher:
         else:
             self._ports += [PublishedPort(each, publication.inside, self._streams) for each in sockets]
         if not publication.outside:
-            names = " and ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-                                 for host, port, *_ in (each.getsockname() for each in sockets))
+            names = " and ".join(
+                f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+                for host, port, *_ in (each.getsockname() for each in sockets)
+            )
             inside = f"{publication.protocol} port {publication.inside}"
             self._streams.session.notices.append(f"{names} leads to the command's {inside}")
 

@@ -78,8 +78,15 @@ class PublishedFlow(Splice):
 
     gate: PublishGate
 
-    def __init__(self, connection: Connection, stream: socket.socket, gate: PublishGate, record: FlowRecord,
-                 ways: list[Target], port: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        stream: socket.socket,
+        gate: PublishGate,
+        record: FlowRecord,
+        ways: list[Target],
+        port: int,
+    ) -> None:
         super().__init__(connection, stream, gate, record)
         self._ways = ways
         self._port = port
