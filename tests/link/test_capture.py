@@ -54,21 +54,8 @@ def test_tshark_finds_every_checksum_right(tmp_path: Path) -> None:
     link.send(5, super_segment(), (memoryview(PAYLOAD),))
     path = tmp_path / "capture.pcapng"
     path.write_bytes(file.getvalue())
-    words = [
-        tshark,
-        "-r",
-        path,
-        "-o",
-        "tcp.check_checksum:TRUE",
-        "-o",
-        "ip.check_checksum:TRUE",
-        "-T",
-        "fields",
-        "-e",
-        "tcp.checksum.status",
-        "-e",
-        "ip.checksum.status",
-    ]
+    options = "-o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE -T fields -e tcp.checksum.status -e ip.checksum.status"
+    words = [tshark, "-r", str(path), *options.split()]
     ran = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout.split() == ["1", "1"] * 3  # 1: good
 
