@@ -143,7 +143,10 @@ class Room:
 
     def _take_news(self) -> bool:
         """One message of the set-up; whether it was the last."""
-        message, fds, _, _ = socket.recv_fds(self._control, messages.MESSAGE_MAX, 3)
+        try:
+            message, fds, _, _ = socket.recv_fds(self._control, messages.MESSAGE_MAX, 3)
+        except ConnectionResetError:  # said once where they have ended without reading `go`; what they said is next
+            message, fds, _, _ = socket.recv_fds(self._control, messages.MESSAGE_MAX, 3)
         for fd in fds:
             os.set_inheritable(fd, False)  # recv_fds does not, and drops the flag that would
         kind, rest = message[:1], message[1:]
