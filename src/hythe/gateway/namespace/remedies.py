@@ -28,10 +28,9 @@ def no_tun(error: OSError) -> MachineError:
 def no_namespaces(error: OSError) -> MachineError:
     """The kernel or a security policy keeps this user from making a namespace, or from its rights inside."""
     what = "this machine does not let this user make a user and network namespace"
-    if _sysctl("user/max_user_namespaces") == "0":
-        return MachineError(f"{what}: as root, run: sysctl -w user.max_user_namespaces=15000")
-    if _sysctl("user/max_net_namespaces") == "0":
-        return MachineError(f"{what}: as root, run: sysctl -w user.max_net_namespaces=15000")
+    for kind in ("user", "net", "mnt", "pid"):
+        if _sysctl(f"user/max_{kind}_namespaces") == "0":
+            return MachineError(f"{what}: as root, run: sysctl -w user.max_{kind}_namespaces=15000")
     if _sysctl("kernel/unprivileged_userns_clone") == "0":
         return MachineError(f"{what}: as root, run: sysctl -w kernel.unprivileged_userns_clone=1")
     if _forbidden_by_apparmor():
