@@ -1,4 +1,4 @@
-"""Whatever is wrong, with the words or with the machine: one sentence that says what and what to do, and never a traceback."""
+"""Whatever is wrong, with the words or the machine: one sentence that says what and what to do, never a traceback."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def own_mounts() -> list[str]:
     (["run", "--mtu", "67", "-4", "--", "true"], "an MTU of 67 is not possible: write 68 to 65535"),
     (["run", "--mtu", "65536", "--", "true"], "an MTU of 65536 is not possible: write 68 to 65535"),
     (["run", "--mtu", "-1", "--", "true"], "an MTU of -1 is not possible: write 68 to 65535"),
-    (["run", "--mtu", "1279", "--", "true"], "IPv6 needs an MTU of 1280 or more, not 1279: raise it, or use IPv4 alone (-4)"),
+    (["run", "--mtu", "1279", "--", "true"], "IPv6 needs an MTU of 1280 or more, not 1279: raise it, or use IPv4 alone"),
     (["run", "-4", "-6", "--", "true"], "-4 and -6 exclude each other: leave both out for both families"),
     (["run", "--summary=xml", "--", "true"], "--summary=xml is not possible: write --summary or --summary=json, then -- "),
     (["run", "--summary", "true"], "Missing argument 'COMMAND...'"),

@@ -283,6 +283,39 @@ def test_an_interactive_shell(terminal: Typist) -> None:
     assert terminal.end() == 5
 
 
+def test_vim_and_top(terminal: Typist) -> None:
+    vim, top = needs.program("vim"), needs.program("top")
+    terminal.expect("inner> ")
+    terminal.type(f"{vim} -u NONE -i NONE\r")
+    terminal.expect("VIM - Vi IMproved")
+    terminal.type("ihello from inside\x1b")
+    terminal.expect("inside")
+    terminal.type(":cquit 3\r")
+    terminal.expect("inner> ")
+    terminal.enter("echo status $?", r"status 3\r\ninner> ")
+    terminal.type(f"{top} -d 0.5\r")
+    terminal.expect("load average")
+    terminal.type("q")
+    terminal.expect("inner> ")
+
+
+def test_a_window_that_changes_its_size(person: Person) -> None:
+    """The command hears of it once, and sees the new one."""
+    program = """
+import os, signal, sys
+signal.signal(signal.SIGWINCH, lambda *_: print("now", *os.get_terminal_size(), flush=True))
+print("ready", flush=True)
+while True: signal.pause()
+"""
+    words = person.words("", *person.script(program))
+    with Typist(*words, cwd=str(person.folder), env=needs.clean_environment(TERM="dumb")) as typist:
+        typist.expect("ready\r\n")
+        typist.resize(50, 132)
+        typist.expect("now 132 50\r\n")
+        typist.type(INTERRUPT)
+        assert typist.end() == 128 + signal.SIGINT, "Python ends by the signal itself"
+
+
 def test_end_of_input(terminal: Typist) -> None:
     terminal.expect("inner> ")
     terminal.type(END)

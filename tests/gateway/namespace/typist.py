@@ -59,6 +59,9 @@ class Typist:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
+    def resize(self, lines: int, columns: int) -> None:
+        termios.tcsetwinsize(self._master, (lines, columns))
+
     def expect(self, pattern: str) -> str:
         """Read until `pattern` (a regular expression) shows; return what came up to its end, and forget that."""
         deadline = time.monotonic() + PATIENCE
