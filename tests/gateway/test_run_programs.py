@@ -92,7 +92,9 @@ def sshd(place: Path) -> Iterator[int]:
         subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)], check=True, timeout=30)
     (place / "authorized").write_text((place / "user.pub").read_text())
     place.chmod(0o755)
-    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where Debian's sshd insists on
+    separated = Path("/run/sshd")  # Debian's sshd insists on it, and its service makes it
+    made = not separated.exists()
+    separated.mkdir(mode=0o755, exist_ok=True)
     port = closed_port()
     options = {
         "HostKey": place / "host",
@@ -107,6 +109,8 @@ def sshd(place: Path) -> Iterator[int]:
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     with server(program, "-D", "-e", "-f", "/dev/null", *words, "-o", f"ListenAddress=[::1]:{port}", port=port, cwd=place):
         yield port
+    if made:
+        separated.rmdir()
 
 
 def ssh(place: Path, port: int, family: str, *command: str) -> list[str]:
