@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 import click
 
 from hythe.errors import UsageError
@@ -100,8 +103,13 @@ def _summarize(session: Session, form: str) -> None:
 
     now = monotonic_ns()
     text = as_json(session.records(), session.began, now) if form == "json" else table(session.records(), now)
-    click.echo(text, err=True, nl=False)
+    _say(text.removesuffix("\n"))
 
 
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+def _say(text: str) -> None:
+    """To standard error, if anybody is there: a full disk or a closed pipe must not cost the command its status.
+
+    Past Python's own buffer, which would try again at the end, and fail with a status of its own.
+    """
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode(errors="surrogateescape"))
