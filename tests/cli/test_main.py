@@ -47,8 +47,23 @@ def test_version_is_the_packages() -> None:
 
 def test_a_command_is_not_imported_before_it_is_asked_for() -> None:
     code = (
-        "import sys, hythe.cli.main\n"
+        "import sys, hythe.cli.group\n"
         "print(sorted(name for name in sys.modules if name.startswith('hythe.gateway') or name == 'asyncio'))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_c_before_anything_is_read_ends_without_a_traceback() -> None:
+    code = (
+        "import builtins, sys\n"
+        "read = builtins.__import__\n"
+        "def interrupted(name, *rest, **words):\n"
+        "    if name == 'click': raise KeyboardInterrupt\n"
+        "    return read(name, *rest, **words)\n"
+        "builtins.__import__ = interrupted\n"
+        "from hythe.cli.main import main\n"
+        "main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (ran.returncode, ran.stderr) == (130, "")

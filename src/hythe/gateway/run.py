@@ -6,6 +6,7 @@ while the parent reads its own modules.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -32,6 +33,7 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
     Raises `UsageError`, `MachineError`.
     """
     descriptors.make_sure()
+    gc.disable()  # what start-up makes is here to stay; `attend` switches it on again
     layout = Layout(options)
     plan = NetworkPlan(
         mtu=options.mtu,
