@@ -82,6 +82,10 @@ class HostConfig:
     ttl: int = 64
     #: Half-open and not yet accepted connections of a listener: Linux somaxconn.
     backlog: int = 4_096
+    #: Answer SYNs beyond the backlog by SYN cookies instead of dropping them: Linux tcp_syncookies 1.
+    syn_cookies: bool = True
+    #: Challenge ACKs of all connections together: RFC 5961, 7; Linux tcp_challenge_ack_limit (1000 until 6.2).
+    challenge_acks_per_second: int = 1_000
     #: TIME-WAIT records kept at most, the oldest making room: Linux tcp_max_tw_buckets is 262144 at most.
     time_wait_limit: int = 16_384
     #: Memory for data waiting to be sent or acknowledged, of all connections together (see `SendPool`).

@@ -18,6 +18,8 @@ class Counters:
         "not_ours",
         "reassembled",
         "resets_sent",
+        "syn_cookies_returned",
+        "syn_cookies_sent",
         "unknown",
     )
 
@@ -36,6 +38,8 @@ class Counters:
     not_ours: int
     reassembled: int
     resets_sent: int
+    syn_cookies_returned: int
+    syn_cookies_sent: int
     unknown: int
 
     def as_dict(self) -> dict[str, int]:

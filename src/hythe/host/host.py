@@ -19,11 +19,12 @@ from random import Random
 
 from hythe.config import HostConfig, TcpConfig
 from hythe.errors import ParseError
+from hythe.host.accepting import Acceptor
 from hythe.host.control import Control
 from hythe.host.counters import Counters
 from hythe.host.echoes import Echoes
 from hythe.host.input import PacketInput
-from hythe.host.interfaces import Interface, Prefix, may_be_source
+from hythe.host.interfaces import Interface, Prefix
 from hythe.host.output import Output
 from hythe.host.pathmtu import PathMtus
 from hythe.host.ports import check_right, ephemeral
@@ -32,6 +33,7 @@ from hythe.host.timewait import TimeWait, TimeWaits
 from hythe.host.udp import Endpoint, Endpoints
 from hythe.link.base import Link
 from hythe.tcp.block import Ready, Surroundings
+from hythe.tcp.challenges import ChallengeLimit
 from hythe.tcp.connection import Connection
 from hythe.tcp.isn import SequenceNumbers
 from hythe.tcp.listener import Listener
@@ -42,8 +44,8 @@ from hythe.tcp.timers import TimerQueue
 from hythe.wire import udp
 from hythe.wire.checksum import pseudo_sum, verify
 from hythe.wire.packet import ABSENT, Packet
-from hythe.wire.segment import ACK, RST, SYN, Segment, envelope, make_key, read4, read6, split_key
 from hythe.wire.segment import PROTOCOL as TCP
+from hythe.wire.segment import Segment, envelope, make_key, read4, read6, split_key
 from hythe.wire.udp import PROTOCOL as UDP
 
 
@@ -57,6 +59,7 @@ class Host:
         self.around = Surroundings(
             TimerQueue(), SendPool(config.send_pool, tcp.send_buffer_min, tcp.send_buffer_max), SequenceNumbers(secret)
         )
+        self.around.challenges = ChallengeLimit(config.challenge_acks_per_second, random)
         self.counters = Counters()
         self.interfaces: list[Interface] = []
         self.routes = RouteTable()
@@ -83,6 +86,16 @@ class Host:
             config, self.addresses, self._demultiplex, self.endpoints, self.control, timers, self.counters
         )
         self.time_waits = TimeWaits(tcp.time_wait, config.time_wait_limit, timers, self._forget)
+        self._acceptor = Acceptor(
+            config,
+            secret,
+            self.addresses,
+            self.listeners,
+            self.connections,
+            self.around,
+            self._connection,
+            self.counters,
+        )
 
     # --- Interfaces
 
@@ -236,41 +249,12 @@ class Host:
 
     def _demultiplex(self, segment: Segment, now: int, interface: Interface) -> None:
         connection = self.connections.get(segment.key)
-        if connection is not None and not (
-            connection.state == TIME_WAIT and isinstance(connection, TimeWait) and connection.allows(segment)
-        ):
-            connection.receive(segment, now)
-            return
-        remote, _, local, port = split_key(segment.key)
-        if local not in self.addresses and not self.config.any_destination:
-            self.counters.not_ours += 1
-            return
-        listener = self.listeners.get((local, port)) or self.listeners.get((None, port)) or self.listeners.get((None, 0))
-        flags = segment.flags
-        if listener is None or flags & (ACK | RST):
-            self._refuse(segment, now, interface)
-        elif flags & SYN and may_be_source(remote):
-            if listener.full:
-                listener.dropped += 1
-                return
-            # The old incarnation's numbers must not be repeated (RFC 6191, 2; Linux adds the same distance).
-            iss = connection.snd_nxt + 65_537 & 0xFFFFFFFF if connection is not None else None
-            fresh = self._connection(segment.key, interface, now, None, iss)
-            fresh.answer(segment, now, hold=listener.hold)
-            self.connections[segment.key] = fresh
-            listener.begun(fresh)
-
-    def _refuse(self, segment: Segment, now: int, interface: Interface) -> None:
-        """Nobody is here: RST, never in answer to a RST (RFC 9293, 3.10.7.1)."""
-        if segment.flags & RST:
-            return
-        self.counters.resets_sent += 1
-        writer = envelope(segment.key, self.config.ttl)
-        if segment.flags & ACK:
-            head = writer.head(segment.ack, 0, RST, 0)
+        if connection is None:
+            self._acceptor.receive(segment, None, now, interface)
+        elif connection.state == TIME_WAIT and isinstance(connection, TimeWait) and connection.allows(segment):
+            self._acceptor.receive(segment, connection, now, interface)
         else:
-            head = writer.head(0, segment.seq + segment.length, RST | ACK, 0)
-        interface.link.send(now, head)
+            connection.receive(segment, now)
 
     def _connection(
         self, key: bytes, interface: Interface, now: int, config: TcpConfig | None, iss: int | None = None

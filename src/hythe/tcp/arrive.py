@@ -127,7 +127,8 @@ def _unacceptable(tcb: ControlBlock, segment: Segment, now: int) -> None:
 
 def challenge(tcb: ControlBlock, now: int) -> None:
     """Owe a challenge ACK, throttled (RFC 5961, 3.2, 4.2, 7)."""
-    if now - tcb.challenged_at >= tcb.config.challenge_ack_interval:
+    limit = tcb.around.challenges
+    if now - tcb.challenged_at >= tcb.config.challenge_ack_interval and (limit is None or limit.allows(now)):
         tcb.challenged_at = now
         tcb.ack_now = True
         tcb.note(0)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from hythe.config import TcpConfig
+from hythe.tcp.challenges import ChallengeLimit
 from hythe.tcp.congestion import Controller, controller
 from hythe.tcp.isn import SequenceNumbers
 from hythe.tcp.recovery import Scoreboard
@@ -56,12 +57,13 @@ class Ready(Protocol):
 class Surroundings:
     """What all connections of one host share: given to each by the constructor."""
 
-    __slots__ = ("owing", "pool", "ready", "sequence", "timers")
+    __slots__ = ("challenges", "owing", "pool", "ready", "sequence", "timers")
 
     def __init__(self, timers: TimerQueue, pool: SendPool, sequence: SequenceNumbers) -> None:
         self.timers = timers
         self.pool = pool
         self.sequence = sequence
+        self.challenges: ChallengeLimit | None = None  # none in a world of one connection
         self.ready: list[Ready] = []
         self.owing: list[ControlBlock] = []  # those that owe an ACK before the driver sleeps (`eager_ack`)
 

@@ -20,6 +20,7 @@ from hythe.tcp import alarms
 from hythe.tcp.acknowledge import acknowledged
 from hythe.tcp.arrive import arrive
 from hythe.tcp.block import ControlBlock
+from hythe.tcp.cookies import LIFE as COOKIE_LIFE
 from hythe.tcp.deliver import accept_text, measure
 from hythe.tcp.emit import emit
 from hythe.tcp.opening import synchronize
@@ -37,6 +38,7 @@ from hythe.tcp.states import (
     Event,
     State,
 )
+from hythe.wire.options import Options
 from hythe.wire.options import parse as parse_options
 from hythe.wire.segment import ACK, PSH, Segment, split_key
 
@@ -153,6 +155,15 @@ class Connection(ControlBlock):
         self.passive = True
         self.held = hold
         self.syn_due = not hold
+
+    def resume(self, syn: Segment, options: Options, now: int) -> None:
+        """Passive open by a SYN that was answered by a SYN cookie, our first sequence number."""
+        synchronize(self, syn, options, now)
+        self.move(Event.SYN)
+        self.passive = True
+        self.snd_nxt = self.iss + 1
+        self.tries = 1  # when the SYN-ACK left is not known, so only timestamps can tell a round-trip time
+        self.opened_at = now - COOKIE_LIFE
 
     # --- What the owner asks while it decides about a held SYN
 

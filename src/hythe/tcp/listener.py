@@ -5,7 +5,7 @@ it enters `arrivals` as soon as the SYN is here, unanswered: the owner finds out
 `accept`, `refuse` or `drop` on the connection. That is what a gateway needs, whose own connect comes first.
 
 The backlog bounds both the half-open connections and those not yet taken together (Linux's two queues as one); a SYN
-beyond it is not answered, so that its sender tries again (RFC 4987, 3.1).
+beyond it is answered by a SYN cookie (`hythe.host.accepting`), or not at all, so that its sender tries again (RFC 4987).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Listener:
         "arrivals",
         "backlog",
         "closed",
+        "cookies_until",
         "dropped",
         "hold",
         "news",
@@ -46,6 +47,7 @@ class Listener:
         self.arrivals: list[Connection] = []
         self.pending = 0  # half-open ones
         self.dropped = 0
+        self.cookies_until = 0  # when the last SYN cookie given out for us expires
         self.closed = False
         self.owner: Any = None
         self.queued = False
