@@ -13,7 +13,7 @@ import subprocess
 from typing import Any
 
 from hythe.gateway.namespace.netlink import RouteSocket
-from hythe.link.tun import open_device
+from hythe.link.device import open_device
 from tests import needs
 
 MTU = 1500

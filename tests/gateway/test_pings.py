@@ -17,7 +17,7 @@ from hythe.config import RelayConfig
 from hythe.gateway.egress.base import Destination, EchoLost, EchoReply
 from hythe.gateway.egress.echo import KernelEcho
 from hythe.gateway.namespace.netlink import RouteSocket
-from hythe.link.tun import open_device
+from hythe.link.device import open_device
 from hythe.units import SECOND
 from hythe.wire import icmp, icmpv6
 from hythe.wire.packet import VNET_PLAIN, VNET_SIZE

@@ -1,98 +1,18 @@
-"""A TUN device with every offload the kernel offers.
+"""A TUN device with every offload the kernel offers: a link of IP packets.
 
-With IFF_VNET_HDR each read and write carries a virtio-net header, and with TSO and USO switched on the kernel hands us
-super-segments of up to 64 KB and takes them from us: one system call where a wire would have 45 packets, and no checksum
-over the payload on either side.
-
-`Tun` is made of a name, or of a descriptor, which may come from another network namespace. The kernel's end of the
-device is the administrator's: addresses, routes and "up" are set with ip(8). Source: linux/if_tun.h.
+`Tun` is made of a name, or of a descriptor, which may come from another network namespace. How the device is opened and
+read stands in `hythe.link.device`.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
-import socket
-import struct
 from collections.abc import Sequence
-from typing import Final
 
-from hythe.errors import MachineError, UsageError
-from hythe.wire import gso
-from hythe.wire.packet import (
-    ABSENT,
-    DATA_VALID,
-    GSO_UDP_L4,
-    NEEDS_CSUM,
-    PARTIAL,
-    VERIFIED,
-    VNET,
-    VNET_PLAIN,
-    VNET_SIZE,
-    Packet,
-)
-
-TUNSETIFF: Final = 0x400454CA
-TUNSETOFFLOAD: Final = 0x400454D0
-IFF_TUN: Final = 0x0001
-IFF_NO_PI: Final = 0x1000
-IFF_VNET_HDR: Final = 0x4000
-#: TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6, then with TUN_F_USO4 | TUN_F_USO6 (Linux 6.2).
-OFFLOADS: Final = (0x67, 0x07, 0x01)
-
-DEVICE: Final = "/dev/net/tun"
-#: linux/if.h IFNAMSIZ, less the zero; linux/sockios.h.
-_NAME_MOST: Final = 15
-_SIOCGIFMTU: Final = 0x8921
-_SLOTS: Final = 32
-_HEADER: Final = VNET.unpack_from
+from hythe.link.device import IFF_TUN, SLOTS, Device
+from hythe.wire.packet import Packet
 
 
-def open_device(name: str) -> tuple[int, str]:
-    """Open or make the TUN device `name` (``%d`` is numbered): (descriptor, name). Raises `MachineError`, `UsageError`."""
-    if not 0 < len(name.encode()) <= _NAME_MOST:
-        raise UsageError(f"{name!r} cannot name a device: give 1 to {_NAME_MOST} bytes, for example tun0")
-    try:
-        fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise MachineError(
-            f"{DEVICE} cannot be opened ({error.strerror}): load the tun module and let this user open "
-            f"the device (chmod 0666 {DEVICE})"
-        ) from error
-    try:
-        request = struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI | IFF_VNET_HDR)
-        name = fcntl.ioctl(fd, TUNSETIFF, request)[:16].rstrip(b"\0").decode()
-        enable_offloads(fd)
-    except OSError as error:
-        os.close(fd)
-        raise MachineError(
-            f"TUN device {name!r} cannot be set up ({error.strerror}): it may belong to somebody else, or "
-            "CAP_NET_ADMIN is missing (run as root, or inside `hythe run`)"
-        ) from error
-    return fd, name
-
-
-def enable_offloads(fd: int) -> int:
-    """Switch on the most offloads this kernel has; returns them. Raises OSError when it has none."""
-    for offloads in OFFLOADS[:-1]:
-        try:
-            fcntl.ioctl(fd, TUNSETOFFLOAD, offloads)
-        except OSError:
-            continue
-        return offloads
-    fcntl.ioctl(fd, TUNSETOFFLOAD, OFFLOADS[-1])
-    return OFFLOADS[-1]
-
-
-def device_mtu(name: str) -> int:
-    """The MTU of the device `name` of this network namespace, in bytes (netdevice(7), SIOCGIFMTU). Raises OSError."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, struct.pack("16si20x", name.encode(), 0))
-    return int(struct.unpack_from("i", answer, 16)[0])
-
-
-class Tun:
+class Tun(Device[Packet]):
     """The link of a TUN device: ``Tun("tun0")``, or ``Tun(fd, mtu)`` of a descriptor that is set up already.
 
     A device that does not exist is made, which takes CAP_NET_ADMIN, and goes when it is closed. Without that right
@@ -106,79 +26,14 @@ class Tun:
     turns, to find views kept by mistake. Raises `MachineError`, `UsageError`.
     """
 
-    __slots__ = ("_closed", "_fd", "_ring", "_used", "_vectors", "_vnet", "dropped", "mtu", "name", "poison")
+    __slots__ = ()
 
     def __init__(self, device: str | int, mtu: int | None = None, *, poison: bool = False) -> None:
-        self.name = ""
-        if isinstance(device, str):
-            device, self.name = open_device(device)
-            mtu = mtu or device_mtu(self.name)
-        elif mtu is None:
-            raise UsageError("the MTU of a TUN descriptor's device cannot be told: give mtu=")
-        os.set_blocking(device, False)
-        self._fd = device
-        self._closed = False
-        self.mtu = mtu
-        self.poison = poison
-        self.dropped = 0
-        self._ring = [Packet() for _ in range(_SLOTS)]
-        self._vnet = bytearray(VNET_SIZE)
+        super().__init__(IFF_TUN, device, mtu, poison)
+        self._ring = [Packet() for _ in range(SLOTS)]
         self._vectors = [(self._vnet, packet.buffer) for packet in self._ring]
-        self._used = 0
-
-    def receive(self, now: int, limit: int) -> Sequence[Packet]:
-        """As `Link.receive`; at most as many as the ring has slots."""
-        if self.poison:
-            for packet in self._ring[: self._used]:
-                packet.poison()
-        fd = self._fd
-        ring = self._ring
-        count = 0
-        for vector in self._vectors[:limit]:
-            try:
-                size = os.readv(fd, vector)
-            except BlockingIOError:
-                break
-            if size <= VNET_SIZE:
-                continue
-            flags, kind, _, gso_size, _, _ = _HEADER(self._vnet)
-            packet = ring[count]
-            packet.length = size - VNET_SIZE
-            packet.gso_size = gso_size if kind else 0
-            packet.checksum = PARTIAL if flags & NEEDS_CSUM else VERIFIED if flags & DATA_VALID else ABSENT
-            count += 1
-        self._used = count
-        return ring[:count]
 
     def send(self, now: int, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
         """As `Link.send`: one system call whatever the size."""
-        try:
-            if payload:
-                os.writev(self._fd, (head, *payload))
-            else:
-                os.write(self._fd, head)
-        except OSError as error:
-            if error.errno == errno.EINVAL and head[1] == GSO_UDP_L4:
-                self._send_cut(head, payload)  # Linux before 6.2 takes super-segments of TCP only
-            else:
-                # A device that is down or out of memory loses packets like any wire; TCP notices.
-                self.dropped += 1
-
-    def _send_cut(self, head: bytes, payload: Sequence[memoryview | bytes]) -> None:
-        """Send a super-datagram as the packets of a wire."""
-        whole = b"".join((head[VNET_SIZE:], *payload))
-        for packet in gso.cut(whole, len(whole), _HEADER(head)[3], PARTIAL):
-            try:
-                os.write(self._fd, VNET_PLAIN + packet)
-            except OSError:
-                self.dropped += 1
-
-    def fileno(self) -> int:
-        """The device's descriptor."""
-        return self._fd
-
-    def close(self) -> None:
-        """Close the descriptor; a device nobody else holds is gone."""
-        if not self._closed:
-            self._closed = True
-            os.close(self._fd)
+        if number := self._write(head, payload):
+            self._refused(number, b"", head, payload)

@@ -9,7 +9,7 @@ import struct
 
 from hythe.gateway.namespace import remedies
 from hythe.gateway.namespace.netlink import NETLINK_SOCK_DIAG, RouteSocket
-from hythe.link import tun
+from hythe.link import device
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,9 +59,11 @@ def _open_tun(name: str) -> tuple[int, int]:
     Opened here and not by the parent, because the device appears in the namespace of whoever opens it.
     """
     try:
-        fd = os.open(tun.DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        fcntl.ioctl(fd, tun.TUNSETIFF, _IFREQ.pack(name.encode(), tun.IFF_TUN | tun.IFF_NO_PI | tun.IFF_VNET_HDR))
-        return fd, tun.enable_offloads(fd)
+        fd = os.open(device.DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        fcntl.ioctl(
+            fd, device.TUNSETIFF, _IFREQ.pack(name.encode(), device.IFF_TUN | device.IFF_NO_PI | device.IFF_VNET_HDR)
+        )
+        return fd, device.enable_offloads(fd)
     except OSError as error:
         raise remedies.no_tun(error) from error
 
