@@ -32,11 +32,17 @@ class Person:
         """Return the command line; `options` are separated by blanks."""
         return [*self.prefix, self.python, "-m", "hythe", "run", *options.split(), "--", *command]
 
-    def run(self, options: str, *command: str, stdin: bytes = b"", timeout: float = 30,
-            **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, options: str, *command: str, stdin: bytes = b"", timeout: float = 30, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run `command` in `hythe run` to its end."""
         result = subprocess.run(
-            self.words(options, *command), input=stdin, capture_output=True, timeout=timeout, check=False, cwd=self.folder,
+            self.words(options, *command),
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.folder,
             env=needs.clean_environment(**environment),
         )
         return subprocess.CompletedProcess(result.args, result.returncode, result.stdout.decode(), result.stderr.decode())
@@ -49,8 +55,13 @@ class Person:
     def running(self, options: str, *command: str) -> Iterator[Running]:
         """Run `command` in `hythe run` beside the test; at the end it is told to end, and has to."""
         process = subprocess.Popen(
-            self.words(options, *command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            cwd=self.folder, env=needs.clean_environment(), process_group=0,
+            self.words(options, *command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env=needs.clean_environment(),
+            process_group=0,
         )
         with process:
             try:

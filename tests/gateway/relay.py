@@ -34,8 +34,13 @@ UDP_GRO, UDP_SEGMENT = 104, 103
 class Relay:
     """`command`: the host inside, at 10.83.64.100 and fd68:7974:6865::64. Makes its loop's driver: use within `within`."""
 
-    def __init__(self, config: RelayConfig, *, host_loopback: bool = True,
-                 destinations: Callable[[Machine], Destinations] | None = None) -> None:
+    def __init__(
+        self,
+        config: RelayConfig,
+        *,
+        host_loopback: bool = True,
+        destinations: Callable[[Machine], Destinations] | None = None,
+    ) -> None:
         near, far = pair(65_520, poison=True)
         self.now = 0
         self.command = Side(far, ("10.83.64.100/24", "fd68:7974:6865::64/64"), 5)
@@ -75,8 +80,13 @@ class Relay:
         self.driver.close()
 
 
-def within(test: Callable[[Relay], None], config: RelayConfig | None = None, *, host_loopback: bool = True,
-           destinations: Callable[[Machine], Destinations] | None = None) -> None:
+def within(
+    test: Callable[[Relay], None],
+    config: RelayConfig | None = None,
+    *,
+    host_loopback: bool = True,
+    destinations: Callable[[Machine], Destinations] | None = None,
+) -> None:
     """Run `test` with a relay of its own."""
 
     async def run() -> None:

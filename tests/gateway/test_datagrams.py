@@ -54,7 +54,13 @@ def test_there_and_back(host: str, address: bytes, size: int) -> None:
         assert received(client) == [(b"b" * size, address, port_of(server))]
         (record,) = relay.session.records()
         assert (record.protocol, record.bytes_up, record.bytes_down, record.state, record.error, record.outside) == (
-            "udp", size, size, "ASSURED", 0, (host, port_of(server)))
+            "udp",
+            size,
+            size,
+            "ASSURED",
+            0,
+            (host, port_of(server)),
+        )
 
     with outside(host) as server:
         within(test)
@@ -179,8 +185,13 @@ def test_a_closed_port_outside_is_a_closed_port_inside() -> None:
 
 def test_a_refused_destination_is_told() -> None:
     def test(relay: Relay) -> None:
-        cases = [("10.83.64.77", errno.EHOSTUNREACH), ("fd68:7974:6865::77", errno.EHOSTUNREACH),
-                 ("10.83.64.1", errno.ECONNREFUSED), ("0.0.0.9", errno.EHOSTUNREACH), ("::ffff:127.0.0.1", errno.EACCES)]
+        cases = [
+            ("10.83.64.77", errno.EHOSTUNREACH),
+            ("fd68:7974:6865::77", errno.EHOSTUNREACH),
+            ("10.83.64.1", errno.ECONNREFUSED),
+            ("0.0.0.9", errno.EHOSTUNREACH),
+            ("::ffff:127.0.0.1", errno.EACCES),
+        ]
         for address, number in cases:
             client = relay.command.host.bind(None, 0, (packed(address), 9))
             for _ in range(2):
@@ -302,10 +313,18 @@ def test_no_more_descriptors_is_one_sentence() -> None:
     within(test)
 
 
-@pytest.mark.parametrize(("host", "loopback", "expected"), [
-    ("127.0.0.1", True, HOST4), ("::1", True, HOST6), ("127.0.0.1", False, None), ("::1", False, None),
-    ("203.0.113.9", False, packed("203.0.113.9")), ("2001:db8::9", False, packed("2001:db8::9")),
-    ("fe80::1%lo", True, None)])
+@pytest.mark.parametrize(
+    ("host", "loopback", "expected"),
+    [
+        ("127.0.0.1", True, HOST4),
+        ("::1", True, HOST6),
+        ("127.0.0.1", False, None),
+        ("::1", False, None),
+        ("203.0.113.9", False, packed("203.0.113.9")),
+        ("2001:db8::9", False, packed("2001:db8::9")),
+        ("fe80::1%lo", True, None),
+    ],
+)
 def test_how_the_command_knows_what_is_outside(host: str, loopback: bool, expected: bytes | None) -> None:
     assert Destinations(Machine(), FAMILIES, host_loopback=loopback).inside(host) == expected
 
@@ -369,8 +388,7 @@ def echo_server() -> Iterator[int]:
 @pytest.mark.parametrize("mtu", [1500, 65520])
 def test_datagrams_of_every_size(person: Person, mtu: int) -> None:
     with echo_server() as port:
-        result = person.run(f"--host-loopback --summary --mtu {mtu}",
-                            *person.script(ECHO, "host.hythe.internal", str(port)))
+        result = person.run(f"--host-loopback --summary --mtu {mtu}", *person.script(ECHO, "host.hythe.internal", str(port)))
     assert (result.returncode, result.stdout) == (0, "all\n"), result.stderr
     rows = [line.split() for line in result.stderr.splitlines() if " udp " in line]
     assert [row[-1] for row in rows] == ["ASSURED", "ASSURED"]
@@ -386,8 +404,18 @@ def test_a_closed_port_is_refused_at_once(nobody: Person) -> None:
 def test_dig_asks_a_server_outside(nobody: Person) -> None:
     dig = needs.program("dig")
     with NameServer() as server:
-        result = nobody.run("--host-loopback", dig, "-4", "+short", "+tries=1", "+time=5", "-p", str(server.port),
-                            "@host.hythe.internal", "plain.test")
+        result = nobody.run(
+            "--host-loopback",
+            dig,
+            "-4",
+            "+short",
+            "+tries=1",
+            "+time=5",
+            "-p",
+            str(server.port),
+            "@host.hythe.internal",
+            "plain.test",
+        )
     assert result.stdout.split() == [socket.inet_ntoa(PLAIN)], result.stdout + result.stderr
     assert {protocol for protocol, _, _ in server.asked} == {"udp"}
 
@@ -400,8 +428,24 @@ def test_iperf3(nobody: Person, direction: list[str]) -> None:
     server = subprocess.Popen([iperf3, "-s", "-1", "-B", "127.0.0.1", "-p", port], stdout=subprocess.DEVNULL)
     try:
         wait_for_listener(int(port))
-        result = nobody.run("--host-loopback", iperf3, "-4", "-c", "host.hythe.internal", "-p", port, "-u", "-b", "50M",
-                            "-l", "1400", "-t", "1", "-J", *direction)
+        result = nobody.run(
+            "--host-loopback",
+            iperf3,
+            "-4",
+            "-c",
+            "host.hythe.internal",
+            "-p",
+            port,
+            "-u",
+            "-b",
+            "50M",
+            "-l",
+            "1400",
+            "-t",
+            "1",
+            "-J",
+            *direction,
+        )
     finally:
         server.terminate()
         server.wait(10)

@@ -49,8 +49,20 @@ def destinations(*, host_loopback: bool = False) -> Destinations:
     return Destinations(Known(), FAMILIES, host_loopback=host_loopback)
 
 
-@pytest.mark.parametrize("address", ["203.0.113.1", "8.8.8.8", "240.0.0.1", "2001:db8::8", "::ffff:203.0.113.1",
-                                     "64:ff9b::cb00:7101", "2002:cb00:7101::1", "192.0.2.8", "126.255.255.255"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "203.0.113.1",
+        "8.8.8.8",
+        "240.0.0.1",
+        "2001:db8::8",
+        "::ffff:203.0.113.1",
+        "64:ff9b::cb00:7101",
+        "2002:cb00:7101::1",
+        "192.0.2.8",
+        "126.255.255.255",
+    ],
+)
 def test_elsewhere_is_open(address: str) -> None:
     assert destinations().stream(packed(address), 80) == Destination(address, 80)
     assert destinations().datagram(packed(address), 53) == Destination(address, 53)
@@ -58,11 +70,34 @@ def test_elsewhere_is_open(address: str) -> None:
 
 
 @pytest.mark.parametrize("loopback", [True, False])
-@pytest.mark.parametrize("address", [
-    "127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.0.251", "239.255.255.255", "192.0.2.255",
-    "::", "::1", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::ffff:255.255.255.255", "::127.0.0.1", "::ffff:0:127.0.0.1",
-    "64:ff9b::7f00:1", "64:ff9b::", "64:ff9b:1::7f00:1", "2002:7f00:1::1", "2002::1", "2002:e000:1::", "ff02::1", "ff0e::1",
-])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.255.255.254",
+        "0.0.0.0",
+        "0.1.2.3",
+        "255.255.255.255",
+        "224.0.0.251",
+        "239.255.255.255",
+        "192.0.2.255",
+        "::",
+        "::1",
+        "::ffff:127.0.0.1",
+        "::ffff:0.0.0.0",
+        "::ffff:255.255.255.255",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::",
+        "64:ff9b:1::7f00:1",
+        "2002:7f00:1::1",
+        "2002::1",
+        "2002:e000:1::",
+        "ff02::1",
+        "ff0e::1",
+    ],
+)
 def test_loopback_broadcast_and_multicast_are_refused_in_every_spelling(address: str, *, loopback: bool) -> None:
     found = destinations(host_loopback=loopback)
     assert found.stream(packed(address), 80) is None
@@ -70,8 +105,9 @@ def test_loopback_broadcast_and_multicast_are_refused_in_every_spelling(address:
     assert found.reason(packed(address)) == errno.EACCES
 
 
-@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7", "198.51.100.9", "::ffff:192.0.2.7", "64:ff9b::c000:207",
-                                     "2002:c000:207::1"])
+@pytest.mark.parametrize(
+    "address", ["192.0.2.7", "2001:db8::7", "198.51.100.9", "::ffff:192.0.2.7", "64:ff9b::c000:207", "2002:c000:207::1"]
+)
 def test_own_addresses_need_host_loopback(address: str) -> None:
     assert destinations().stream(packed(address), 80) is None
     assert destinations().reason(packed(address)) == errno.EACCES
@@ -86,9 +122,16 @@ def test_the_host_address_is_this_machine_with_host_loopback_alone() -> None:
     assert destinations().reason(packed(HOST6)) == errno.EHOSTUNREACH
 
 
-@pytest.mark.parametrize(("address", "reason"), [
-    ("10.83.64.1", errno.ECONNREFUSED), ("fd68:7974:6865::1", errno.ECONNREFUSED), ("10.83.64.7", errno.EHOSTUNREACH),
-    ("10.83.64.255", errno.EHOSTUNREACH), ("fd68:7974:6865::7", errno.EHOSTUNREACH)])
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("10.83.64.1", errno.ECONNREFUSED),
+        ("fd68:7974:6865::1", errno.ECONNREFUSED),
+        ("10.83.64.7", errno.EHOSTUNREACH),
+        ("10.83.64.255", errno.EHOSTUNREACH),
+        ("fd68:7974:6865::7", errno.EHOSTUNREACH),
+    ],
+)
 def test_nobody_else_is_in_the_network_inside(address: str, reason: int) -> None:
     assert destinations(host_loopback=True).stream(packed(address), 80) is None
     assert destinations(host_loopback=True).reason(packed(address)) == reason
@@ -133,16 +176,19 @@ async def _watch_addresses() -> int:
 @pytest.mark.parametrize("host_loopback", [True, False])
 def test_the_command_sees_a_refusal_at_once(nobody: Person, *, host_loopback: bool) -> None:
     """A server on this machine's loopback, and what else an address may be."""
-    program = ("import socket, sys, time; began = time.monotonic()\n"
-               "for host in sys.argv[2:]:\n"
-               "    try: socket.create_connection((host, sys.argv[1]), 5).close(); print('open')\n"
-               "    except OSError as error: print(type(error).__name__)\n"
-               "assert time.monotonic() - began < 2")
+    program = (
+        "import socket, sys, time; began = time.monotonic()\n"
+        "for host in sys.argv[2:]:\n"
+        "    try: socket.create_connection((host, sys.argv[1]), 5).close(); print('open')\n"
+        "    except OSError as error: print(type(error).__name__)\n"
+        "assert time.monotonic() - began < 2"
+    )
     inside = Family(*pick_subnet4(machine_networks()))
     host, gateway = (str(ipaddress.ip_address(each)) for each in (inside.host, inside.gateway))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-        result = nobody.run("--host-loopback" if host_loopback else "",
-                            *nobody.script(program, port, host, gateway, "64:ff9b::7f00:1"))
+        result = nobody.run(
+            "--host-loopback" if host_loopback else "", *nobody.script(program, port, host, gateway, "64:ff9b::7f00:1")
+        )
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == ["open" if host_loopback else "OSError", "ConnectionRefusedError", "PermissionError"]

@@ -72,19 +72,22 @@ def test_without_host_loopback_there_is_no_such_name(nobody: Person) -> None:
 
 
 @OVER
-@pytest.mark.parametrize(("name", "kind", "status", "records"), [
-    ("host.hythe.internal", "A", "NOERROR", [text(INSIDE4.host)]),
-    ("host.hythe.internal", "AAAA", "NOERROR", [text(INSIDE6.host)]),
-    ("Gateway.HYTHE.internal", "A", "NOERROR", [text(INSIDE4.gateway)]),
-    ("gateway.hythe.internal", "AAAA", "NOERROR", [text(INSIDE6.gateway)]),
-    ("gateway.hythe.internal", "MX", "NOERROR", []),
-    ("hythe.internal", "A", "NOERROR", []),
-    ("nobody.hythe.internal", "A", "NXDOMAIN", []),
-    ("a.host.hythe.internal", "A", "NXDOMAIN", []),
-    (ipaddress.ip_address(INSIDE4.host).reverse_pointer, "PTR", "NOERROR", ["host.hythe.internal."]),
-    (ipaddress.ip_address(INSIDE6.gateway).reverse_pointer, "PTR", "NOERROR", ["gateway.hythe.internal."]),
-    (ipaddress.ip_address(INSIDE4.command).reverse_pointer, "PTR", "NXDOMAIN", []),
-])
+@pytest.mark.parametrize(
+    ("name", "kind", "status", "records"),
+    [
+        ("host.hythe.internal", "A", "NOERROR", [text(INSIDE4.host)]),
+        ("host.hythe.internal", "AAAA", "NOERROR", [text(INSIDE6.host)]),
+        ("Gateway.HYTHE.internal", "A", "NOERROR", [text(INSIDE4.gateway)]),
+        ("gateway.hythe.internal", "AAAA", "NOERROR", [text(INSIDE6.gateway)]),
+        ("gateway.hythe.internal", "MX", "NOERROR", []),
+        ("hythe.internal", "A", "NOERROR", []),
+        ("nobody.hythe.internal", "A", "NXDOMAIN", []),
+        ("a.host.hythe.internal", "A", "NXDOMAIN", []),
+        (ipaddress.ip_address(INSIDE4.host).reverse_pointer, "PTR", "NOERROR", ["host.hythe.internal."]),
+        (ipaddress.ip_address(INSIDE6.gateway).reverse_pointer, "PTR", "NOERROR", ["gateway.hythe.internal."]),
+        (ipaddress.ip_address(INSIDE4.command).reverse_pointer, "PTR", "NXDOMAIN", []),
+    ],
+)
 def test_our_own_names(nobody: Person, over: str, name: str, kind: str, status: str, records: list[str]) -> None:
     needs.program("dig")
     result = nobody.run("--host-loopback --dns none", *dig(*over.split(), name, kind))
@@ -185,8 +188,10 @@ def test_nobody_answers(nobody: Person, over: str) -> None:
     port = closed_port()
     result = nobody.run(f"--dns 127.0.0.1:{port}", *dig(*over.split(), "plain.test"))
     assert answer(result.stdout) == ("SERVFAIL", []), result.stdout
-    assert result.stderr == (f"hythe: names cannot be looked up: no answer from 127.0.0.1:{port}; check this machine's "
-                             "/etc/resolv.conf, or name a resolver that works with --dns ADDR\n")
+    assert result.stderr == (
+        f"hythe: names cannot be looked up: no answer from 127.0.0.1:{port}; check this machine's "
+        "/etc/resolv.conf, or name a resolver that works with --dns ADDR\n"
+    )
 
 
 @pytest.mark.slow
@@ -288,51 +293,94 @@ def test_what_the_command_sees(root: Person, tmp_path: Path) -> None:
     conf = tmp_path / "resolv.conf"
     conf.write_text("search corp.test test\nnameserver 203.0.113.53\noptions timeout:9 edns0\n")
     with NameServer() as server:
-        inside = ("grep -v '^#' /etc/resolv.conf; getent hosts plain; getent hosts gateway.hythe.internal; "
-                  "dig +short @203.0.113.53 gateway.hythe.internal; dig +short +tcp @203.0.113.53 gateway.hythe.internal")
+        inside = (
+            "grep -v '^#' /etc/resolv.conf; getent hosts plain; getent hosts gateway.hythe.internal; "
+            "dig +short @203.0.113.53 gateway.hythe.internal; dig +short +tcp @203.0.113.53 gateway.hythe.internal"
+        )
         result = with_resolv_conf(root, conf, server.option, inside)
     assert result.splitlines() == [
-        f"nameserver {text(INSIDE4.gateway)}", "search corp.test test", "options timeout:9 edns0",
-        "192.0.2.1       plain.test", f"{text(INSIDE6.gateway)} gateway.hythe.internal", text(INSIDE4.gateway),
-        text(INSIDE4.gateway)]
+        f"nameserver {text(INSIDE4.gateway)}",
+        "search corp.test test",
+        "options timeout:9 edns0",
+        "192.0.2.1       plain.test",
+        f"{text(INSIDE6.gateway)} gateway.hythe.internal",
+        text(INSIDE4.gateway),
+        text(INSIDE4.gateway),
+    ]
 
 
 def test_a_machine_that_changes_its_resolver(root: Person, tmp_path: Path) -> None:
     needs.program("dig")
     conf = tmp_path / "resolv.conf"
     conf.write_text("")
-    command = (f"echo nameserver 203.0.113.53 > {conf}; for n in $(seq 50); do "
-               "dig +short +tries=1 +time=1 @203.0.113.53 gateway.hythe.internal | grep '^[0-9]' && break; sleep 0.1; done")
+    command = (
+        f"echo nameserver 203.0.113.53 > {conf}; for n in $(seq 50); do "
+        "dig +short +tries=1 +time=1 @203.0.113.53 gateway.hythe.internal | grep '^[0-9]' && break; sleep 0.1; done"
+    )
     assert with_resolv_conf(root, conf, "", command) == f"{text(INSIDE4.gateway)}\n"
 
 
 def with_resolv_conf(root: Person, conf: Path, options: str, command: str) -> str:
     """Return what a shell command prints in a `hythe run` on a machine with this resolv.conf."""
-    words = [needs.program("unshare"), "--mount", "sh", "-c", f'mount --bind {conf} /etc/resolv.conf && exec "$@"', "sh",
-             *root.words(options, "sh", "-c", command)]
+    words = [
+        needs.program("unshare"),
+        "--mount",
+        "sh",
+        "-c",
+        f'mount --bind {conf} /etc/resolv.conf && exec "$@"',
+        "sh",
+        *root.words(options, "sh", "-c", command),
+    ]
     return subprocess.run(words, capture_output=True, text=True, timeout=30, check=True, cwd=root.folder).stdout
 
 
 def test_reading_resolv_conf() -> None:
-    found = ResolvConf(" nameserver 192.0.2.9\n#nameserver 192.0.2.8\nnameserver\t192.0.2.1 # here\n"
-                       "nameserver fe80::1%eth0;x\nnameserver one.test\ndomain\tcorp.test  \noptions rotate\n"
-                       "nameserver 127.0.0.53\nnameserver 192.0.2.4\n")
+    found = ResolvConf(
+        " nameserver 192.0.2.9\n#nameserver 192.0.2.8\nnameserver\t192.0.2.1 # here\n"
+        "nameserver fe80::1%eth0;x\nnameserver one.test\ndomain\tcorp.test  \noptions rotate\n"
+        "nameserver 127.0.0.53\nnameserver 192.0.2.4\n"
+    )
     assert found.servers == [("192.0.2.1", 53), ("fe80::1%eth0", 53), ("127.0.0.53", 53)]
     assert found.kept == ["domain\tcorp.test", "options rotate"]
     assert found.inside(INSIDE6.gateway).splitlines()[1:] == [
-        f"nameserver {text(INSIDE6.gateway)}", "domain\tcorp.test", "options rotate"]
+        f"nameserver {text(INSIDE6.gateway)}",
+        "domain\tcorp.test",
+        "options rotate",
+    ]
     assert ResolvConf("").servers == [("127.0.0.1", 53)]
 
 
-@pytest.mark.parametrize(("written", "servers"), [
-    ("none", []), ("9.9.9.9", [("9.9.9.9", 53)]), ("127.0.0.1:5353, ::1", [("127.0.0.1", 5353), ("::1", 53)]),
-    ("[2620:fe::9]:530", [("2620:fe::9", 530)]), ("[fe80::1%eth0]", [("fe80::1%eth0", 53)])])
+@pytest.mark.parametrize(
+    ("written", "servers"),
+    [
+        ("none", []),
+        ("9.9.9.9", [("9.9.9.9", 53)]),
+        ("127.0.0.1:5353, ::1", [("127.0.0.1", 5353), ("::1", 53)]),
+        ("[2620:fe::9]:530", [("2620:fe::9", 530)]),
+        ("[fe80::1%eth0]", [("fe80::1%eth0", 53)]),
+    ],
+)
 def test_resolvers_by_option(written: str, servers: list[tuple[str, int]]) -> None:
     assert parse_servers(written) == servers
 
 
-@pytest.mark.parametrize("written", ["", "dns.test", "9.9.9.9,", "9.9.9", "9.9.9.9:0", "9.9.9.9:x", "[::1", "[::1]53",
-                                     "1::2::3", "9.9.9.9:65536", "none,9.9.9.9", "9.9.9.9%eth0"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "dns.test",
+        "9.9.9.9,",
+        "9.9.9",
+        "9.9.9.9:0",
+        "9.9.9.9:x",
+        "[::1",
+        "[::1]53",
+        "1::2::3",
+        "9.9.9.9:65536",
+        "none,9.9.9.9",
+        "9.9.9.9%eth0",
+    ],
+)
 def test_what_is_no_resolver(written: str) -> None:
     with pytest.raises(UsageError, match=r"^--dns .* is no address of a resolver: write for example 9\.9\.9\.9,"):
         parse_servers(written)

@@ -197,16 +197,23 @@ def test_nginx_inside_and_wrk_outside(root: Person, tmp_path: Path) -> None:
     """As root: its workers change their user. The last connection must go as well as the first."""
     nginx, wrk = needs.program("nginx"), needs.program("wrk")
     conf = tmp_path / "nginx.conf"
-    conf.write_text(f"daemon off; pid {tmp_path}/pid; error_log stderr crit; worker_processes 1;\n"
-                    "events { worker_connections 512; }\n"
-                    "http { access_log off; server { listen 80; location / { return 200 'hello'; } } }\n")
+    conf.write_text(
+        f"daemon off; pid {tmp_path}/pid; error_log stderr crit; worker_processes 1;\n"
+        "events { worker_connections 512; }\n"
+        "http { access_log off; server { listen 80; location / { return 200 'hello'; } } }\n"
+    )
     with root.running("-p 0:http", nginx, "-c", str(conf)) as run:
         port = run.picked_port()
         _until_answered(port)
         close = ["-H", "Connection: close"]
         for words in ([], close):
-            result = subprocess.run([wrk, "-t1", "-c16", "-d1", *words, f"http://127.0.0.1:{port}/"], capture_output=True,
-                                    text=True, timeout=20, check=True)
+            result = subprocess.run(
+                [wrk, "-t1", "-c16", "-d1", *words, f"http://127.0.0.1:{port}/"],
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=True,
+            )
             assert "Non-2xx" not in result.stdout, result.stdout
             assert "Socket errors" not in result.stdout, result.stdout
             assert int(result.stdout.partition(" requests in ")[0].split()[-1]) > 100, result.stdout
@@ -284,13 +291,16 @@ def test_datagrams_reach_the_command_and_come_back(person: Person, host: str, li
 # --- How a client appears
 
 
-@pytest.mark.parametrize(("client", "first", "second"), [
-    ("127.0.0.1", INSIDE4.host, INSIDE6.host),
-    ("::1", INSIDE6.host, INSIDE4.host),
-    ("203.0.113.9", pack("203.0.113.9"), INSIDE6.gateway),
-    ("2001:db8::9", pack("2001:db8::9"), INSIDE4.gateway),
-    ("fe80::9%eth0", INSIDE6.gateway, INSIDE4.gateway),
-])
+@pytest.mark.parametrize(
+    ("client", "first", "second"),
+    [
+        ("127.0.0.1", INSIDE4.host, INSIDE6.host),
+        ("::1", INSIDE6.host, INSIDE4.host),
+        ("203.0.113.9", pack("203.0.113.9"), INSIDE6.gateway),
+        ("2001:db8::9", pack("2001:db8::9"), INSIDE4.gateway),
+        ("fe80::9%eth0", INSIDE6.gateway, INSIDE4.gateway),
+    ],
+)
 def test_a_client_is_told_apart(client: str, first: bytes, second: bytes) -> None:
     found = targets(client, [INSIDE4, INSIDE6])
     assert [each.local for each in found] == [first, second]
@@ -305,17 +315,20 @@ def test_a_client_of_the_missing_family() -> None:
 # --- What is written
 
 
-@pytest.mark.parametrize(("written", "addresses", "outside", "inside", "udp"), [
-    ("8080:80", LOOPBACK, [8080], [80], False),
-    ("8080:80/tcp", LOOPBACK, [8080], [80], False),
-    ("0:80", LOOPBACK, [0], [80], False),
-    ("5353:domain/udp", LOOPBACK, [5353], [53], True),
-    ("http-alt:http", LOOPBACK, [8080], [80], False),
-    ("0.0.0.0:8080:80", ("0.0.0.0",), [8080], [80], False),
-    ("[::1]:8080:80", ("::1",), [8080], [80], False),
-    ("[fe80::1%lo]:8080:80", ("fe80::1%lo",), [8080], [80], False),
-    ("8000-8002:9000-9002", LOOPBACK, [8000, 8001, 8002], [9000, 9001, 9002], False),
-])
+@pytest.mark.parametrize(
+    ("written", "addresses", "outside", "inside", "udp"),
+    [
+        ("8080:80", LOOPBACK, [8080], [80], False),
+        ("8080:80/tcp", LOOPBACK, [8080], [80], False),
+        ("0:80", LOOPBACK, [0], [80], False),
+        ("5353:domain/udp", LOOPBACK, [5353], [53], True),
+        ("http-alt:http", LOOPBACK, [8080], [80], False),
+        ("0.0.0.0:8080:80", ("0.0.0.0",), [8080], [80], False),
+        ("[::1]:8080:80", ("::1",), [8080], [80], False),
+        ("[fe80::1%lo]:8080:80", ("fe80::1%lo",), [8080], [80], False),
+        ("8000-8002:9000-9002", LOOPBACK, [8000, 8001, 8002], [9000, 9001, 9002], False),
+    ],
+)
 def test_publications(written: str, addresses: tuple[str, ...], outside: list[int], inside: list[int], *, udp: bool) -> None:
     found = parse(written)
     assert [each.outside for each in found] == outside
@@ -323,22 +336,25 @@ def test_publications(written: str, addresses: tuple[str, ...], outside: list[in
     assert {(each.addresses, each.udp) for each in found} == {(addresses, udp)}
 
 
-@pytest.mark.parametrize(("written", "sentence"), [
-    ("8080", "does not say which port leads where"),
-    ("", "does not say which port leads where"),
-    (":80", "does not say which port leads where"),
-    ("8080:", "does not say which port leads where"),
-    ("8080:80/sctp", "'sctp' is not a protocol"),
-    ("localhost:8080:80", "'localhost' is not an address"),
-    ("::1:8080:80", "'::1' is not an address"),
-    ("[127.0.0.1]:8080:80", "'\\[127.0.0.1\\]' is not an address"),
-    ("8080:no-such-service", "'no-such-service' is neither a port nor a tcp service"),
-    ("8000-8001:80", "2 ports cannot lead to 1"),
-    ("8001-8000:80-81", "8001-8000 is not a port or a range"),
-    ("65536:80", "65536 is not a port or a range"),
-    ("8080:0", "0 is not a port"),
-    ("0-1:80-81", "0 is not a port"),
-])
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("8080", "does not say which port leads where"),
+        ("", "does not say which port leads where"),
+        (":80", "does not say which port leads where"),
+        ("8080:", "does not say which port leads where"),
+        ("8080:80/sctp", "'sctp' is not a protocol"),
+        ("localhost:8080:80", "'localhost' is not an address"),
+        ("::1:8080:80", "'::1' is not an address"),
+        ("[127.0.0.1]:8080:80", "'\\[127.0.0.1\\]' is not an address"),
+        ("8080:no-such-service", "'no-such-service' is neither a port nor a tcp service"),
+        ("8000-8001:80", "2 ports cannot lead to 1"),
+        ("8001-8000:80-81", "8001-8000 is not a port or a range"),
+        ("65536:80", "65536 is not a port or a range"),
+        ("8080:0", "0 is not a port"),
+        ("0-1:80-81", "0 is not a port"),
+    ],
+)
 def test_bad_publications(written: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=f"^-p {written.replace('[', '.').replace(']', '.')}.*{sentence}"):
         parse(written)
@@ -362,8 +378,10 @@ def test_a_port_in_use(nobody: Person, protocol: str) -> None:
         port = user.getsockname()[1]
         result = nobody.run(f"-p {port}:80/{protocol}", "echo", "ran")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == (f"hythe: -p {port}:80/{protocol}: {protocol.upper()} port {port} of 127.0.0.1 or ::1 is in "
-                             "use: end what listens there, or publish on another port\n")
+    assert result.stderr == (
+        f"hythe: -p {port}:80/{protocol}: {protocol.upper()} port {port} of 127.0.0.1 or ::1 is in "
+        "use: end what listens there, or publish on another port\n"
+    )
 
 
 def test_a_privileged_port(nobody: Person) -> None:
@@ -371,15 +389,19 @@ def test_a_privileged_port(nobody: Person) -> None:
         needs.lack("needs privileged ports: net.ipv4.ip_unprivileged_port_start is very low here")
     result = nobody.run("-p 7:7", "echo", "ran")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == ("hythe: -p 7:7: TCP port 7 is privileged: publish on a port from 1024 on, or as root, run: "
-                             "sysctl net.ipv4.ip_unprivileged_port_start=7\n")
+    assert result.stderr == (
+        "hythe: -p 7:7: TCP port 7 is privileged: publish on a port from 1024 on, or as root, run: "
+        "sysctl net.ipv4.ip_unprivileged_port_start=7\n"
+    )
 
 
 def test_an_address_that_is_not_ours(nobody: Person) -> None:
     result = nobody.run("-p 203.0.113.1:0:80", "echo", "ran")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == ("hythe: -p 203.0.113.1:0:80: this machine does not have the address 203.0.113.1: write one "
-                             "that `ip address` shows, or 0.0.0.0 or [::] for all\n")
+    assert result.stderr == (
+        "hythe: -p 203.0.113.1:0:80: this machine does not have the address 203.0.113.1: write one "
+        "that `ip address` shows, or 0.0.0.0 or [::] for all\n"
+    )
 
 
 def test_the_end_of_the_run_ends_the_listening(nobody: Person) -> None:
