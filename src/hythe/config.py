@@ -28,6 +28,9 @@ class TcpConfig:
     window_scaling: bool = True
     timestamps: bool = True
     sack: bool = True
+    #: Ask servers for Fast Open cookies, and put text into the SYN where we have one. Off: a SYN's text may arrive twice
+    #: (RFC 7413, 2.1), so programs must opt in, as with Linux (MSG_FASTOPEN, though its tcp_fastopen is 1).
+    fast_open: bool = False
     #: Largest MSS ever announced; the link's MTU lowers it. 65535 - 40.
     mss_max: int = 65_495
     #: What to send when the peer announces no MSS: RFC 9293, 3.7.1 (536 for IPv4, 1220 for IPv6).
@@ -84,6 +87,8 @@ class HostConfig:
     backlog: int = 4_096
     #: Answer SYNs beyond the backlog by SYN cookies instead of dropping them: Linux tcp_syncookies 1.
     syn_cookies: bool = True
+    #: Servers whose Fast Open cookies are kept: RFC 7413, 4.1.3 wants a limit; Linux's tcp_metrics holds some thousands.
+    fast_open_servers: int = 1_024
     #: Challenge ACKs of all connections together: RFC 5961, 7; Linux tcp_challenge_ack_limit (1000 until 6.2).
     challenge_acks_per_second: int = 1_000
     #: TIME-WAIT records kept at most, the oldest making room: Linux tcp_max_tw_buckets is 262144 at most.
@@ -119,3 +124,32 @@ class RelayConfig:
     #: Idle time of an ICMP query mapping: RFC 5508, REQ-2 (at least 60 s); and how many are kept.
     ping_idle: int = 60 * SECOND
     ping_mappings: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverConfig:
+    """Whom a resolver asks, and how patiently. Defaults are resolv.conf(5)'s where it has them."""
+
+    #: (address, perhaps with a zone; port), in order.
+    servers: tuple[tuple[str, int], ...] = ()
+    #: Domains in which a name with fewer than `ndots` dots is looked for first, any other last (RFC 1535, 6).
+    search: tuple[str, ...] = ()
+    ndots: int = 1
+    #: How long a server is waited for in the first round; twice as long, shared by the servers, in each that follows.
+    timeout: int = 5 * SECOND
+    attempts: int = 2
+    #: Begin with another server each time.
+    rotate: bool = False
+    use_tcp: bool = False
+    #: What we take over UDP: RFC 9715's choice for what never fragments; 0 for no EDNS.
+    edns_size: int = 1_232
+    #: Believe a server that says it has verified an answer (AD): for one that is reached by a trusted path.
+    trust_ad: bool = False
+    #: CNAMEs followed in all: RFC 1034, 5.2.2 asks for a limit; BIND's is 16.
+    aliases_max: int = 16
+    #: Answers over UDP with a wrong identifier or question after which TCP is taken: somebody is guessing (RFC 5452, 9.1).
+    forgeries_max: int = 16
+    #: Answers kept, and how long at most: RFC 8767, 4 (a week at most; many cap at a day); negative ones RFC 2308, 5 (3 h).
+    cache: int = 1_024
+    ttl_max: int = 86_400 * SECOND
+    negative_ttl_max: int = 10_800 * SECOND

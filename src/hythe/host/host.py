@@ -35,6 +35,7 @@ from hythe.link.base import Link
 from hythe.tcp.block import Ready, Surroundings
 from hythe.tcp.challenges import ChallengeLimit
 from hythe.tcp.connection import Connection
+from hythe.tcp.fastopen import FastOpen
 from hythe.tcp.isn import SequenceNumbers
 from hythe.tcp.listener import Listener
 from hythe.tcp.pathmtu import path_changed
@@ -59,6 +60,7 @@ class Host:
         self.around = Surroundings(
             TimerQueue(), SendPool(config.send_pool, tcp.send_buffer_min, tcp.send_buffer_max), SequenceNumbers(secret)
         )
+        self.around.fast_open = FastOpen(secret, config.fast_open_servers)
         self.around.challenges = ChallengeLimit(config.challenge_acks_per_second, random)
         self.counters = Counters()
         self.interfaces: list[Interface] = []
@@ -181,9 +183,12 @@ class Host:
 
     # --- Verbs
 
-    def listen(self, address: bytes | None, port: int, backlog: int | None = None, *, hold: bool = False) -> Listener:
+    def listen(
+        self, address: bytes | None, port: int, backlog: int | None = None, *, hold: bool = False, fast_open: int = 0
+    ) -> Listener:
         """Passive open. Port 0 picks an ephemeral one, or with `any_destination` and no address stands for all.
 
+        `fast_open`: so many connections at a time may have the text of their SYN read before their handshake is done.
         OSError: EADDRINUSE, EADDRNOTAVAIL; PermissionError below 1024 without the right.
         """
         check_right(port, self.config.allow_privileged_ports)
@@ -197,7 +202,7 @@ class Host:
             )
         if (address, port) in self.listeners:
             raise OSError(errno.EADDRINUSE, f"port {port} is listened on already: close that listener or choose another")
-        listener = Listener(address, port, backlog or self.config.backlog, self.around, hold=hold)
+        listener = Listener(address, port, backlog or self.config.backlog, self.around, hold=hold, fast_open=fast_open)
         self.listeners[address, port] = listener
         return listener
 

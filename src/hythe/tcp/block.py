@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from hythe.config import TcpConfig
 from hythe.tcp.challenges import ChallengeLimit
 from hythe.tcp.congestion import Controller, controller
+from hythe.tcp.fastopen import FastOpen
 from hythe.tcp.isn import SequenceNumbers
 from hythe.tcp.recovery import Scoreboard
 from hythe.tcp.recvq import ReceiveQueue
@@ -57,13 +58,14 @@ class Ready(Protocol):
 class Surroundings:
     """What all connections of one host share: given to each by the constructor."""
 
-    __slots__ = ("challenges", "owing", "pool", "ready", "sequence", "timers")
+    __slots__ = ("challenges", "fast_open", "owing", "pool", "ready", "sequence", "timers")
 
     def __init__(self, timers: TimerQueue, pool: SendPool, sequence: SequenceNumbers) -> None:
         self.timers = timers
         self.pool = pool
         self.sequence = sequence
         self.challenges: ChallengeLimit | None = None  # none in a world of one connection
+        self.fast_open: FastOpen | None = None
         self.ready: list[Ready] = []
         self.owing: list[ControlBlock] = []  # those that owe an ACK before the driver sleeps (`eager_ack`)
 
@@ -86,8 +88,10 @@ class ControlBlock:
         "deadline",
         "deaf",
         "dup_acks_owed",
+        "early",
         "envelope",
         "error",
+        "fast_open",
         "fast_retransmits",
         "filed",
         "fin_after",
@@ -180,6 +184,8 @@ class ControlBlock:
         self.error = 0  # errno of what ended the connection, 0 for nothing or a clean end
         self.pending_error = 0  # soft error (RFC 1122, 4.2.3.9): becomes `error` if the connection times out
         self.syn_due = False  # a SYN or SYN-ACK is to leave
+        self.fast_open: bytes | None = None  # the cookie that our SYN bears, b"" to ask for one; or that our SYN-ACK gives
+        self.early = False  # the peer's SYN bore a good cookie: text may pass before the handshake is done (RFC 7413)
         self.deaf = False  # the owner reads no more: data that comes now is answered with RST (RFC 2525, 2.17)
         self.opened_at = now
 

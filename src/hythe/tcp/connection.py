@@ -23,7 +23,7 @@ from hythe.tcp.block import ControlBlock
 from hythe.tcp.cookies import LIFE as COOKIE_LIFE
 from hythe.tcp.deliver import accept_text, measure
 from hythe.tcp.emit import emit
-from hythe.tcp.opening import synchronize
+from hythe.tcp.opening import synchronize, try_fast_open, welcome
 from hythe.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -143,18 +143,25 @@ class Connection(ControlBlock):
         alarms.fire(self, now)
 
     def open(self) -> None:
-        """Active OPEN (RFC 9293, 3.10.1): a SYN leaves at the next `emit`."""
+        """Active OPEN (RFC 9293, 3.10.1): a SYN leaves at the next `emit`, with the first text if Fast Open allows."""
+        if self.config.fast_open:
+            try_fast_open(self, self.opened_at)
         self.move(Event.OPEN)
         self.syn_due = True
 
-    def answer(self, segment: Segment, now: int, *, hold: bool = False) -> None:
-        """Passive open by a SYN. With `hold` nothing leaves until `accept`. Raises `ParseError` for bad options."""
+    def answer(self, segment: Segment, now: int, *, hold: bool = False, fast_open: bool | None = None) -> None:
+        """Passive open by a SYN. With `hold` nothing leaves until `accept`. Raises `ParseError` for bad options.
+
+        `fast_open`: None if the listener does not offer it, else whether there is room for a SYN's text now.
+        """
         options = parse_options(segment.options or b"")
         synchronize(self, segment, options, now)
         self.move(Event.SYN)
         self.passive = True
         self.held = hold
         self.syn_due = not hold
+        if fast_open is not None and options.fast_open is not None:
+            welcome(self, segment, options.fast_open, now, accept=fast_open)
 
     def resume(self, syn: Segment, options: Options, now: int) -> None:
         """Passive open by a SYN that was answered by a SYN cookie, our first sequence number."""

@@ -17,7 +17,7 @@ from typing import Final
 
 from hythe.tcp.acks import acknowledgment_due, free_room
 from hythe.tcp.block import ControlBlock
-from hythe.tcp.opening import scale_for
+from hythe.tcp.opening import fast_open_in_syn, scale_for
 from hythe.tcp.recovery import Sent
 from hythe.tcp.states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, Event
 from hythe.units import NEVER
@@ -36,6 +36,8 @@ def emit(tcb: ControlBlock, now: int) -> None:
         _send_reset(tcb, now)
     if tcb.state < ESTABLISHED:
         _open(tcb, now)
+        if tcb.early and tcb.state == SYN_RECEIVED and tcb.sendq.end > tcb.snd_nxt:
+            _send_new(tcb, now)  # an answer need not wait for the ACK of our SYN (RFC 7413, 4.2.2)
     else:
         sent = False
         board = tcb.scoreboard
@@ -98,10 +100,12 @@ def _open(tcb: ControlBlock, now: int) -> None:
         options.wscale = scale_for(tcb.rcv_limit)
     if not tcb.tries:
         tcb.opened_at = now
-    tcb.snd_nxt = tcb.iss + 1
+    size = fast_open_in_syn(tcb, options, now) if tcb.fast_open is not None else 0
+    tcb.snd_nxt = max(tcb.snd_nxt, tcb.iss + 1 + size)
     flags, ack = (SYN, 0) if active else (SYN | ACK, tcb.rcv_nxt)
-    window = min(tcb.rcv_limit, 0xFFFF)
-    tcb.send(now, tcb.envelope.head(tcb.iss, ack, flags, window, options=build(options)), ())
+    window = min(tcb.rcv_limit if active else tcb.rcv_adv - tcb.rcv_nxt, 0xFFFF)
+    head = tcb.envelope.head(tcb.iss, ack, flags, window, size, options=build(options))
+    tcb.send(now, head, tcb.sendq.slices(tcb.iss + 1, size) if size else ())
     tcb.rto_at = now + tcb.rtt.rto
 
 

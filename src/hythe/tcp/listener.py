@@ -2,7 +2,8 @@
 
 Two ways. Normally a SYN is answered at once and the connection enters `arrivals` when its handshake is done. With `hold`
 it enters `arrivals` as soon as the SYN is here, unanswered: the owner finds out first whether it can serve it, then calls
-`accept`, `refuse` or `drop` on the connection. That is what a gateway needs, whose own connect comes first.
+`accept`, `refuse` or `drop` on the connection. That is what a gateway needs, whose own connect comes first. With Fast Open
+(RFC 7413) one whose SYN bears a good cookie enters at once as well, answered, with the text of its SYN.
 
 The backlog bounds both the half-open connections and those not yet taken together (Linux's two queues as one); a SYN
 beyond it is answered by a SYN cookie (`hythe.host.accepting`), or not at all, so that its sender tries again (RFC 4987).
@@ -28,6 +29,8 @@ class Listener:
         "closed",
         "cookies_until",
         "dropped",
+        "early",
+        "fast_open",
         "hold",
         "news",
         "owner",
@@ -38,12 +41,23 @@ class Listener:
 
     state = LISTEN
 
-    def __init__(self, address: bytes | None, port: int, backlog: int, around: Surroundings, *, hold: bool = False) -> None:
+    def __init__(
+        self,
+        address: bytes | None,
+        port: int,
+        backlog: int,
+        around: Surroundings,
+        *,
+        hold: bool = False,
+        fast_open: int = 0,
+    ) -> None:
         self.address = address
         self.port = port
         self.backlog = backlog
         self.around = around
         self.hold = hold
+        self.fast_open = fast_open  # at most so many whose text came before their handshake was done (RFC 7413, 5.1)
+        self.early = 0
         self.arrivals: list[Connection] = []
         self.pending = 0  # half-open ones
         self.dropped = 0
@@ -65,11 +79,15 @@ class Listener:
         else:
             self.pending += 1
             connection.parent = self
+            if connection.early:
+                self.early += 1
+                self._arrive(connection)
 
     def established(self, connection: Connection) -> None:
         """Its handshake is done."""
-        connection.parent = None
-        self.pending -= 1
+        self.failed(connection)
+        if connection.early:
+            return  # its owner has it since the SYN
         if self.closed:
             connection.abort()
         else:
@@ -79,6 +97,7 @@ class Listener:
         """It ended before its handshake was done."""
         connection.parent = None
         self.pending -= 1
+        self.early -= connection.early
 
     def take(self) -> list[Connection]:
         """All that wait to be accepted; the caller owns them now."""

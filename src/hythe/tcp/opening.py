@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 
 from hythe.tcp.block import WRITABLE, ControlBlock
-from hythe.tcp.deliver import take_fin, take_text
-from hythe.tcp.states import Event
+from hythe.tcp.deliver import accept_text, take_fin, take_text
+from hythe.tcp.states import SYN_RECEIVED, Event
 from hythe.units import NEVER
-from hythe.wire.options import WSCALE_MAX, Options
+from hythe.wire.options import OPTIONS_MAX, WSCALE_MAX, Options
 from hythe.wire.segment import ACK, FIN, RST, SYN, Segment
 
 #: Linux TCP_MSS_DEFAULT: what "a full segment" is until a longer one has come.
@@ -40,9 +40,13 @@ def arrive_syn_sent(tcb: ControlBlock, segment: Segment, options: Options, now: 
     if not acceptable:  # simultaneous open (3.5, figure 7)
         tcb.move(Event.SYN)
         tcb.syn_due = True
+        tcb.snd_nxt = tcb.iss + 1  # what text our SYN bore, the peer has not read
+        tcb.fast_open = None
         return
     tcb.ack_now = True
     establish(tcb, Event.SYN_ACK, segment, options, now)
+    if tcb.fast_open is not None:
+        _fast_open_answered(tcb, ack, options)
     if segment.size:
         take_text(tcb, segment, tcb.irs + 1, now)
     if flags & FIN:
@@ -92,7 +96,7 @@ def establish(tcb: ControlBlock, event: Event, segment: Segment, options: Option
     # RFC 6928, 2; but a handshake that twice got lost tells of a path that is full (Linux).
     tcb.congestion.begin(tcb.snd_mss, config.initial_window if tcb.tries < 2 else 1)
     tcb.tries = 0
-    tcb.rto_at = NEVER
+    tcb.rto_at = now + tcb.rtt.rto if tcb.snd_nxt > tcb.snd_una else NEVER
     tcb.sent_at = now
     if config.keepalive:
         tcb.keep_at = now + config.keepalive_idle
@@ -111,3 +115,60 @@ def _first_sample(tcb: ControlBlock, options: Options, now: int) -> None:
     elif tcb.ts_on and options.ts_ecr:
         tcb.sample_echo(options.ts_ecr, now)
     tcb.rtt.opened()
+
+
+# --- Fast Open (RFC 7413)
+
+
+def try_fast_open(tcb: ControlBlock, now: int) -> None:
+    """Before an active open: our SYN will bear the cookie we have, and text with it, or ask for one."""
+    cookies = tcb.around.fast_open
+    known = cookies.known(tcb.key, now) if cookies is not None else None
+    if known is not None:
+        tcb.fast_open = known.cookie
+        if known.mss:
+            tcb.set_mss(known.mss)
+
+
+def fast_open_in_syn(tcb: ControlBlock, options: Options, now: int) -> int:
+    """Add the option to our SYN or SYN-ACK, and tell how many bytes of text a SYN may carry.
+
+    Only the first SYN: one that is sent again is a plain one, in case the first was swallowed for what it bore (4.2.1).
+    """
+    if tcb.state == SYN_RECEIVED:
+        options.fast_open = tcb.fast_open
+        return 0
+    if tcb.tries:
+        if tcb.tries == 1 and tcb.around.fast_open is not None:
+            tcb.around.fast_open.swallowed(tcb.key, now)
+        return 0
+    options.fast_open = tcb.fast_open
+    return max(min(len(tcb.sendq), tcb.snd_mss - OPTIONS_MAX), 0) if tcb.fast_open else 0
+
+
+def _fast_open_answered(tcb: ControlBlock, ack: int, options: Options) -> None:
+    """The SYN-ACK says how much of our SYN's text was taken; the rest is new again (RFC 7413, 4.2.2)."""
+    taken = ack > tcb.snd_una
+    if (options.fast_open or taken) and tcb.around.fast_open is not None:
+        tcb.around.fast_open.learn(tcb.key, options.fast_open or b"", options.mss or 0)
+    tcb.bytes_sent += ack - tcb.snd_una
+    tcb.snd_una = tcb.snd_nxt = tcb.snd_wl2 = ack
+    tcb.sendq.release(ack)
+    tcb.rto_at = NEVER
+    tcb.fast_open = None
+
+
+def welcome(tcb: ControlBlock, segment: Segment, cookie: bytes, now: int, *, accept: bool) -> None:
+    """The peer's SYN bears the Fast Open option: give it a cookie, or if it has that let its text through (4.2.2)."""
+    if tcb.around.fast_open is None:
+        return
+    good = tcb.around.fast_open.cookie(tcb.key)
+    if cookie != good:
+        tcb.fast_open = good
+    elif accept:
+        tcb.early = True
+        size = min(segment.size, tcb.rcv_adv - tcb.rcv_nxt)
+        if size:
+            accept_text(tcb, segment.payload[:size], size, now)
+            tcb.last_ack_sent = tcb.rcv_nxt  # by the SYN-ACK
+            tcb.ack_owed = 0
