@@ -50,6 +50,10 @@ class TcpConfig:
     orphan_retries: int = 8
     #: Duplicate ACKs that mean a loss: RFC 5681, 3.2.
     dup_threshold: int = 3
+    #: Loss detection by time (RFC 8985; Linux tcp_recovery 1), tail loss probes (tcp_early_retrans 3), F-RTO (RFC 5682).
+    rack: bool = True
+    tail_probes: bool = True
+    frto: bool = True
 
     # Acknowledging. Linux TCP_DELACK_MIN 40 ms, TCP_DELACK_MAX 200 ms; TCP_MAX_QUICKACKS 16.
     delayed_ack_min: int = 40 * MILLISECOND
@@ -71,6 +75,56 @@ class TcpConfig:
 
     #: RFC 5961, 7: challenge ACKs are throttled; Linux tcp_invalid_ratelimit 500 ms per connection.
     challenge_ack_interval: int = 500 * MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class EthernetConfig:
+    """What a host with a MAC address does on its segment."""
+
+    # Neighbors: RFC 4861, 10, for IPv6 and, as in Linux, for ARP alike.
+    reachable_time: int = 30 * SECOND
+    retransmit_time: int = 1 * SECOND
+    first_probe_delay: int = 5 * SECOND
+    multicast_solicits: int = 3
+    unicast_solicits: int = 3
+    #: Neighbors remembered at most (Linux gc_thresh3), and packets that wait for one (RFC 4861, 7.2.2: at least one).
+    neighbors: int = 1_024
+    neighbor_queue: int = 16
+
+    # Duplicate addresses, IPv6: RFC 4862, 5.1 (0 transmits: none) and RFC 4861, 10.
+    dad_transmits: int = 1
+    dad_delay: int = 1 * SECOND
+    #: Other interface identifiers that are tried after a duplicate: RFC 7217, 7 (IDGEN_RETRIES).
+    dad_retries: int = 3
+    # Duplicate addresses, IPv4: RFC 5227, 1.1 has 1 s, 3 probes 1 to 2 s apart and 2 s, made for networks with loops being
+    # found out. Like NetworkManager (ipv4.dad-timeout 200 ms) we do not keep the user waiting for that. 0 probes: none.
+    arp_probes: int = 3
+    arp_probe_wait: int = 20 * MILLISECOND
+    arp_probe_min: int = 50 * MILLISECOND
+    arp_probe_max: int = 70 * MILLISECOND
+    arp_announce_wait: int = 60 * MILLISECOND
+    #: RFC 5227, 1.1: announcements, their distance, and how often an address is defended.
+    arp_announces: int = 2
+    arp_announce_interval: int = 2 * SECOND
+    arp_defend_interval: int = 10 * SECOND
+
+    # Routers: RFC 4861, 10. Linux accept_ra_rt_table has no limit of its own; ours are for who floods the segment.
+    router_solicits: int = 3
+    router_solicit_interval: int = 4 * SECOND
+    router_solicit_delay: int = 1 * SECOND
+    routers: int = 8
+    prefixes: int = 16
+    redirects: int = 256
+
+    #: Spread of DHCP's first message and of its retransmissions (RFC 2131, 4.1 and 4.4.1), and the time after a declined
+    #: address or a refusal (3.1, 5).
+    dhcp_delay: int = 1 * SECOND
+    dhcp_first_timeout: int = 4 * SECOND
+    dhcp_last_timeout: int = 64 * SECOND
+    dhcp_spread: int = 1 * SECOND
+    dhcp_pause: int = 10 * SECOND
+    #: The least time between two attempts to renew: RFC 2131, 4.4.5.
+    dhcp_renew_min: int = 60 * SECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""RFC 6675: recovery from losses with SACK. The sender has ten segments of 1,000 bytes outstanding."""
+"""RFC 6675: recovery from losses with SACK, by count (RACK is off). The sender has ten segments of 1,000 bytes outstanding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.tcp.harness import Peer, ms
 
 
 def sender(segments: int = 10, **changes: Any) -> Peer:
-    peer = Peer(sack=True, **changes).accepted(mss=1_000, sack_permitted=True)
+    peer = Peer(sack=True, rack=False, tail_probes=False, **changes).accepted(mss=1_000, sack_permitted=True)
     peer.write(segments * 1_000)
     assert sum(out.size for out in peer.sent()) == min(segments, 10) * 1_000
     return peer
@@ -44,7 +44,7 @@ def test_3_three_separate_runs_above_are() -> None:
 
 
 def test_5_1_three_duplicate_acks_do_even_if_little_was_sacked() -> None:
-    peer = Peer(sack=True, nagle=False).accepted(sack_permitted=True)
+    peer = Peer(sack=True, rack=False, nagle=False).accepted(sack_permitted=True)
     for _ in range(5):
         peer.write(10)
     peer.sent()

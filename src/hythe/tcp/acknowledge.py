@@ -1,4 +1,4 @@
-"""What an acknowledgment does to the sending half: RFC 9293 3.10.7.4 (fifth), RFC 6675, RFC 6582.
+"""What an acknowledgment does to the sending half: RFC 9293 3.10.7.4 (fifth), RFC 8985, RFC 6675, RFC 6582.
 
 An ACK that moves snd_una frees the send queue, gives a round-trip sample and opens the congestion window; one that does
 not may be the sign of a loss. What is to be sent because of either is only noted here; `emit` sends it.
@@ -6,8 +6,11 @@ not may be the sign of a loss. What is to be sent because of either is only note
 
 from __future__ import annotations
 
+from hythe.tcp import rack, tail, undo
 from hythe.tcp.block import WRITABLE, ControlBlock
+from hythe.tcp.congestion.prr import ProportionalReduction
 from hythe.tcp.states import CLOSING, FIN_WAIT_1, LAST_ACK, Event
+from hythe.tcp.trace import RecoveryEnded, RecoveryEntered
 from hythe.units import NEVER
 
 
@@ -15,18 +18,22 @@ def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0) -> None:
     """snd_una < `ack` <= snd_nxt. `echo` is the segment's TSecr, 0 without timestamps."""
     una = tcb.snd_una
     nxt = tcb.snd_nxt
-    sent_at = tcb.scoreboard.acked(ack)
+    board = tcb.scoreboard
+    rtt = tcb.rtt
+    sent_at = board.acked(ack, now, rtt.least)
     tcb.snd_una = ack
     sendq = tcb.sendq
     end = sendq.end
     sendq.release(ack if ack < end else end)
     tcb.tries = tcb.probes = 0
-    rtt = tcb.rtt
     if sent_at >= 0:
         rtt.sample(now - sent_at)
     elif echo:
         tcb.sample_echo(echo, now)  # some of it was resent: only the timestamp can tell which sending this answers
-    tcb.rto_at = now + rtt.rto if nxt > ack else NEVER  # RFC 6298, 5.2 and 5.3
+    # RFC 6298, 5.2 and 5.3; earlier for a tail loss probe (RFC 8985, 7.2).
+    tcb.rto_at = now + rtt.pto if nxt > ack else NEVER
+    if board.recovering or board.probe_end >= 0:
+        _in_trouble(tcb, ack, now, echo)
     _open_window(tcb, ack - una, una, nxt, now)
     tcb.news |= WRITABLE
     if not tcb.queued:
@@ -34,6 +41,16 @@ def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0) -> None:
         tcb.around.ready.append(tcb)
     if ack > end and tcb.fin_queued:
         _fin_acknowledged(tcb, now)
+
+
+def _in_trouble(tcb: ControlBlock, ack: int, now: int, echo: int) -> None:
+    """An ACK that advances while a recovery or a tail loss probe goes on."""
+    if tcb.rto_at != NEVER:
+        tcb.rto_at = now + tcb.rtt.rto
+    if tcb.scoreboard.recovering:
+        undo.advanced(tcb, echo, now)
+    if 0 <= tcb.scoreboard.probe_end <= ack:
+        tail.answered(tcb, ack, now)
 
 
 def _open_window(tcb: ControlBlock, size: int, una: int, nxt: int, now: int) -> None:
@@ -61,11 +78,14 @@ def _recovering(tcb: ControlBlock, size: int, now: int) -> bool:
         by_timeout = board.by_timeout
         if not by_timeout:
             tcb.congestion.recovered(now)
+            tcb.rack.recovered()
         board.end()
+        if tcb.trace is not None:
+            tcb.trace(RecoveryEnded(now, "RFC 6675, 5", tcb.congestion.cwnd))
         if not tcb.sack_on:
             board.sacked = 0
         if board.lost:  # what was sent during the episode has met a loss of its own
-            recover(tcb, now)
+            recover(tcb, now, "a loss during recovery", "RFC 6675, 5.1")
             return False
         return by_timeout
     if not tcb.sack_on:
@@ -88,32 +108,91 @@ def _fin_acknowledged(tcb: ControlBlock, now: int) -> None:
         tcb.finish(Event.ACK_OF_FIN)
 
 
-def selectively(tcb: ControlBlock, blocks: tuple[tuple[int, int], ...], now: int, *, advanced: bool) -> None:
-    """SACK blocks came with an ACK: update the scoreboard, and see whether they mean a loss (RFC 6675, 5)."""
+def repeated(tcb: ControlBlock, blocks: tuple[tuple[int, int], ...], ack: int, now: int) -> bool:
+    """Is the first SACK block a D-SACK: something arrived twice (RFC 2883, 4)? Then what we resent was needless."""
+    left, right = (tcb.unwrap(edge, ack) for edge in blocks[0])
+    if not tcb.iss < left < right <= tcb.snd_nxt:
+        return False
+    if right > ack:  # above the cumulative ACK it is one only if the second block covers it
+        if len(blocks) < 2:
+            return False
+        outer_left, outer_right = (tcb.unwrap(edge, ack) for edge in blocks[1])
+        if not outer_left <= left < right <= outer_right:
+            return False
+    board = tcb.scoreboard
+    tcb.dsacks_received += 1
+    tcb.rack.repeated(ack, tcb.snd_nxt)
+    if board.probe_resent and board.probe_end == right:
+        board.probe_end = -1  # RFC 8985, 7.4.2: both the probe and what it repeated have arrived
+    elif tcb.undo.repeated(left, right):
+        undo.revert(tcb, now, "D-SACK", "RFC 3708, 3")
+    return True
+
+
+def selectively(tcb: ControlBlock, blocks: tuple[tuple[int, int], ...], now: int, before: int, *, advanced: bool) -> None:
+    """An ACK from a peer with SACK that came with blocks or in trouble: update the scoreboard, see whether all is well.
+
+    `before`: snd_una plus SACKed bytes before this ACK, so that what it delivered is known.
+    """
     una, nxt = tcb.snd_una, tcb.snd_nxt
     edges = []
     for left, right in blocks:
         left, right = tcb.unwrap(left, una), tcb.unwrap(right, una)
-        if una < left < right <= nxt:  # RFC 2018, 5: else stale, or a D-SACK (RFC 2883)
+        if una < left < right <= nxt:  # RFC 2018, 5: else stale, or a D-SACK
             edges.append((left, right))
+    edges.sort()
     board = tcb.scoreboard
-    newly, sent_at = board.mark_sacked(edges)
-    if not newly:
-        return
+    newly, sent_at = board.mark_sacked(edges, now, tcb.rtt.least)
     if sent_at >= 0:
         tcb.rtt.sample(now - sent_at)
-    if not advanced:
+    if newly and not advanced:
         board.dup_acks += 1
-    lost = board.detect(tcb.snd_mss, tcb.config.dup_threshold)
-    if not lost and not board.recovering and board.dup_acks >= tcb.config.dup_threshold:
-        lost = board.declare_head(tcb.snd_mss)  # small segments: not bytes but ACKs tell (RFC 6675, 5 (1))
-    if lost:
-        recover(tcb, now)
+    undo.answered(tcb, now)
+    if tcb.config.rack:
+        lost = look(tcb, now)
+    elif newly:
+        lost = _count(tcb, now)
+    else:
+        lost = 0
+    delivered = una + board.sacked - before
+    if board.recovering and not board.by_timeout and delivered > 0 and tcb.prr is not None:
+        pipe = board.pipe(nxt - una)
+        control = tcb.congestion
+        safe = advanced and not lost
+        control.cwnd = tcb.prr.window(pipe, control.ssthresh, delivered, tcb.snd_mss, safe=safe)
     tcb.note(0)
 
 
+def look(tcb: ControlBlock, now: int) -> int:
+    """RACK (RFC 8985, 6.2): recover what is late, come again for what may be soon. Returns the bytes found lost."""
+    board = tcb.scoreboard
+    tcb.reo_at = NEVER
+    if board.newest_at < 0:
+        return 0
+    threshold = tcb.config.dup_threshold
+    window = tcb.rack.window(board, tcb.rtt, threshold * tcb.snd_mss, threshold)
+    lost, tcb.reo_at = rack.detect(board, now, window, tcb.rtt.least >> 2)
+    if lost:
+        recover(tcb, now, "time", "RFC 8985, 6.2")
+    return lost
+
+
+def _count(tcb: ControlBlock, now: int) -> int:
+    """RFC 6675, 5 (1): by what is SACKed above it. Returns the bytes found lost."""
+    board = tcb.scoreboard
+    lost = board.detect(tcb.snd_mss, tcb.config.dup_threshold)
+    if not lost and not board.recovering and board.dup_acks >= tcb.config.dup_threshold:
+        lost = board.declare_head(tcb.snd_mss)  # small segments: not bytes but ACKs tell
+    if lost:
+        recover(tcb, now, "SACK", "RFC 6675, 5")
+    return lost
+
+
 def duplicate(tcb: ControlBlock, now: int) -> None:
-    """A duplicate ACK in the sense of RFC 5681, 2, from a peer without SACK."""
+    """A duplicate ACK in the sense of RFC 5681, 2, from a peer without SACK.
+
+    What it says has left the network makes room for a segment of new data: limited transmit (RFC 3042, 2) for the first two.
+    """
     board = tcb.scoreboard
     board.dup_acks += 1
     board.presume(tcb.snd_mss, tcb.snd_nxt - tcb.snd_una)
@@ -124,15 +203,25 @@ def duplicate(tcb: ControlBlock, now: int) -> None:
         and tcb.snd_una > board.recovery_point
         and board.declare_head(tcb.snd_mss)
     ):
-        recover(tcb, now)
+        recover(tcb, now, "duplicate ACKs", "RFC 6582, 3.2")
+    if tcb.undo.waiting:
+        tcb.undo.watching = tcb.undo.waiting = False  # RFC 5682, 2.1 (3a): the loss was real
     tcb.note(0)
 
 
-def recover(tcb: ControlBlock, now: int) -> None:
+def recover(tcb: ControlBlock, now: int, reason: str, section: str) -> None:
     """A loss was found: enter fast recovery unless in one, or in that of a time-out (RFC 6675, 5.1)."""
     board = tcb.scoreboard
-    if not board.recovering:
-        tcb.fast_retransmits += 1
-        tcb.congestion.lost(now, tcb.snd_nxt - tcb.snd_una)
-        board.begin(tcb.snd_nxt, by_timeout=False)
-        board.urgent = True
+    if board.recovering:
+        return
+    tcb.fast_retransmits += 1
+    flight = tcb.snd_nxt - tcb.snd_una
+    tcb.congestion.lost(now, flight)
+    tcb.prr = ProportionalReduction(flight - board.sacked)
+    tcb.undo.begin(tcb.snd_una, board.resent, watching=False)
+    board.begin(tcb.snd_nxt, by_timeout=False)
+    board.urgent = True
+    board.probe_end = -1
+    tcb.rto_at = now + tcb.rtt.rto
+    if tcb.trace is not None:
+        tcb.trace(RecoveryEntered(now, section, reason, board.recovery_point, tcb.congestion.ssthresh))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 
+from hythe.tcp import tail
+from hythe.tcp.acknowledge import look
 from hythe.tcp.acks import waited_in_vain
 from hythe.tcp.block import ControlBlock
 from hythe.tcp.states import ESTABLISHED, FIN_WAIT_2, SYN_SENT, Event
+from hythe.tcp.trace import Probe, TimedOut
 from hythe.units import NEVER
 
 
@@ -24,6 +27,10 @@ def fire(tcb: ControlBlock, now: int) -> None:
             _retransmission_timed_out(tcb, now)
         else:
             _probe(tcb, now)
+    if tcb.wake_at <= now:
+        tcb.wake_at = NEVER
+        if tcb.reo_at <= now and tcb.state >= ESTABLISHED:
+            look(tcb, now)
     if tcb.keep_at <= now:
         _keep_alive(tcb, now)
     if tcb.linger_at <= now:
@@ -48,21 +55,31 @@ def _handshake_timed_out(tcb: ControlBlock) -> None:
 
 def _retransmission_timed_out(tcb: ControlBlock, now: int) -> None:
     """RFC 6298, 5.4-5.6 and RFC 6675, 5.1: all is lost, one segment goes, the time-out doubles."""
+    if tail.due(tcb, now):
+        return
     tcb.timeouts += 1
     tcb.tries += 1
     if _given_up(tcb, now):
         tcb.fail(tcb.pending_error or errno.ETIMEDOUT)
         return
     board = tcb.scoreboard
+    if tcb.tries == 1 and not board.recovering:
+        tcb.undo.begin(tcb.snd_una, board.resent, watching=tcb.config.frto)
+    elif tcb.undo.marker == tcb.snd_una:
+        tcb.undo.watching = tcb.undo.waiting = False  # F-RTO is for the first of a row (RFC 5682, 2.1)
     # ssthresh falls once for a loss, not again when its repair times out too (RFC 5681, 3.1; Linux tcp_enter_loss).
     if tcb.tries == 1 and (board.by_timeout or not board.recovering):
         tcb.congestion.timed_out(now, tcb.snd_nxt - tcb.snd_una)
     else:
         tcb.congestion.timed_out_again()
-    board.declare_all()
+    # RFC 8985, 6.3: what was sent less than a round trip ago may still arrive.
+    board.declare_all(now - tcb.rtt.srtt if tcb.sack_on and tcb.config.rack else NEVER)
     board.begin(tcb.snd_nxt, by_timeout=True)
     board.urgent = True
+    board.probe_end = -1
     tcb.rtt.back_off()
+    if tcb.trace is not None:
+        tcb.trace(TimedOut(now, "RFC 6298, 5.4", tcb.tries, tcb.rtt.rto))
 
 
 def _given_up(tcb: ControlBlock, now: int) -> bool:
@@ -87,6 +104,8 @@ def _probe(tcb: ControlBlock, now: int) -> None:
         return
     tcb.probes += 1
     tcb.probe_due = True
+    if tcb.trace is not None:
+        tcb.trace(Probe(now, "RFC 9293, 3.8.6.1", "window"))
 
 
 def _keep_alive(tcb: ControlBlock, now: int) -> None:
@@ -104,6 +123,8 @@ def _keep_alive(tcb: ControlBlock, now: int) -> None:
         tcb.fail_loudly(errno.ETIMEDOUT)
         return
     tcb.probe_due = True
+    if tcb.trace is not None:
+        tcb.trace(Probe(now, "RFC 9293, 3.8.4", "keep-alive"))
     tcb.keep_at = now + config.keepalive_interval
 
 

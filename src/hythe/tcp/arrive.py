@@ -13,9 +13,9 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from hythe.tcp.acknowledge import acknowledged, duplicate, selectively
+from hythe.tcp.acknowledge import acknowledged, duplicate, repeated, selectively
 from hythe.tcp.block import WRITABLE, ControlBlock
-from hythe.tcp.deliver import quicken, take_fin, take_text
+from hythe.tcp.deliver import arrived_twice, quicken, take_fin, take_text
 from hythe.tcp.opening import arrive_syn_sent, establish
 from hythe.tcp.states import CLOSED, CLOSING, LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event
 from hythe.units import NEVER, SECOND
@@ -118,6 +118,8 @@ def _unacceptable(tcb: ControlBlock, segment: Segment, now: int) -> None:
     if segment.flags & RST:
         return
     if segment.length and not segment.flags & SYN:
+        seq = tcb.unwrap(segment.seq, tcb.rcv_nxt)
+        arrived_twice(tcb, seq, min(seq + segment.size, tcb.rcv_nxt))
         quicken(tcb)
         tcb.ack_now = True
         tcb.note(0)
@@ -163,11 +165,16 @@ def _check_ack(tcb: ControlBlock, segment: Segment, options: Options, seq: int, 
         challenge(tcb, now)
         return False
     sacks = options.sack if tcb.sack_on else ()
+    board = tcb.scoreboard
+    troubled = tcb.sack_on and (bool(sacks) or board.recovering or board.sacked > 0)
+    before = una + board.sacked
+    if sacks:
+        repeated(tcb, sacks, ack, now)
     if ack > una:
         acknowledged(tcb, ack, now, options.ts_ecr or 0 if tcb.ts_on else 0)
     moved = _take_window(tcb, segment, seq, ack)
-    if sacks:
-        selectively(tcb, sacks, now, advanced=ack > una)
+    if troubled:
+        selectively(tcb, sacks, now, before, advanced=ack > una)
     elif ack == una < tcb.snd_nxt and not (tcb.sack_on or segment.length or moved):
         duplicate(tcb, now)
     return True

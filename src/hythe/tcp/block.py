@@ -15,14 +15,18 @@ from typing import Any, Final, Protocol
 from hythe.config import TcpConfig
 from hythe.tcp.challenges import ChallengeLimit
 from hythe.tcp.congestion import Controller, controller
+from hythe.tcp.congestion.prr import ProportionalReduction
 from hythe.tcp.fastopen import FastOpen
 from hythe.tcp.isn import SequenceNumbers
+from hythe.tcp.rack import Rack
 from hythe.tcp.recovery import Scoreboard
 from hythe.tcp.recvq import ReceiveQueue
 from hythe.tcp.rtt import RoundTrip
 from hythe.tcp.sendq import SendPool, SendQueue
 from hythe.tcp.states import CLOSED, Event, after
 from hythe.tcp.timers import TimerQueue
+from hythe.tcp.trace import Decision
+from hythe.tcp.undo import Undo
 from hythe.units import MILLISECOND, NEVER
 from hythe.wire.segment import Envelope
 
@@ -87,6 +91,8 @@ class ControlBlock:
         "congestion",
         "deadline",
         "deaf",
+        "dsacks",
+        "dsacks_received",
         "dup_acks_owed",
         "early",
         "envelope",
@@ -120,14 +126,17 @@ class ControlBlock:
         "probe_due",
         "probed_at",
         "probes",
+        "prr",
         "queued",
         "quick",
+        "rack",
         "rcv_adv",
         "rcv_limit",
         "rcv_mss",
         "rcv_nxt",
         "rcv_scale",
         "recvq",
+        "reo_at",
         "retransmits",
         "rto_at",
         "rtt",
@@ -149,12 +158,16 @@ class ControlBlock:
         "syn_due",
         "text_at",
         "timeouts",
+        "trace",
         "tries",
         "ts_offset",
         "ts_on",
         "ts_recent",
         "ts_recent_at",
         "unanswered",
+        "undo",
+        "undone",
+        "wake_at",
     )
 
     def __init__(
@@ -210,6 +223,10 @@ class ControlBlock:
         self.sendq = SendQueue(self.around.pool, self.iss + 1)
         self.fin_queued = False  # the owner has said its last byte; FIN goes out behind the queue
         self.scoreboard = Scoreboard()
+        self.rack = Rack()
+        self.prr: ProportionalReduction | None = None  # of the latest fast recovery
+        self.undo = Undo()
+        self.trace: Callable[[Decision], None] | None = None  # gets every decision of the rare paths
         self.rtt = RoundTrip(config.rto_initial, config.rto_min, config.rto_max)
         self.tries = 0  # retransmissions of the same thing in a row
         self.probes = 0  # window probes since the window shut
@@ -219,6 +236,8 @@ class ControlBlock:
         self.retransmits = 0
         self.fast_retransmits = 0
         self.timeouts = 0
+        self.undone = 0  # recoveries that proved needless
+        self.dsacks_received = 0
 
     def _begin_receiving(self, now: int) -> None:
         config = self.config
@@ -236,6 +255,7 @@ class ControlBlock:
         self.ack_now = False
         self.ack_owed = 0  # bytes received since the last ACK left
         self.dup_acks_owed = 0
+        self.dsacks: list[tuple[int, int]] | None = None  # what arrived twice and is to be told, once (RFC 2883, 4)
         self.answer_reset: int | None = None  # a RST with this sequence number is owed; with `error` it ends it all
         self.quick = config.quick_acks  # so many ACKs more leave at once, unless in
         self.ping_pong = False  # a dialogue, where an answer will carry them
@@ -263,6 +283,8 @@ class ControlBlock:
         """`deadline` is the nearest of the others (see `emit.rearm`)."""
         self.rto_at = NEVER  # retransmission, or window probe while nothing is in flight
         self.ack_at = NEVER
+        self.reo_at = NEVER  # RACK looks again (RFC 8985, 6.2 step 5)
+        self.wake_at = NEVER  # the nearest of `reo_at` and of when the pace allows more
         self.keep_at = NEVER
         self.linger_at = NEVER  # FIN-WAIT-2 of an orphan
         self.deadline = NEVER
@@ -328,7 +350,7 @@ class ControlBlock:
     def settle(self) -> None:
         """To the quiet of TIME-WAIT or CLOSED: nothing is outstanding, no timer runs."""
         self.scoreboard.clear()
-        self.rto_at = self.ack_at = self.keep_at = self.linger_at = NEVER
+        self.rto_at = self.ack_at = self.wake_at = self.reo_at = self.keep_at = self.linger_at = NEVER
         self.around.timers.cancel(self)
         self.probe_due = False
         if self.state == CLOSED:

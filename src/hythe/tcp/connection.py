@@ -89,7 +89,8 @@ class Connection(ControlBlock):
             and segment.seq == nxt & 0xFFFFFFFF
             and nxt >= self.snd_wl1
             and self.recvq.islands is None
-            and not self.scoreboard.recovering
+            and not (board := self.scoreboard).recovering
+            and board.probe_end < 0
             and not self.deaf
         ):
             una = self.snd_una

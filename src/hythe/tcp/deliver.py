@@ -12,6 +12,9 @@ from hythe.tcp.block import READABLE, ControlBlock
 from hythe.tcp.states import ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, MAY_RECEIVE, Event
 from hythe.wire.segment import Segment
 
+#: D-SACKs waiting to leave with the ACKs of one turn.
+DSACKS_MAX = 8
+
 
 def take_text(tcb: ControlBlock, segment: Segment, seq: int, now: int) -> None:
     """The text of a segment that starts at `seq`, as much of it as the window has room for."""
@@ -27,15 +30,19 @@ def take_text(tcb: ControlBlock, segment: Segment, seq: int, now: int) -> None:
         end = tcb.rcv_adv
         tcb.ack_now = True  # the peer should know at once that not all of it was taken
     if end <= tcb.rcv_nxt:
+        arrived_twice(tcb, seq, end)
         quicken(tcb)
         tcb.ack_now = True
         tcb.note(0)
     elif seq > tcb.rcv_nxt:
         quicken(tcb)
-        tcb.recvq.add_island(seq, data[: end - seq])
+        if not tcb.recvq.add_island(seq, data[: end - seq]):
+            arrived_twice(tcb, seq, end)
         tcb.dup_acks_owed += 1  # RFC 5681, 4.2: at once, one for each
         tcb.note(0)
     else:
+        if seq < tcb.rcv_nxt:
+            arrived_twice(tcb, seq, tcb.rcv_nxt)
         had_islands = tcb.recvq.islands is not None
         accept_text(tcb, data[tcb.rcv_nxt - seq : end - seq], end - tcb.rcv_nxt, now)
         if had_islands:
@@ -70,6 +77,16 @@ def measure(tcb: ControlBlock, segment: Segment) -> None:
     size = segment.gso_size or segment.size
     if size > tcb.rcv_mss:
         tcb.rcv_mss = min(size, tcb.mss_local)
+
+
+def arrived_twice(tcb: ControlBlock, left: int, right: int) -> None:
+    """A peer with SACK is told so by the next ACK (RFC 2883, 4). Beyond a handful it does not need every one."""
+    if not tcb.sack_on or left >= right:
+        return
+    if tcb.dsacks is None:
+        tcb.dsacks = []
+    if len(tcb.dsacks) < DSACKS_MAX:
+        tcb.dsacks.append((left, right))
 
 
 def quicken(tcb: ControlBlock) -> None:

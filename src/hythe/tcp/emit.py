@@ -20,6 +20,7 @@ from hythe.tcp.block import ControlBlock
 from hythe.tcp.opening import fast_open_in_syn, scale_for
 from hythe.tcp.recovery import Sent
 from hythe.tcp.states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, Event
+from hythe.tcp.trace import Probe, Retransmitted
 from hythe.units import NEVER
 from hythe.wire.options import Options, build
 from hythe.wire.segment import ACK, FIN, PSH, RST, SYN
@@ -28,6 +29,8 @@ _TIMESTAMPS: Final = struct.Struct(">III").pack
 _TIMESTAMPS_HEAD: Final = 0x0101080A  # NOP NOP kind 8 length 10
 #: SACK blocks that fit 40 bytes of options, without and with timestamps (RFC 2018, 3).
 _BLOCKS: Final = (4, 3)
+#: A segment with this much less text than it may have carries SACK blocks as well.
+_ROOM_FOR_SACK: Final = 40
 
 
 def emit(tcb: ControlBlock, now: int) -> None:
@@ -43,8 +46,10 @@ def emit(tcb: ControlBlock, now: int) -> None:
         board = tcb.scoreboard
         if tcb.dup_acks_owed:
             _acknowledge(tcb, _acceptable_seq(tcb), now)  # a segment with data would not count as one (RFC 5681, 2)
-        if board.lost > board.resent:
-            sent = _resend(tcb, now)
+        if board.tail_due:
+            sent = _probe_tail(tcb, now)
+        if board.lost > board.resent and not tcb.undo.waiting:
+            sent = _resend(tcb, now) or sent
         end = tcb.sendq.end
         if end > tcb.snd_nxt or (tcb.fin_queued and tcb.snd_nxt == end):
             sent = _send_new(tcb, now) or sent
@@ -60,7 +65,11 @@ def emit(tcb: ControlBlock, now: int) -> None:
 
 def rearm(tcb: ControlBlock) -> None:
     """`deadline` is the nearest of the connection's timers; make sure that the host looks by then."""
+    if tcb.reo_at < tcb.wake_at:
+        tcb.wake_at = tcb.reo_at
     deadline = tcb.rto_at
+    if tcb.wake_at < deadline:
+        deadline = tcb.wake_at
     if tcb.ack_at < deadline:
         deadline = tcb.ack_at
     if tcb.keep_at < deadline:
@@ -145,26 +154,62 @@ def _send_again(tcb: ControlBlock, record: Sent, room: int, now: int) -> None:
     tcb.scoreboard.take(record, size, now)
     data = min(record.end, tcb.sendq.end) - record.start
     fin = FIN if record.end > tcb.sendq.end else 0
-    tcb.retransmits += -(-size // mss)
-    _transmit(tcb, record.start, data, ACK | PSH | fin if data else ACK | fin, now)
+    _repeat(tcb, record, data, size, fin, now, "lost", "RFC 6675, 5 (C)")
+    if tcb.prr is not None:
+        tcb.prr.out += size
     if record.start == tcb.snd_una or tcb.rto_at == NEVER:
         tcb.rto_at = now + tcb.rtt.rto  # the oldest is on its way again (RFC 6298, 5.6; Linux)
 
 
-def _send_new(tcb: ControlBlock, now: int) -> bool:
-    """Send what was never sent, as far as the windows allow. True if anything left."""
+def _repeat(tcb: ControlBlock, record: Sent, data: int, size: int, fin: int, now: int, reason: str, section: str) -> None:
+    """The wire's part of resending the front of a record: `size` of sequence space, `data` bytes of it text."""
+    tcb.retransmits += -(-size // tcb.snd_mss)
+    tcb.undo.resent(record.start, size, tcb.timestamp(now) if tcb.ts_on else -1, first=record.resent == 1)
+    if tcb.trace is not None:
+        tcb.trace(Retransmitted(now, section, reason, record.start, record.start + size))
+    _transmit(tcb, record.start, data, ACK | PSH | fin if data else ACK | fin, now)
+
+
+def _probe_tail(tcb: ControlBlock, now: int) -> bool:
+    """A tail loss probe: one new segment if there is one and the peer takes it, else the last again (RFC 8985, 7.3)."""
+    board = tcb.scoreboard
+    board.tail_due = False
+    nxt, mss = tcb.snd_nxt, tcb.snd_mss
+    if nxt == tcb.snd_una:
+        return False
+    unsent = tcb.sendq.end - nxt
+    resent = not (unsent > 0 and tcb.snd_una + tcb.snd_wnd >= nxt + min(unsent, mss) and _send_new(tcb, now, mss))
+    if resent:
+        record = board.last(mss)
+        data = min(record.end, tcb.sendq.end) - record.start
+        size = record.end - record.start
+        record.resent += 1
+        record.sent_at = now
+        _repeat(tcb, record, data, size, FIN if size > data else 0, now, "tail loss probe", "RFC 8985, 7.3")
+    elif tcb.trace is not None:
+        tcb.trace(Probe(now, "RFC 8985, 7.3", "tail"))
+    board.probe_end = tcb.snd_nxt
+    board.probe_resent = resent
+    tcb.rto_at = now + tcb.rtt.rto
+    return True
+
+
+def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
+    """Send what was never sent, as far as the windows allow, `least` bytes at least. True if anything left."""
     sendq = tcb.sendq
     board = tcb.scoreboard
     mss = tcb.snd_mss
     end = sendq.end
     una = tcb.snd_una
-    nxt = tcb.snd_nxt
+    nxt = first = tcb.snd_nxt
     edge = una + tcb.snd_wnd
     if nxt == una and now - tcb.sent_at > tcb.rtt.rto:
         tcb.congestion.rested(now - tcb.sent_at, tcb.rtt.rto, tcb.config.initial_window * mss)
-    if board.lost > board.resent:
+    if board.lost > board.resent and not tcb.undo.waiting:
         return False  # what was lost comes first, and the window has no room for all of it (RFC 6675, 4, NextSeg)
     room = tcb.congestion.cwnd - (nxt - una - board.sacked - board.lost + board.resent)
+    if room < least:
+        room = least
     sent = False
     while True:
         unsent = end - nxt
@@ -193,7 +238,7 @@ def _send_new(tcb: ControlBlock, now: int) -> bool:
         after = nxt + size + (flags & FIN)
         board.sent(nxt, after, now)
         if tcb.rto_at == NEVER or nxt == una:
-            tcb.rto_at = now + tcb.rtt.rto
+            tcb.rto_at = now + tcb.rtt.pto
         tcb.snd_nxt = nxt = after
         tcb.bytes_sent += size
         room -= size
@@ -203,6 +248,8 @@ def _send_new(tcb: ControlBlock, now: int) -> bool:
         tcb.sent_at = now
         if last:
             break
+    if board.recovering and tcb.prr is not None:
+        tcb.prr.out += nxt - first
     return sent
 
 
@@ -226,6 +273,8 @@ def _transmit(tcb: ControlBlock, seq: int, size: int, flags: int, now: int) -> N
     """One segment or super-segment, which acknowledges whatever is owed as well."""
     mss = tcb.snd_mss
     options = _TIMESTAMPS(_TIMESTAMPS_HEAD, tcb.timestamp(now), tcb.ts_recent) if tcb.ts_on else b""
+    if tcb.recvq.islands is not None and tcb.sack_on and size <= mss - _ROOM_FOR_SACK:
+        options += sack(tcb)
     gso_size = mss if size > mss else 0
     head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), size, gso_size, options)
     tcb.send(now, head, tcb.sendq.slices(seq, size) if size else ())
@@ -242,14 +291,31 @@ def _acknowledge(tcb: ControlBlock, seq: int, now: int) -> None:
     options = b""
     if tcb.ts_on:
         options = _TIMESTAMPS(_TIMESTAMPS_HEAD, tcb.timestamp(now), tcb.ts_recent)
-    if tcb.sack_on and tcb.recvq.islands is not None:
-        blocks = tcb.recvq.blocks(_BLOCKS[tcb.ts_on])
-        edges = [edge & 0xFFFFFFFF for block in blocks for edge in block]
-        options += struct.pack(f">BBBB{len(edges)}I", 1, 1, 5, 2 + 4 * len(edges), *edges)
+    if tcb.sack_on and (tcb.dsacks or tcb.recvq.islands is not None):
+        while tcb.dsacks and len(tcb.dsacks) > 1:
+            told = options + sack(tcb)
+            tcb.send(now, tcb.envelope.head(seq, tcb.rcv_nxt, ACK, advertise(tcb), 0, 0, told), ())
+        options += sack(tcb)
     head = tcb.envelope.head(seq, tcb.rcv_nxt, ACK, advertise(tcb), 0, 0, options)
     for _ in range(max(tcb.dup_acks_owed, 1)):
         tcb.send(now, head, ())
     _acknowledged_by_this(tcb)
+
+
+def sack(tcb: ControlBlock) -> bytes:
+    """The SACK option: a D-SACK first, told once (RFC 2883, 4), then the islands, the latest first (RFC 2018, 4)."""
+    most = _BLOCKS[tcb.ts_on]
+    blocks = []
+    if tcb.dsacks:
+        blocks.append(tcb.dsacks.pop(0))
+        islands = tcb.recvq.blocks(most)
+        # Above rcv_nxt the island that contains it must come second.
+        islands.sort(key=lambda island: not island[0] <= blocks[0][0] < island[1])
+        blocks += islands
+    else:
+        blocks = tcb.recvq.blocks(most)
+    edges = [edge & 0xFFFFFFFF for block in blocks[:most] for edge in block]
+    return struct.pack(f">BBBB{len(edges)}I", 1, 1, 5, 2 + 4 * len(edges), *edges) if edges else b""
 
 
 def _acceptable_seq(tcb: ControlBlock) -> int:

@@ -6,8 +6,9 @@ partial ACK) splits it, so that afterwards every record is wholly sacked or whol
 record a run, for nothing more will be asked about it; so a block that is reported again and again costs one look-up.
 Byte counters follow each change, which makes `pipe` (RFC 6675, 4) a subtraction instead of a walk.
 
-Loss (RFC 6675, IsLost): a record is lost when more than (DupThresh - 1) MSS of SACKed bytes, or DupThresh separate SACKed
-runs, lie above it; without SACK, when DupThresh duplicate ACKs have come (RFC 6582). A time-out declares all lost.
+Loss is found by time where the peer has SACK (`rack`), else by count (RFC 6675, IsLost): a record is lost when more than
+(DupThresh - 1) MSS of SACKed bytes, or DupThresh separate SACKed runs, lie above it; without SACK, when DupThresh duplicate
+ACKs have come (RFC 6582). A time-out declares lost what is old enough.
 
 Without SACK each duplicate ACK says that one segment, nobody knows which, has left the network. `presume` counts those in
 `sacked` as if one had been reported: what RFC 5681, 3.2 (4) does by inflating the window.
@@ -19,6 +20,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final
+
+from hythe.units import NEVER
 
 _BY_START: Final = attrgetter("start")
 _BY_END: Final = attrgetter("end")
@@ -61,20 +64,32 @@ class Scoreboard:
     `sacked`, `lost`, `resent`: bytes SACKed; declared lost; of those, on the wire again. `recovering`: a fast recovery
     or time-out episode lasts until `recovery_point` is acknowledged; `by_timeout` tells which. `urgent`: one segment is to
     be resent whatever the window says (the fast retransmit itself, RFC 5681 3.2).
+
+    What RACK asks (RFC 8985, 6.2): `newest_at`, `newest_end` name the most recently sent of all that arrived, `newest_rtt`
+    its round trip; `reordered` is the farthest in bytes that something arrived behind what was sent after it. `original`:
+    something of the episode's flight arrived that was never resent (RFC 5682, 3).
     """
 
     __slots__ = (
-        "_highest",
         "_hint",
         "_lost_below",
         "by_timeout",
         "dup_acks",
+        "highest",
         "lost",
+        "newest_at",
+        "newest_end",
+        "newest_rtt",
+        "original",
+        "probe_end",
+        "probe_resent",
         "records",
         "recovering",
         "recovery_point",
+        "reordered",
         "resent",
         "sacked",
+        "tail_due",
         "urgent",
     )
 
@@ -88,7 +103,15 @@ class Scoreboard:
         self.recovery_point = -1
         self.dup_acks = 0
         self.urgent = False
-        self._highest = 0  # end of the highest SACKed run
+        self.highest = 0  # end of the highest SACKed run (RFC 8985's fack)
+        self.newest_at = -1
+        self.newest_end = 0
+        self.newest_rtt = 0
+        self.reordered = 0
+        self.original = False
+        self.tail_due = False  # a tail loss probe is to leave; `probe_end`: one is out, up to here (RFC 8985, 7)
+        self.probe_end = -1
+        self.probe_resent = False
         self._lost_below = 0  # `detect` has judged everything that ends here or before
         self._hint = 0  # no record that starts before this waits to be resent
 
@@ -100,16 +123,18 @@ class Scoreboard:
         """Bytes believed to be in the network, of `flight` = snd_nxt - snd_una outstanding (RFC 6675, 4)."""
         return flight - self.sacked - self.lost + self.resent
 
-    def acked(self, una: int) -> int:
+    def acked(self, una: int, now: int = NEVER, least: int = 0) -> int:
         """Everything before `una` arrived. Returns when the newest of it was sent, or -1 if that proves nothing.
 
-        Karn's rule (RFC 6298, 3): once any of it was resent, the ACK may have waited for the repetition.
+        Karn's rule (RFC 6298, 3): once any of it was resent, the ACK may have waited for the repetition. `least` is the
+        shortest round trip seen.
         """
         records = self.records
         first = records[0]
-        if first.end == una and not first.sacked and not first.lost:  # the usual case: one super-segment, one ACK
+        if first.end == una and una > self.highest and not first.resent and not first.lost:
+            # The usual case: one super-segment, one ACK. With nothing SACKed or lost RACK learns nothing from it.
             del records[0]
-            return -1 if first.resent else first.sent_at
+            return first.sent_at
         sent_at = -1
         ambiguous = False
         popped = 0
@@ -120,6 +145,8 @@ class Scoreboard:
                 ambiguous = True
             elif not record.sacked:  # a SACKed record gave its sample when its block came
                 sent_at = record.sent_at
+            if not record.sacked:
+                self._delivered(record, min(record.end, una), now, least)
             if record.end > una:
                 self._forget(record, una - record.start)
                 record.start = una
@@ -128,6 +155,22 @@ class Scoreboard:
             self._forget(record, record.end - record.start)
         del records[:popped]
         return -1 if ambiguous else sent_at
+
+    def _delivered(self, record: Sent, end: int, now: int, least: int) -> None:
+        """`record` arrived as far as `end`: RFC 8985, 6.2, steps 2 and 3."""
+        at = record.sent_at
+        if record.resent:
+            if now - at < least:
+                return  # sooner than the path allows: this answers an earlier sending
+        else:
+            if end < self.highest:
+                self.reordered = max(self.reordered, self.highest - record.start)
+            if end <= self.recovery_point:
+                self.original = True
+        if at > self.newest_at or (at == self.newest_at and end > self.newest_end):
+            self.newest_at = at
+            self.newest_end = end
+            self.newest_rtt = now - at
 
     def _forget(self, record: Sent, size: int) -> None:
         if record.sacked:
@@ -139,20 +182,20 @@ class Scoreboard:
 
     # --- SACK
 
-    def mark_sacked(self, blocks: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        """SACK blocks came, each within what is outstanding.
+    def mark_sacked(self, blocks: Sequence[tuple[int, int]], now: int = NEVER, least: int = 0) -> tuple[int, int]:
+        """SACK blocks came, each within what is outstanding, in order, or reordering would be seen where none was.
 
         Returns (bytes newly SACKed, send time of the newest never-resent one of them or -1).
         """
         newly = 0
         sent_at = -1
         for left, right in blocks:
-            size, at = self._mark(left, right)
+            size, at = self._mark(left, right, now, least)
             newly += size
             sent_at = max(sent_at, at)
         return newly, sent_at
 
-    def _mark(self, left: int, right: int) -> tuple[int, int]:
+    def _mark(self, left: int, right: int, now: int, least: int) -> tuple[int, int]:
         records = self.records
         first = bisect_right(records, left, key=_BY_END)
         if first == len(records) or (records[first].sacked and records[first].end >= right):
@@ -170,6 +213,7 @@ class Scoreboard:
             if not record.sacked:
                 newly += record.end - record.start
                 self._forget(record, record.end - record.start)
+                self._delivered(record, record.end, now, least)
                 if not record.resent:
                     sent_at = max(sent_at, record.sent_at)
         self.sacked += newly
@@ -186,13 +230,13 @@ class Scoreboard:
         run = Sent(records[first].start, records[last - 1].end, records[last - 1].sent_at)
         run.sacked = True
         records[first:last] = [run]
-        self._highest = max(self._highest, run.end)
+        self.highest = max(self.highest, run.end)
 
     def detect(self, mss: int, threshold: int) -> int:
         """Declare lost what RFC 6675's IsLost says is; called when something is SACKed. Returns the bytes newly declared."""
         above = runs = newly = judged = 0
         records = self.records
-        for index in range(bisect_left(records, self._highest, key=_BY_END), -1, -1):
+        for index in range(bisect_left(records, self.highest, key=_BY_END), -1, -1):
             record = records[index]
             if record.sacked:
                 above += record.end - record.start
@@ -202,7 +246,7 @@ class Scoreboard:
                 if record.end <= self._lost_below:
                     break  # what is below was judged by an earlier call
                 if not record.lost and not record.resent:
-                    newly += self._declare(record)
+                    newly += self.declare(record)
         self._lost_below = max(self._lost_below, judged)
         return newly
 
@@ -225,13 +269,15 @@ class Scoreboard:
                 return 0
             if record.end - record.start > mss:
                 self.records.insert(index + 1, record.split(record.start + mss))
-            return self._declare(record)
+            return self.declare(record)
         return 0
 
     # --- Resending
 
-    def declare_all(self) -> None:
+    def declare_all(self, since: int = NEVER) -> None:
         """The retransmission timer fired: nothing unSACKed is in the network any more (RFC 6675, 5.1).
+
+        With RACK what was sent after `since` may be still, unless it is the first (RFC 8985, 6.3).
 
         SACKed octets are believed still, unless they are the first: then the receiver has broken its word (reneged;
         RFC 2018, 8), for an ACK of ours would be past them.
@@ -239,14 +285,15 @@ class Scoreboard:
         reneged = bool(self.records) and self.records[0].sacked
         if reneged or not any(record.sacked for record in self.records):
             self.sacked = 0
-            self._highest = 0
+            self.highest = 0
         for record in self.records:
             if reneged:
                 record.sacked = False
-            if not record.sacked:
-                self._declare(record)
+            if not record.sacked and (record.sent_at <= since or record is self.records[0]):
+                self.declare(record)
 
-    def _declare(self, record: Sent) -> int:
+    def declare(self, record: Sent) -> int:
+        """It is lost, or its retransmission is. Returns its size."""
         size = record.end - record.start
         if not record.lost:
             record.lost = True
@@ -279,6 +326,21 @@ class Scoreboard:
         record.sent_at = now
         self.resent += size
 
+    def last(self, size: int) -> Sent:
+        """The last `size` bytes of all, as a record of their own: what a tail loss probe repeats (RFC 8985, 7.3)."""
+        record = self.records[-1]
+        if record.end - record.start > size:
+            record = record.split(record.end - size)
+            self.records.append(record)
+        return record
+
+    def believe(self) -> None:
+        """The episode was needless: what was declared lost and not resent is in the network after all."""
+        for record in self.records:
+            if record.lost:
+                record.lost = record.in_flight_again = False
+        self.lost = self.resent = 0
+
     def begin(self, point: int, *, by_timeout: bool) -> None:
         """An episode of recovery begins; it ends when `point` is acknowledged."""
         self.recovering = True
@@ -296,4 +358,6 @@ class Scoreboard:
         """Forget everything: the connection is gone, or its data no longer matters."""
         self.records.clear()
         self.sacked = self.lost = self.resent = 0
+        self.tail_due = False
+        self.probe_end = -1
         self.end()

@@ -1,25 +1,28 @@
 """Round-trip time and the retransmission time-out: RFC 6298, with Linux's floor.
 
 Samples come from the send times of segments that were not retransmitted (Karn, RFC 6298 3), at the clock's full
-resolution. The floor is applied as Linux does, to the variance term rather than to the sum: rto = srtt + max(4 rttvar,
-rto_min), so that a long path is not retransmitted into by its own jitter.
+resolution. `pto` is when to ask instead of waiting for the time-out: RFC 8985's probe time-out. The floor is applied as
+Linux does, to the variance term rather than to the sum: rto = srtt + max(4 rttvar, rto_min), so that
+a long path is not retransmitted into by its own jitter.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from hythe.units import SECOND
+from hythe.units import MILLISECOND, SECOND
 
 _BACKOFF_MAX: Final = 16
 #: RFC 6298, 5.7: a handshake that timed out and gave no sample was too hasty.
 _FALLBACK: Final = 3 * SECOND
+#: Linux TCP_TIMEOUT_MIN: two ticks, added to a probe time-out so that a busy machine is not taken for a loss.
+_TICKS: Final = 2 * MILLISECOND
 
 
 class RoundTrip:
     """The estimator of one connection. All values nanoseconds; `srtt` 0 means no sample yet."""
 
-    __slots__ = ("_base", "backoff", "latest", "least", "rto", "rto_max", "rto_min", "rttvar", "srtt")
+    __slots__ = ("_base", "backoff", "early", "latest", "least", "pto", "rto", "rto_max", "rto_min", "rttvar", "srtt")
 
     def __init__(self, initial: int, least: int, most: int) -> None:
         self.srtt = 0
@@ -29,7 +32,8 @@ class RoundTrip:
         self.rto_min = least
         self.rto_max = most
         self._base = initial
-        self.rto = initial
+        self.rto = self.pto = initial
+        self.early = False  # a tail loss probe may leave before the time-out (RFC 8985, 7)
         self.backoff = 0
 
     def sample(self, rtt: int) -> None:
@@ -51,12 +55,17 @@ class RoundTrip:
         spread = variance << 2
         self._base = base = srtt + (spread if spread > self.rto_min else self.rto_min)
         self.backoff = 0
-        self.rto = base if base < self.rto_max else self.rto_max
+        self.rto = rto = base if base < self.rto_max else self.rto_max
+        if self.early:
+            pto = 2 * srtt + _TICKS
+            self.pto = pto if pto < rto else rto
+        else:
+            self.pto = rto
 
     def back_off(self) -> None:
         """RFC 6298, 5.5: the time-out doubles."""
         self.backoff = min(self.backoff + 1, _BACKOFF_MAX)
-        self.rto = self.after(self.backoff)
+        self.rto = self.pto = self.after(self.backoff)
 
     def after(self, times: int) -> int:
         """The time-out after doubling so many times; window probes have a count of their own."""
@@ -67,4 +76,4 @@ class RoundTrip:
         self.backoff = 0
         if not self.srtt:
             self._base = max(self._base, _FALLBACK)
-            self.rto = min(self._base, self.rto_max)
+            self.rto = self.pto = min(self._base, self.rto_max)

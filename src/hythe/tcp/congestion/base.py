@@ -21,7 +21,7 @@ class Controller:
     `cwnd`, `ssthresh`: bytes. `mss`: bytes, kept by the connection when the path MTU changes.
     """
 
-    __slots__ = ("cwnd", "mss", "ssthresh")
+    __slots__ = ("_cwnd_before", "_ssthresh_before", "cwnd", "mss", "ssthresh")
 
     name = "none"
 
@@ -29,6 +29,8 @@ class Controller:
         self.mss = mss
         self.cwnd = initial_window * mss
         self.ssthresh = UNLIMITED
+        self._cwnd_before = 0  # before the last reduction
+        self._ssthresh_before = UNLIMITED
 
     def begin(self, mss: int, initial_window: int) -> None:
         """The handshake is done and the segment size agreed: the initial window (RFC 6928)."""
@@ -47,17 +49,24 @@ class Controller:
 
     def lost(self, now: int, flight: int) -> None:
         """Fast recovery begins with `flight` bytes outstanding."""
+        self._remember()
         self.ssthresh = max(self._reduced(now, flight), 2 * self.mss)
         self.cwnd = self.ssthresh
 
     def timed_out(self, now: int, flight: int) -> None:
         """The retransmission timer fired: RFC 5681, 3.1 (equation 4) and the loss window of one segment."""
+        self._remember()
         self.ssthresh = max(self._reduced(now, flight), 2 * self.mss)
         self.cwnd = self.mss
 
     def timed_out_again(self) -> None:
         """It fired once more for the same loss: ssthresh stays what it was (RFC 5681, 3.1)."""
         self.cwnd = self.mss
+
+    def undo(self) -> None:
+        """The last reduction was needless: window and threshold are what they were (RFC 4015, 3)."""
+        self.cwnd = max(self.cwnd, self._cwnd_before)
+        self.ssthresh = self._ssthresh_before
 
     def rested(self, length: int, rto: int, restart: int) -> None:
         """Nothing was sent for `length`, more than one time-out: what the window says is stale (RFC 5681, 4.1).
@@ -76,6 +85,10 @@ class Controller:
         """The segment size changed: the window keeps its number of segments, but does not grow by that (Linux)."""
         self.cwnd = max(min(self.cwnd, self.cwnd * mss // self.mss), 2 * mss)
         self.mss = mss
+
+    def _remember(self) -> None:
+        self._cwnd_before = self.cwnd
+        self._ssthresh_before = self.ssthresh
 
     def _avoid(self, size: int, now: int, srtt: int) -> None:
         raise NotImplementedError

@@ -21,7 +21,18 @@ ALPHA: Final = 3 * (1 - BETA) / (1 + BETA)
 class Cubic(Controller):
     """RFC 9438. `_w_max` etc. in segments; `_epoch` is when the current growth began, None for not yet."""
 
-    __slots__ = ("_credit", "_epoch", "_grew_at", "_k", "_origin", "_w_est", "_w_max", "_w_prior")
+    __slots__ = (
+        "_before",
+        "_credit",
+        "_epoch",
+        "_epoch_before",
+        "_grew_at",
+        "_k",
+        "_origin",
+        "_w_est",
+        "_w_max",
+        "_w_prior",
+    )
 
     name = "cubic"
 
@@ -33,7 +44,9 @@ class Cubic(Controller):
         self._w_est = 0.0
         self._k = 0.0
         self._epoch: int | None = None
+        self._epoch_before: int | None = None
         self._grew_at = 0
+        self._before = (0.0, 0.0, 0.0, 0.0, 0.0)
         self._credit = 0.0  # growth of less than a byte, carried on
 
     def _avoid(self, size: int, now: int, srtt: int) -> None:
@@ -80,6 +93,17 @@ class Cubic(Controller):
         # 4.7, fast convergence: a window that did not get back to its old height leaves room for newcomers.
         self._w_max = segments * (1 + BETA) / 2 if segments < self._w_max else segments
         return int(self.cwnd * BETA)
+
+    def _remember(self) -> None:
+        super()._remember()
+        self._before = (self._w_max, self._w_prior, self._origin, self._w_est, self._k)
+        self._epoch_before = self._epoch
+
+    def undo(self) -> None:
+        """RFC 9438, 4.9: the curve, too, is what it was."""
+        super().undo()
+        self._w_max, self._w_prior, self._origin, self._w_est, self._k = self._before
+        self._epoch = self._epoch_before
 
     def timed_out(self, now: int, flight: int) -> None:
         """4.8: after a time-out growth starts from where slow start ends, not from the old plateau."""
