@@ -1,7 +1,7 @@
 """DNS messages, as much as a gateway needs that answers a few names itself and forwards the rest unread (RFC 1035).
 
 A query is read: identifier, flags, its one question, and whether it speaks EDNS (RFC 6891). An answer repeats the
-question as it was spelled and adds records for it. Nothing else of DNS is here.
+question as it was spelled and adds records for it. The asker's side is `hythe.wire.dnsmessage`.
 """
 
 from __future__ import annotations
@@ -217,3 +217,10 @@ def reverse_address(name: Name) -> bytes | None:
         if len(nibbles) == 32 and not nibbles.strip(b"0123456789abcdef"):
             return bytes.fromhex(nibbles.decode())
     return None
+
+
+def reverse_name(address: bytes) -> Name:
+    """The name under in-addr.arpa or ip6.arpa that the PTR record of an address has: `reverse_address` the other way."""
+    if len(address) == 4:
+        return (*(b"%d" % byte for byte in reversed(address)), b"in-addr", b"arpa")
+    return (*(bytes((digit,)) for digit in reversed(address.hex().encode())), b"ip6", b"arpa")
