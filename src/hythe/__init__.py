@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hythe.aio.host import Host as Host
+    from hythe.aio.resolver import Resolver as Resolver
     from hythe.aio.server import Server as Server
     from hythe.config import HostConfig as HostConfig
+    from hythe.config import ResolverConfig as ResolverConfig
     from hythe.config import TcpConfig as TcpConfig
     from hythe.errors import HytheError as HytheError
     from hythe.errors import MachineError as MachineError
@@ -38,6 +40,8 @@ _HOMES: Final[Mapping[str, str]] = {
     "HytheError": "hythe.errors",
     "MachineError": "hythe.errors",
     "ParseError": "hythe.errors",
+    "Resolver": "hythe.aio.resolver",
+    "ResolverConfig": "hythe.config",
     "Server": "hythe.aio.server",
     "TcpConfig": "hythe.config",
     "Tun": "hythe.link.tun",

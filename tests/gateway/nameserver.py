@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from hythe.wire import dns
 
@@ -51,7 +51,7 @@ class NameServer:
         self._stop, self._stopped = socket.socketpair()
         self._thread = threading.Thread(target=self._serve)
 
-    def __enter__(self) -> NameServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -87,13 +87,18 @@ class NameServer:
         message, client = self._datagrams.recvfrom(65_535)
         query = dns.parse_query(message, len(message))
         self.asked.append(("udp", query.identifier, query.text))
-        if query.text == "forged.test":
-            other = dns.Query(query.identifier, query.flags, (b"other", b"test"), query.kind, query.qclass)
-            self._datagrams.sendto(dns.build_answer(other, [WRONG]), client)
-            self._datagrams.sendto(bytes((message[0] ^ 1,)) + dns.build_answer(query, [WRONG])[1:], client)
+        self._disturb(query, client)
         answer = self._answer(query, query.udp_max)
         if answer is not None:
             self._datagrams.sendto(answer, client)
+
+    def _disturb(self, query: dns.Query, client: tuple[str, int]) -> None:
+        """Send what comes before the answer over UDP."""
+        if query.text == "forged.test":
+            other = dns.Query(query.identifier, query.flags, (b"other", b"test"), query.kind, query.qclass)
+            self._datagrams.sendto(dns.build_answer(other, [WRONG]), client)
+            wrong = dns.build_answer(query, [WRONG])
+            self._datagrams.sendto(bytes((wrong[0] ^ 1,)) + wrong[1:], client)
 
     def _answer_stream(self, client: socket.socket) -> bool:
         length = client.recv(2, socket.MSG_WAITALL)

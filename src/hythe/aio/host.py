@@ -34,6 +34,7 @@ from hythe.errors import UsageError
 from hythe.host.host import Host as Core
 from hythe.host.interfaces import Interface, Prefix
 from hythe.host.routes import Route
+from hythe.host.udp import Endpoint
 from hythe.link.base import Link
 from hythe.link.pair import loop
 from hythe.tcp.connection import Connection
@@ -57,7 +58,8 @@ class Host:
 
     `addresses`: each ``"10.0.0.2/24"`` or ``"fd00::2/64"``, with the length of its network. `link`: where packets go and
     come from; it is closed with the host. `routes`: further networks behind the link (``"0.0.0.0/0"`` for all of IPv4).
-    `resolve`: an async callable that turns a name into numeric addresses; without it only numeric ones are understood.
+    `nameservers`: whom to ask for names, through the host itself. `resolve`: instead of them, an async callable that turns
+    a name into numeric addresses, for example a `hythe.Resolver`. With neither, only numeric addresses are understood.
     `config`: every limit and default of the stack; `DEFAULTS` is `HostConfig()` without Nagle's algorithm.
     `allow_privileged_ports`: may servers bind ports below 1024?
     `random`, `secret`: for ports and for initial sequence numbers (RFC 6056, RFC 6528); only a test gives its own.
@@ -70,6 +72,7 @@ class Host:
         link: Link | None = None,
         routes: Sequence[str] = (),
         resolve: Resolve | None = None,
+        nameservers: Sequence[str] = (),
         config: HostConfig = DEFAULTS,
         allow_privileged_ports: bool | None = None,
         random: Random | None = None,
@@ -80,6 +83,10 @@ class Host:
         #: The sans-I/O host inside: connections, listeners, routes, counters.
         self.core = Core(config, random or SystemRandom(), secret or secrets.token_bytes(32))
         self._resolve = resolve
+        if nameservers:
+            from hythe.aio.resolver import Resolver  # for those who use it
+
+            self._resolve = resolve or Resolver(*nameservers, via=self)
         self._loop_interface: Interface | None = None  # by which it reaches its own addresses
         self._runtime: Runtime | None = None
         self._closed = False
@@ -322,10 +329,10 @@ class Host:
         PermissionError below port 1024 without `allow_privileged_ports`; `UsageError`, socket.gaierror.
         """
         runtime = self._running()
-        remote = None
-        if remote_addr is not None:
-            remote = ((await find(remote_addr[0], self._resolve))[0], check_port(remote_addr[1]))
-        udp = self.core.bind(*self._local(local_addr), remote)
+        if remote_addr is None:
+            udp = self.core.bind(*self._local(local_addr))
+        else:
+            udp = await self._connected(self._local(local_addr), remote_addr[0], check_port(remote_addr[1]))
         try:
             protocol = protocol_factory()
         except BaseException:
@@ -335,6 +342,16 @@ class Host:
         transport = DatagramTransport(runtime, udp, protocol, contextvars.copy_context(), asked or bytes(4))
         await asyncio.sleep(0)  # `connection_made` has been called when we return
         return transport, protocol
+
+    async def _connected(self, local: tuple[bytes | None, int], name: str, port: int) -> Endpoint:
+        """An endpoint connected to the first address of `name` that there is a way to."""
+        failures: list[OSError] = []
+        for address in await find(name, self._resolve):
+            try:
+                return self.core.bind(*local, (address, port))
+            except OSError as error:
+                failures.append(error)
+        raise _summary(failures)
 
     # --- Addresses
 
