@@ -132,6 +132,7 @@ class HostConfig:
     """What one host does."""
 
     tcp: TcpConfig = field(default_factory=TcpConfig)
+    ethernet: EthernetConfig = field(default_factory=EthernetConfig)
     #: RFC 6335, 6 (IANA's dynamic range); Linux's own default is 32768-60999.
     ephemeral_ports: tuple[int, int] = (49_152, 65_535)
     allow_privileged_ports: bool = False

@@ -110,6 +110,20 @@ class Host:
             self.routes.add(Route(prefix, interface))
         return interface
 
+    def add_address(self, interface: Interface, prefix: Prefix, *, on_link: bool = True) -> None:
+        """One more address; `on_link`: its network is the link's, so a route leads there."""
+        self.addresses.add(prefix.address)
+        interface.prefixes += (prefix,)
+        if on_link:
+            self.routes.add(Route(prefix, interface))
+
+    def remove_address(self, interface: Interface, prefix: Prefix) -> None:
+        """The address is ours no more: nothing is received there. Connections from it find that out by themselves."""
+        self.addresses.discard(prefix.address)
+        interface.prefixes = tuple(each for each in interface.prefixes if each != prefix)
+        self.routes.discard(Route(prefix, interface))
+        self.endpoints.forget()
+
     def route(self, destination: bytes) -> Route:
         """The route to `destination`; OSError(ENETUNREACH) when there is none."""
         found = self.routes.find(destination)
@@ -266,10 +280,11 @@ class Host:
     ) -> Connection:
         """A new block, not among `connections` yet."""
         flow = self.random.getrandbits(20) if len(key) > 12 else 0
+        hops = interface.hop_limit if len(key) > 12 else None
         link = interface.link
         connection = Connection(
             key,
-            envelope(key, self.config.ttl, flow),
+            envelope(key, hops or self.config.ttl, flow),
             config or self.config.tcp,
             self.around,
             interface.send,

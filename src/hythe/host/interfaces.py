@@ -38,15 +38,16 @@ class Prefix:
 
 
 class Interface:
-    """A link with a name and addresses."""
+    """A link with a name and addresses, the best first. `hop_limit`: what routers say that IPv6 packets should bear."""
 
-    __slots__ = ("link", "name", "prefixes", "send")
+    __slots__ = ("hop_limit", "link", "name", "prefixes", "send")
 
     def __init__(self, name: str, link: Link, prefixes: tuple[Prefix, ...]) -> None:
         self.name = name
         self.link = link
         self.send = link.send  # bound once: every connection keeps it
         self.prefixes = prefixes
+        self.hop_limit: int | None = None
 
     def is_broadcast(self, address: bytes) -> bool:
         """Is it the broadcast address of a network here (RFC 1122, 3.2.1.3 (d))? IPv6 has none."""
@@ -58,14 +59,21 @@ class Interface:
         return False
 
     def source_for(self, destination: bytes) -> bytes | None:
-        """Our address that fits the destination: of its network if we have one there, else the first of its family."""
+        """Our address that fits the destination: of its network if we have one there, else the first of its family.
+
+        A link-local address goes beyond its link only where there is no other (RFC 6724, 5, rule 2).
+        """
         fallback = None
         for prefix in self.prefixes:
             if prefix.contains(destination):
                 return prefix.address
-            if fallback is None and len(prefix.address) == len(destination):
+            if len(prefix.address) == len(destination) and (fallback is None or _is_link_local(fallback)):
                 fallback = prefix.address
         return fallback
+
+
+def _is_link_local(address: bytes) -> bool:
+    return address[0] == 0xFE and address[1] & 0xC0 == 0x80 and len(address) == 16
 
 
 def may_be_source(address: bytes) -> bool:

@@ -18,26 +18,36 @@ class Route:
 
 
 class RouteTable:
-    """Routes by descending prefix length, and a cache of what was asked for (cleared with every change)."""
+    """Routes by descending prefix length, and a cache of what was asked for (cleared with every change).
 
-    __slots__ = ("_cache", "_routes")
+    `dependents`: what others have found out with the help of routes, cleared with them.
+    """
+
+    __slots__ = ("_cache", "_routes", "dependents")
 
     _CACHE_LIMIT = 4_096
 
     def __init__(self) -> None:
         self._routes: list[Route] = []
         self._cache: dict[bytes, Route | None] = {}
+        self.dependents: list[dict[bytes, bytes]] = []
 
     def add(self, route: Route) -> None:
         """A route more; of two with equal prefixes the first counts."""
         self._routes.append(route)
         self._routes.sort(key=lambda each: -each.prefix.length)
-        self._cache.clear()
+        self._changed()
+
+    def discard(self, route: Route) -> None:
+        """Take one route out. Harmless when it is not there."""
+        if route in self._routes:
+            self._routes.remove(route)
+            self._changed()
 
     def remove(self, interface: Interface) -> None:
         """Every route by this interface."""
         self._routes = [route for route in self._routes if route.interface is not interface]
-        self._cache.clear()
+        self._changed()
 
     def find(self, destination: bytes) -> Route | None:
         """The route for a destination, None when there is none."""
@@ -50,6 +60,11 @@ class RouteTable:
             self._cache.clear()
         self._cache[destination] = found
         return found
+
+    def _changed(self) -> None:
+        self._cache.clear()
+        for each in self.dependents:
+            each.clear()
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)

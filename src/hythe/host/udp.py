@@ -305,6 +305,10 @@ class Endpoints:
             self._found[key] = found
         return found
 
+    def forget(self) -> None:
+        """An address has gone: find every endpoint anew."""
+        self._found.clear()
+
     def source(self, destination: bytes) -> bytes:
         """Our address towards `destination`. OSError: ENETUNREACH, EADDRNOTAVAIL."""
         source = self._output.interface(destination).source_for(destination)
