@@ -15,6 +15,7 @@ from hythe.errors import MachineError, UsageError
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("hythe.cli.run", "Run a command on a network of its own."),
+        "host": ("hythe.cli.host", "Look a name or an address up."),
         "demo": ("hythe.cli.demo", "Show what `hythe run` does, on something real."),
     }
 )

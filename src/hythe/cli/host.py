@@ -1,0 +1,135 @@
+"""`hythe host`: names to addresses and back, by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import ipaddress
+
+import click
+
+from hythe.aio.resolver import Resolver, machine_config, parse_server
+from hythe.config import ResolverConfig
+from hythe.errors import MachineError, UsageError
+from hythe.host.lookup import Found, Status
+from hythe.view.found import as_json, asked, sentences
+from hythe.wire import dns
+from hythe.wire.dnsmessage import MX
+from hythe.wire.dnstext import type_number
+
+
+@click.command()
+@click.option("-t", "--type", "kind", metavar="TYPE", help="Records to look up, such as MX, TXT or TYPE731, by DNS alone.")
+@click.option("-4", "only4", is_flag=True, help="IPv4 addresses only.")
+@click.option("-6", "only6", is_flag=True, help="IPv6 addresses only.")
+@click.option("--tcp", is_flag=True, help="Ask over TCP at once, not only where an answer is too long for UDP.")
+@click.option("--stack", is_flag=True, help="Ask through hythe's own TCP/IP stack, behind a gateway as in `hythe run`.")
+@click.option("--json", "structured", is_flag=True, help="Print one JSON object.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell what was asked, and every record of the answers.")
+@click.argument("name", metavar="NAME|ADDRESS")
+@click.argument("server", required=False)
+def command(
+    name: str,
+    server: str | None,
+    kind: str | None,
+    only4: bool,
+    only6: bool,
+    tcp: bool,
+    stack: bool,
+    structured: bool,
+    verbose: bool,
+) -> int:
+    """Look up NAME, or the names of ADDRESS, as this machine does: in /etc/hosts, then by DNS.
+
+    SERVER (ADDRESS, ADDRESS:PORT or a name) is asked instead of /etc/hosts and the servers of /etc/resolv.conf.
+    The exit status is 0 if something was found, 1 if nothing was, 2 if the question makes no sense.
+    """
+    if only4 and only6:
+        raise UsageError("-4 and -6 exclude each other: leave both out for both families")
+    reverse = _is_address(name)
+    kinds = _kinds(kind, only4=only4, only6=only6, reverse=reverse)
+    found, servers, config = asyncio.run(_look_up(name, server, kinds, own=kind is None, tcp=tcp, stack=stack))
+    if structured:
+        click.echo(as_json(found, servers))
+    else:
+        if server is not None:
+            address, port = config.servers[0]
+            click.echo(f"Using domain server:\nName: {server}\nAddress: {address}#{port}\nAliases: \n")
+        for line in asked(found, servers) if verbose else ():
+            click.echo(line)
+        if found.status is Status.UNREACHABLE:
+            remedy = "name another SERVER" if server is not None else "check /etc/resolv.conf, or name a SERVER that answers"
+            raise MachineError(f"no name server could be reached ({found.reason}): {remedy}")
+        for line in sentences(found, kinds):
+            click.echo(line)
+    return 0 if found.status is Status.FOUND else 1
+
+
+def _kinds(kind: str | None, *, only4: bool, only6: bool, reverse: bool) -> tuple[int, ...]:
+    number = type_number(kind) if kind is not None else None
+    if kind is not None and number is None:
+        raise UsageError(f"-t {kind} is no type of record: write for example A, AAAA, MX, TXT, NS, SOA, SRV, PTR or TYPE731")
+    if reverse:
+        if number not in (None, dns.PTR):
+            raise UsageError(f"-t {kind} asks about a name, not about an address: leave -t out")
+        return (dns.PTR,)
+    if number is not None:
+        return (number,)
+    return (dns.A,) if only4 else (dns.AAAA,) if only6 else (dns.A, dns.AAAA, MX)
+
+
+async def _look_up(
+    name: str, server: str | None, kinds: tuple[int, ...], *, own: bool, tcp: bool, stack: bool
+) -> tuple[Found, tuple[tuple[str, int], ...], ResolverConfig]:
+    """What is found, whom we asked (with `stack` the gateway), and whose names these are. `own`: /etc/hosts may know it."""
+    config = dataclasses.replace(machine_config(), use_tcp=tcp)
+    if server is not None:
+        config = dataclasses.replace(config, servers=(await _server(server),))
+        own = False
+    machine = Resolver.of_machine(config=config)
+    known = own and _own(machine, name)
+    if known and dns.PTR not in kinds:
+        kinds = tuple(kind for kind in kinds if kind != MX)
+    async with _resolver(machine if known else Resolver(config=config), config, stack=stack and not known) as resolver:
+        if kinds == (dns.PTR,) and _is_address(name):
+            found = await resolver.lookup_address(name)
+        else:
+            found = await resolver.lookup(name, *kinds)
+    return found, resolver.config.servers, config
+
+
+def _resolver(plain: Resolver, config: ResolverConfig, *, stack: bool) -> contextlib.AbstractAsyncContextManager[Resolver]:
+    if not stack:
+        return contextlib.nullcontext(plain)
+    from hythe.gateway.guest import guest_resolver
+
+    return guest_resolver(config.servers, config)
+
+
+def _own(machine: Resolver, name: str) -> bool:
+    """Does /etc/hosts know it?"""
+    if _is_address(name):
+        return bool(machine.hosts.names(ipaddress.ip_address(name).packed))
+    return bool(machine.hosts.addresses(name))
+
+
+async def _server(text: str) -> tuple[str, int]:
+    """A server by its address, or by its name."""
+    try:
+        return parse_server(text)
+    except UsageError:
+        if ":" in text or "#" in text:
+            raise
+    try:
+        return parse_server((await Resolver.of_machine().resolve(text))[0])
+    except OSError as error:
+        raise MachineError(f"the server {text!r} cannot be asked, {error.strerror}: write its address") from error
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
