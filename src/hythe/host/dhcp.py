@@ -144,8 +144,8 @@ class DhcpClient:
         self.deadline = NEVER
         lease = self.lease
         if lease is None:
-            if self.state == REQUESTING and self._timeout > self._config.dhcp_last_timeout // 2:
-                self._restart(now)  # the server has gone (3.1, 5)
+            if self.state == REQUESTING and self._timeout >= self._config.dhcp_last_timeout // 2:
+                self._restart(now)  # four times within 60 s: the server has gone (3.1, 5)
             self._seek(now)
         elif self.state != CHECKING:
             self._prolong(lease, now)
