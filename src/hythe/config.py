@@ -68,6 +68,10 @@ class TcpConfig:
     keepalive_idle: int = 7_200 * SECOND
     keepalive_interval: int = 75 * SECOND
     keepalive_probes: int = 9
+    #: How long what was sent may stay unacknowledged; 0: as long as `retries` last (RFC 9293, 3.10.8; Linux
+    #: TCP_USER_TIMEOUT 0). With the option both ends tell each other (RFC 5482, 3.1: off unless asked for).
+    user_timeout: int = 0
+    user_timeout_option: bool = False
 
     # Closing. Linux TCP_TIMEWAIT_LEN 60 s (2 MSL) and tcp_fin_timeout 60 s.
     time_wait: int = 60 * SECOND

@@ -8,7 +8,8 @@ from hythe.tcp import tail
 from hythe.tcp.acknowledge import look
 from hythe.tcp.acks import waited_in_vain
 from hythe.tcp.block import ControlBlock
-from hythe.tcp.states import ESTABLISHED, FIN_WAIT_2, SYN_SENT, Event
+from hythe.tcp.patience import begin, end
+from hythe.tcp.states import CLOSED, ESTABLISHED, FIN_WAIT_2, SYN_SENT, Event
 from hythe.tcp.trace import Probe, TimedOut
 from hythe.units import NEVER
 
@@ -19,14 +20,19 @@ def fire(tcb: ControlBlock, now: int) -> None:
     if tcb.ack_at <= now:
         tcb.ack_at = NEVER
         waited_in_vain(tcb)
+    if tcb.user_at <= now:
+        end(tcb)
     if tcb.rto_at <= now:
         tcb.rto_at = NEVER
+        waited, answered = tcb.rtt.rto, not (tcb.tries or tcb.probes)
         if tcb.state < ESTABLISHED:
             _handshake_timed_out(tcb)
         elif tcb.snd_nxt > tcb.snd_una:
             _retransmission_timed_out(tcb, now)
         else:
             _probe(tcb, now)
+        if answered and tcb.user_timeout and (tcb.tries or tcb.probes):
+            begin(tcb, now - waited)
     if tcb.wake_at <= now:
         tcb.wake_at = NEVER
         if tcb.reo_at <= now and tcb.state >= ESTABLISHED:
@@ -37,6 +43,8 @@ def fire(tcb: ControlBlock, now: int) -> None:
         tcb.linger_at = NEVER
         if tcb.state == FIN_WAIT_2:
             tcb.finish(Event.TIMEOUT)
+        elif tcb.deaf and tcb.state != CLOSED:
+            tcb.fail_loudly(errno.ETIMEDOUT)  # the owner said how long what it left behind may take
     tcb.note(0)
 
 
@@ -89,6 +97,8 @@ def _given_up(tcb: ControlBlock, now: int) -> bool:
         return tcb.tries > config.orphan_retries
     if not tcb.snd_wnd:
         return now - tcb.heard_at > 2 * config.rto_max
+    if tcb.user_timeout:
+        return False  # `user_at` ends it
     return tcb.tries > config.retries
 
 
@@ -118,7 +128,11 @@ def _keep_alive(tcb: ControlBlock, now: int) -> None:
         tcb.keep_at = tcb.heard_at + config.keepalive_idle
         return
     _count_unanswered(tcb, now)
-    if tcb.unanswered > config.keepalive_probes:
+    if tcb.user_timeout:  # it overrides the count, as in Linux
+        over = tcb.unanswered > 1 and now - tcb.heard_at >= tcb.user_timeout
+    else:
+        over = tcb.unanswered > config.keepalive_probes
+    if over:
         tcb.keep_at = NEVER
         tcb.fail_loudly(errno.ETIMEDOUT)
         return

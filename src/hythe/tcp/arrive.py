@@ -1,7 +1,7 @@
 """SEGMENT ARRIVES: RFC 9293, 3.10.7.4, for every state that has a block and a peer.
 
 Theory of operation. The steps are the RFC's, in its order, one function each: check the sequence number, RST, SYN, ACK,
-text, FIN (`deliver`). A step that ends the processing says so by returning False. Nothing is sent here: what is owed is
+URG, text, FIN (`deliver`). A step that ends the processing says so by returning False. Nothing is sent here: what is owed is
 noted (`ack_now`, `dup_acks_owed`, the scoreboard's lost records) and leaves in `emit`, once for all segments of a turn.
 
 SYN-SENT is `opening`'s; LISTEN and CLOSED have no block (see the host). The bulk of segments never comes here:
@@ -17,11 +17,13 @@ from hythe.tcp.acknowledge import acknowledged, duplicate, repeated, selectively
 from hythe.tcp.block import WRITABLE, ControlBlock
 from hythe.tcp.deliver import arrived_twice, quicken, take_fin, take_text
 from hythe.tcp.opening import arrive_syn_sent, establish
+from hythe.tcp.patience import heed
 from hythe.tcp.states import CLOSED, CLOSING, LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event
+from hythe.tcp.urgent import take_urgent
 from hythe.units import NEVER, SECOND
 from hythe.wire.options import Options, timestamps
 from hythe.wire.options import parse as parse_options
-from hythe.wire.segment import ACK, FIN, RST, SYN, Segment
+from hythe.wire.segment import ACK, FIN, RST, SYN, URG, Segment
 
 _NO_OPTIONS: Final = Options()
 #: RFC 7323, 5.5: a TS.Recent older than 24 days proves nothing.
@@ -79,6 +81,10 @@ def _synchronized(tcb: ControlBlock, segment: Segment, options: Options, now: in
     tcb.heard_at = now
     if not flags & ACK or not _check_ack(tcb, segment, options, seq, now):
         return
+    if flags & URG:
+        take_urgent(tcb, seq + segment.urgent)
+    if options.user_timeout is not None:
+        heed(tcb, options.user_timeout)
     if segment.size:
         take_text(tcb, segment, seq, now)
     if flags & FIN:

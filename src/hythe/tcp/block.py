@@ -135,6 +135,7 @@ class ControlBlock:
         "rcv_mss",
         "rcv_nxt",
         "rcv_scale",
+        "rcv_up",
         "recvq",
         "reo_at",
         "retransmits",
@@ -151,6 +152,7 @@ class ControlBlock:
         "snd_scale",
         "snd_sml",
         "snd_una",
+        "snd_up",
         "snd_wl1",
         "snd_wl2",
         "snd_wnd",
@@ -167,6 +169,8 @@ class ControlBlock:
         "unanswered",
         "undo",
         "undone",
+        "user_at",
+        "user_timeout",
         "wake_at",
     )
 
@@ -218,6 +222,7 @@ class ControlBlock:
         self.snd_max_wnd = 0
         self.snd_scale = 0
         self.snd_sml = 0  # end of the last segment sent that was short of a full one (Nagle, as Minshall would have it)
+        self.snd_up = 0  # end of the last urgent data (RFC 9293, 3.8.5)
         self.limited = 0  # snd_nxt when the congestion window last held something back
         self.sent_at = now  # when data last left
         self.sendq = SendQueue(self.around.pool, self.iss + 1)
@@ -245,6 +250,7 @@ class ControlBlock:
         self.rcv_nxt = 0
         self.rcv_adv = 0  # right edge of the window we have promised; never moves back
         self.rcv_scale = 0
+        self.rcv_up = 0  # end of the peer's last urgent data
         self.rcv_limit = config.receive_buffer
         self.rcv_mss = 0  # longest segment seen, by which "two full segments" are reckoned
         self.text_at = now - config.delayed_ack_max  # when text last came
@@ -286,7 +292,9 @@ class ControlBlock:
         self.reo_at = NEVER  # RACK looks again (RFC 8985, 6.2 step 5)
         self.wake_at = NEVER  # the nearest of `reo_at` and of when the pace allows more
         self.keep_at = NEVER
-        self.linger_at = NEVER  # FIN-WAIT-2 of an orphan
+        self.linger_at = NEVER  # FIN-WAIT-2 of an orphan, or the end of what `close(linger=…)` allows
+        self.user_at = NEVER  # the owner's patience with what is not acknowledged ends (see `patience`)
+        self.user_timeout = self.config.user_timeout  # that patience; 0: retransmissions are counted instead
         self.deadline = NEVER
         self.filed = NEVER
         self.heard_at = now  # when an acceptable segment last came
@@ -351,6 +359,7 @@ class ControlBlock:
         """To the quiet of TIME-WAIT or CLOSED: nothing is outstanding, no timer runs."""
         self.scoreboard.clear()
         self.rto_at = self.ack_at = self.wake_at = self.reo_at = self.keep_at = self.linger_at = NEVER
+        self.user_at = NEVER
         self.around.timers.cancel(self)
         self.probe_due = False
         if self.state == CLOSED:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from hythe.tcp import alarms
 from hythe.tcp.acknowledge import acknowledged
@@ -38,6 +38,8 @@ from hythe.tcp.states import (
     Event,
     State,
 )
+from hythe.tcp.urgent import ahead
+from hythe.units import NEVER
 from hythe.wire.options import Options
 from hythe.wire.options import parse as parse_options
 from hythe.wire.segment import ACK, PSH, Segment, split_key
@@ -46,6 +48,18 @@ from hythe.wire.segment import ACK, PSH, Segment, split_key
 _PREDICTED: Final = 0xFF & ~PSH
 _READ_TIMESTAMPS: Final = struct.Struct(">III").unpack
 _TIMESTAMPS_HEAD: Final = 0x0101080A  # NOP NOP kind 8 length 10
+#: What `Connection.adjust` may change: SO_KEEPALIVE and the like, TCP_NODELAY, TCP_USER_TIMEOUT, TCP_LINGER2.
+ADJUSTABLE: Final = frozenset(
+    (
+        "fin_wait_2",
+        "keepalive",
+        "keepalive_idle",
+        "keepalive_interval",
+        "keepalive_probes",
+        "nagle",
+        "user_timeout",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +227,18 @@ class Connection(ControlBlock):
         """`size` bytes were put into what `reserve` returned."""
         self.sendq.commit(size)
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def write(self, data: bytes | bytearray | memoryview, *, urgent: bool = False) -> None:
         """Queue bytes whatever the room (`room` tells how much is wise). Once the connection has ended they are dropped.
 
+        `urgent`: the peer is told at once that there are urgent data up to the last of these bytes (see `urgent`).
         BrokenPipeError after `shutdown`.
         """
         if self.fin_queued and self.state != CLOSED:
             raise BrokenPipeError(errno.EPIPE, "cannot write after shutdown: FIN is behind the last byte")
         if self.state in MAY_SEND:
             self.sendq.append(data)
+            if urgent:
+                self.snd_up = self.sendq.end
             self.note(0)
 
     def room(self) -> int:
@@ -243,9 +260,17 @@ class Connection(ControlBlock):
             self.move(Event.SHUTDOWN)
         self.note(0)
 
-    def close(self, now: int) -> None:
-        """The owner lets go: no more reads, FIN behind what is queued. Unread data means RST (RFC 2525, 2.17)."""
+    def close(self, now: int, *, linger: int | None = None) -> None:
+        """The owner lets go: no more reads, FIN behind what is queued. Unread data means RST (RFC 2525, 2.17).
+
+        `linger`: nanoseconds that what is queued may still take (SO_LINGER); the rest is dropped then, with RST. Linux
+        returns from close(2) at that time and goes on trying; here nobody is blocked, so it is the trying that ends. 0
+        means RST at once, as everywhere.
+        """
         self.owner = None
+        if linger == 0:
+            self.abort()
+            return
         if self.held:
             self.refuse()
         elif self.state == SYN_SENT:
@@ -258,6 +283,8 @@ class Connection(ControlBlock):
             self.shutdown()
             if self.state == FIN_WAIT_2:
                 self.linger_at = now + self.config.fin_wait_2
+            elif linger is not None:
+                self.linger_at = now + linger
             self.note(0)
 
     def abort(self) -> None:
@@ -271,6 +298,21 @@ class Connection(ControlBlock):
             self.fail(errno.ECONNABORTED)  # nobody to tell, or both sides have said their last word
         else:
             self.fail_loudly(errno.ECONNABORTED)
+
+    def adjust(self, now: int, **changes: Any) -> None:
+        """Change this connection's own options, named as in `TcpConfig`; those in `ADJUSTABLE` may be, at any time.
+
+        ValueError for another. Only this connection's configuration becomes another one.
+        """
+        if wrong := changes.keys() - ADJUSTABLE:
+            raise ValueError(f"{min(wrong)} is settled when a connection opens: give it to connect() or the host")
+        self.config = config = replace(self.config, **changes)
+        if "user_timeout" in changes:
+            self.user_timeout = config.user_timeout
+            self.user_at = now + config.user_timeout if config.user_timeout and (self.tries or self.probes) else NEVER
+        if self.state >= ESTABLISHED and self.state != TIME_WAIT:
+            self.keep_at = max(now, self.heard_at + config.keepalive_idle) if config.keepalive else NEVER
+            self.note(0)
 
     def signal_error(self, number: int, *, hard: bool) -> None:
         """ICMP says that the peer cannot be reached: fatal while opening, else a reason to give when we time out.
@@ -293,6 +335,11 @@ class Connection(ControlBlock):
     def at_eof(self) -> bool:
         """Has everything the peer will ever send been taken?"""
         return self.fin_received and not self.recvq.views
+
+    @property
+    def urgent_mark(self) -> int | None:
+        """Bytes to read before the end of the peer's urgent data; None if no such mark is ahead (RFC 6093)."""
+        return ahead(self)
 
     def info(self) -> Info:
         """A snapshot."""

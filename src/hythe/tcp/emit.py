@@ -18,12 +18,14 @@ from typing import Final
 from hythe.tcp.acks import acknowledgment_due, free_room
 from hythe.tcp.block import ControlBlock
 from hythe.tcp.opening import fast_open_in_syn, scale_for
+from hythe.tcp.patience import tell
 from hythe.tcp.recovery import Sent
 from hythe.tcp.states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, Event
 from hythe.tcp.trace import Probe, Retransmitted
+from hythe.tcp.urgent import pointer
 from hythe.units import NEVER
 from hythe.wire.options import Options, build
-from hythe.wire.segment import ACK, FIN, PSH, RST, SYN
+from hythe.wire.segment import ACK, FIN, PSH, RST, SYN, URG
 
 _TIMESTAMPS: Final = struct.Struct(">III").pack
 _TIMESTAMPS_HEAD: Final = 0x0101080A  # NOP NOP kind 8 length 10
@@ -76,6 +78,8 @@ def rearm(tcb: ControlBlock) -> None:
         deadline = tcb.keep_at
     if tcb.linger_at < deadline:
         deadline = tcb.linger_at
+    if tcb.user_at < deadline:
+        deadline = tcb.user_at
     tcb.deadline = deadline
     if deadline < tcb.filed:
         tcb.around.timers.file(tcb)
@@ -107,6 +111,7 @@ def _open(tcb: ControlBlock, now: int) -> None:
         options.ts_ecr = 0 if active else tcb.ts_recent
     if config.window_scaling if active else tcb.rcv_scale or tcb.snd_scale:
         options.wscale = scale_for(tcb.rcv_limit)
+    tell(tcb, options)
     if not tcb.tries:
         tcb.opened_at = now
     size = fast_open_in_syn(tcb, options, now) if tcb.fast_open is not None else 0
@@ -150,7 +155,7 @@ def _resend(tcb: ControlBlock, now: int) -> bool:
 def _send_again(tcb: ControlBlock, record: Sent, room: int, now: int) -> None:
     """Retransmit the front of a record, whole segments of at most `room` bytes."""
     mss = tcb.snd_mss
-    size = min(record.end - record.start, room - room % mss, tcb.sendq.burst)
+    size = min(record.end - record.start, room - room % mss, mss if tcb.snd_up > record.start else tcb.sendq.burst)
     tcb.scoreboard.take(record, size, now)
     data = min(record.end, tcb.sendq.end) - record.start
     fin = FIN if record.end > tcb.sendq.end else 0
@@ -219,6 +224,8 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
             size = unsent
         if size > sendq.burst:
             size = sendq.burst
+        if tcb.snd_up > nxt and size > mss:
+            size = mss  # who cuts super-segments leaves the urgent pointer as it is
         if size > mss:
             part = size % mss
             if part and (size < unsent or not _may_be_small(tcb)):
@@ -276,7 +283,11 @@ def _transmit(tcb: ControlBlock, seq: int, size: int, flags: int, now: int) -> N
     if tcb.recvq.islands is not None and tcb.sack_on and size <= mss - _ROOM_FOR_SACK:
         options += sack(tcb)
     gso_size = mss if size > mss else 0
-    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), size, gso_size, options)
+    urgent = 0
+    if tcb.snd_up > seq:
+        flags |= URG
+        urgent = pointer(tcb, seq)
+    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), size, gso_size, options, urgent)
     tcb.send(now, head, tcb.sendq.slices(seq, size) if size else ())
     if not tcb.ping_pong and size and now - tcb.text_at < tcb.ato:
         tcb.ping_pong = True  # an answer: ACKs can wait for the next one (Linux's pingpong mode)

@@ -10,6 +10,7 @@ import errno
 
 from hythe.tcp.block import WRITABLE, ControlBlock
 from hythe.tcp.deliver import accept_text, take_fin, take_text
+from hythe.tcp.patience import heed
 from hythe.tcp.states import SYN_RECEIVED, Event
 from hythe.units import NEVER
 from hythe.wire.options import OPTIONS_MAX, WSCALE_MAX, Options
@@ -73,6 +74,8 @@ def synchronize(tcb: ControlBlock, segment: Segment, options: Options, now: int)
         tcb.rcv_adv = tcb.rcv_nxt + tcb.rcv_limit
     default = config.mss_default4 if tcb.envelope.version == 4 else config.mss_default6
     tcb.set_mss(options.mss or default)
+    if options.user_timeout is not None:
+        heed(tcb, options.user_timeout)
     tcb.rcv_mss = min(tcb.mss_local, _FULL_AT_FIRST)
     tcb.snd_wnd = tcb.snd_max_wnd = segment.window
     tcb.snd_wl1 = segment.seq

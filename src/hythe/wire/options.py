@@ -31,7 +31,12 @@ WSCALE: Final = 3  # RFC 7323, 2
 SACK_PERMITTED: Final = 4  # RFC 2018, 2
 SACK: Final = 5  # RFC 2018, 3
 TIMESTAMPS: Final = 8  # RFC 7323, 3
+USER_TIMEOUT: Final = 28  # RFC 5482, 3
 FAST_OPEN: Final = 34  # RFC 7413, 4.1.1
+
+# Of the user timeout: granularity minutes, else seconds; 15 bits of either, of which zero is reserved.
+_MINUTES: Final = 0x8000
+_TIMEOUT: Final = 0x7FFF
 
 _TIMESTAMPS_HEAD: Final = NOP << 24 | NOP << 16 | TIMESTAMPS << 8 | 10
 _THREE: Final = struct.Struct(">III")
@@ -43,7 +48,8 @@ class Options:
     """The options of one segment; what is absent is None, False or empty.
 
     `mss` in bytes. `wscale` 0..14 (more was read as 14, RFC 7323, 2.3). `sack`: up to four (left edge, right edge) of
-    32-bit sequence numbers. `ts_val`, `ts_ecr`: 32 bits. `fast_open`: the cookie, b"" to ask for one. `unknown`: (kind,
+    32-bit sequence numbers. `ts_val`, `ts_ecr`: 32 bits. `fast_open`: the cookie, b"" to ask for one.
+    `user_timeout` in seconds, 1 to 32767 minutes. `unknown`: (kind,
     data) of everything else, in order.
     """
 
@@ -54,6 +60,7 @@ class Options:
     ts_val: int | None = None
     ts_ecr: int | None = None
     fast_open: bytes | None = None
+    user_timeout: int | None = None
     unknown: tuple[tuple[int, bytes], ...] = ()
 
 
@@ -106,6 +113,9 @@ def _take(options: Options, kind: int, data: bytes) -> bool:
         options.sack_permitted = True
     elif kind == FAST_OPEN and (not size or (4 <= size <= 16 and size % 2 == 0)):
         options.fast_open = data
+    elif kind == USER_TIMEOUT and size == 2 and (data[0] << 8 | data[1]) & _TIMEOUT:
+        value = data[0] << 8 | data[1]
+        options.user_timeout = (value & _TIMEOUT) * (60 if value & _MINUTES else 1)
     else:
         return False
     return True
@@ -131,6 +141,10 @@ def build(options: Options) -> bytes:
         parts.extend(_TWO.pack(left, right) for left, right in options.sack)
     if options.fast_open is not None:
         parts.append(bytes((FAST_OPEN, 2 + len(options.fast_open))) + options.fast_open)
+    if options.user_timeout is not None:
+        seconds = options.user_timeout
+        value = seconds if seconds <= _TIMEOUT else seconds // 60 | _MINUTES
+        parts.append(struct.pack(">BBH", USER_TIMEOUT, 4, value))
     parts.extend(bytes((kind, 2 + len(data))) + data for kind, data in options.unknown)
     raw = b"".join(parts)
     raw += bytes(-len(raw) % 4)  # end-of-options, then zeros: RFC 9293, 3.1
