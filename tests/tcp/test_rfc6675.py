@@ -1,4 +1,4 @@
-"""RFC 6675: recovery from losses with SACK, by count (RACK is off). The sender has ten segments of 1,000 bytes outstanding."""
+"""RFC 6675: recovery from losses with SACK, by count: RACK is off. The sender has ten segments of 1,000 bytes out."""
 
 from __future__ import annotations
 

@@ -61,6 +61,7 @@ def synchronize(tcb: ControlBlock, segment: Segment, options: Options, now: int)
     tcb.rcv_nxt = tcb.last_ack_sent = segment.seq + 1
     tcb.rcv_adv = tcb.rcv_nxt + min(tcb.rcv_limit, 0xFFFF)  # the window field of a SYN is never scaled
     tcb.sack_on = config.sack and options.sack_permitted
+    tcb.rtt.early = tcb.sack_on and config.tail_probes
     if config.timestamps and options.ts_val is not None:
         tcb.ts_on = True
         tcb.ts_recent = options.ts_val

@@ -28,6 +28,6 @@ class ProportionalReduction:
             if safe:
                 count += mss
             count = min(count, ssthresh - pipe)
-        if count <= 0 and not self.out:
-            count = mss  # the fast retransmit itself
+        if not self.out:
+            count = max(count, mss)  # the fast retransmit itself
         return pipe + max(count, 0)
