@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check bench lint format lock clean
+.PHONY: help install demo test test-all check bench lint format rfc lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,9 @@ bench: install ## measure hythe beside slirp4netns, pasta and the kernel (ARGS=-
 format: $(STAMP) ## put the code in its usual form
 	$(BIN)/ruff check --quiet --fix-only
 	$(BIN)/ruff format --quiet
+
+rfc: $(STAMP) ## write docs/rfc.md from the tests and the code
+	@$(BIN)/python -m tests.rfc
 
 lock: ## resolve all versions anew into requirements/dev.txt
 	$(PYTHON) requirements/lock.py

@@ -29,7 +29,7 @@ def seconds_until_closed(peer: Peer, limit: int = 2_000) -> float:
 
 
 @pytest.mark.parametrize("seconds", [1, 5, 30])
-def test_3_10_8_the_connection_ends_when_its_owner_has_waited_long_enough(seconds: int) -> None:
+def test_rfc9293_3_10_8_the_connection_ends_when_its_owner_has_waited_long_enough(seconds: int) -> None:
     peer = patient(seconds).accepted()
     peer.write(b"hello")
     assert seconds_until_closed(peer) == pytest.approx(seconds, abs=0.02)
@@ -37,7 +37,7 @@ def test_3_10_8_the_connection_ends_when_its_owner_has_waited_long_enough(second
     assert "R" not in "".join(out.flags for out in peer.sent())
 
 
-def test_3_10_8_an_acknowledgment_begins_the_waiting_anew() -> None:
+def test_rfc9293_3_10_8_an_acknowledgment_begins_the_waiting_anew() -> None:
     peer = patient(5).accepted()
     for _ in range(4):
         peer.write(bytes(10))
@@ -48,13 +48,13 @@ def test_3_10_8_an_acknowledgment_begins_the_waiting_anew() -> None:
     assert 5 < seconds_until_closed(peer) < 8  # the time-out was backed off, and only its end finds out (as in Linux)
 
 
-def test_3_10_8_it_replaces_the_count_of_retransmissions() -> None:
+def test_rfc9293_3_10_8_it_replaces_the_count_of_retransmissions() -> None:
     peer = patient(3_000, retries=3).accepted()
     peer.write(b"hello")
     assert seconds_until_closed(peer, 4_000) == pytest.approx(3_000, abs=1)
 
 
-def test_3_10_8_a_window_that_stays_shut_is_no_answer() -> None:
+def test_rfc9293_3_10_8_a_window_that_stays_shut_is_no_answer() -> None:
     """Linux TCP_USER_TIMEOUT; without it a peer that answers may keep the window shut (3.8.6.1)."""
     peer = patient(20).accepted()
     peer.inject(".", win=0)
@@ -68,20 +68,20 @@ def test_3_10_8_a_window_that_stays_shut_is_no_answer() -> None:
     assert peer.connection.error == errno.ETIMEDOUT
 
 
-def test_3_10_8_opening_is_bounded_as_well() -> None:
+def test_rfc9293_3_10_8_opening_is_bounded_as_well() -> None:
     peer = patient(10).connect()
     assert seconds_until_closed(peer) == pytest.approx(10, abs=0.02)
     assert peer.connection.error == errno.ETIMEDOUT
 
 
-def test_3_10_8_without_one_retransmissions_are_counted() -> None:
+def test_rfc9293_3_10_8_without_one_retransmissions_are_counted() -> None:
     peer = Peer(PLAIN, retries=3).accepted()
     peer.write(b"hello")
     assert seconds_until_closed(peer) < 60
     assert peer.connection.user_at == NEVER
 
 
-def test_3_10_8_it_may_be_set_while_the_peer_is_silent() -> None:
+def test_rfc9293_3_10_8_it_may_be_set_while_the_peer_is_silent() -> None:
     peer = Peer(PLAIN).accepted()
     peer.write(b"hello")
     peer.tick(2 * SECOND)

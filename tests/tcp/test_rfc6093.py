@@ -37,7 +37,7 @@ def test_3_1_the_mark_is_behind_the_last_urgent_byte() -> None:
     assert peer.read() == b"def"
 
 
-def test_3_8_5_the_mark_may_be_ahead_of_what_has_come() -> None:
+def test_rfc9293_3_8_5_the_mark_may_be_ahead_of_what_has_come() -> None:
     peer = Peer().accepted()
     urgent(peer, 1, b"ab", 1_000)
     assert peer.received == b"ab"
@@ -46,14 +46,14 @@ def test_3_8_5_the_mark_may_be_ahead_of_what_has_come() -> None:
     assert peer.connection.urgent_mark is None
 
 
-def test_3_8_5_the_mark_never_moves_back() -> None:
+def test_rfc9293_3_8_5_the_mark_never_moves_back() -> None:
     peer = Peer().accepted()
     urgent(peer, 1, b"ab", 1_000)
     urgent(peer, 3, b"cd", 5)
     assert peer.connection.urgent_mark == 996
 
 
-def test_3_8_5_an_urgent_segment_without_text_tells_at_once() -> None:
+def test_rfc9293_3_8_5_an_urgent_segment_without_text_tells_at_once() -> None:
     peer = Peer().accepted()
     peer.connection.news = 0
     urgent(peer, 1, b"", 10)
@@ -62,20 +62,20 @@ def test_3_8_5_an_urgent_segment_without_text_tells_at_once() -> None:
 
 
 @pytest.mark.parametrize("pointer", [0, 1])
-def test_3_8_5_a_pointer_to_what_was_read_is_nothing(pointer: int) -> None:
+def test_rfc9293_3_8_5_a_pointer_to_what_was_read_is_nothing(pointer: int) -> None:
     peer = Peer().accepted()
     urgent(peer, 1, b"x", pointer)
     assert peer.connection.urgent_mark is None
 
 
-def test_3_10_7_4_no_urgent_data_after_the_fin() -> None:
+def test_rfc9293_3_10_7_4_no_urgent_data_after_the_fin() -> None:
     peer = Peer().accepted()
     peer.inject("F.")
     urgent(peer, 2, b"", 10)
     assert peer.connection.urgent_mark is None
 
 
-def test_3_8_5_sending_marks_every_segment_up_to_the_last_urgent_byte() -> None:
+def test_rfc9293_3_8_5_sending_marks_every_segment_up_to_the_last_urgent_byte() -> None:
     peer = Peer(PLAIN, mss_max=100, initial_window=10).accepted(mss=100)
     peer.connection.write(bytes(150))
     peer.connection.write(bytes(100), urgent=True)
@@ -87,7 +87,7 @@ def test_3_8_5_sending_marks_every_segment_up_to_the_last_urgent_byte() -> None:
     assert sum(size for _, _, size in seen) == 350
 
 
-def test_3_8_5_what_is_resent_is_marked_again() -> None:
+def test_rfc9293_3_8_5_what_is_resent_is_marked_again() -> None:
     peer = Peer(PLAIN, nagle=False).accepted()
     peer.connection.write(b"!", urgent=True)
     peer.turn()
@@ -97,7 +97,7 @@ def test_3_8_5_what_is_resent_is_marked_again() -> None:
     assert (raw[33] & URG, int.from_bytes(raw[38:40], "big")) == (URG, 1)
 
 
-def test_3_10_2_a_pointer_has_16_bits() -> None:
+def test_rfc9293_3_10_2_a_pointer_has_16_bits() -> None:
     peer = Peer(PLAIN, send_buffer_min=1 << 20).accepted(window=65_535)
     peer.connection.write(bytes(100_000), urgent=True)
     peer.turn()
