@@ -230,6 +230,40 @@ def test_the_next_server_is_asked_where_one_is_out_of_reach(server: Peculiar) ->
     asyncio.run(main())
 
 
+def test_servers_are_rotated(server: Peculiar) -> None:
+    async def main() -> None:
+        with Peculiar() as other:
+            words = (f"127.0.0.1:{server.port}", f"127.0.0.1:{other.port}")
+            resolver = hythe.Resolver(*words, config=hythe.ResolverConfig(rotate=True))
+            for number in range(4):
+                await resolver.lookup(f"n{number}.test", dns.A)
+            assert [name for _, _, name in server.asked] == ["n0.test", "n2.test"]
+            assert [name for _, _, name in other.asked] == ["n1.test", "n3.test"]
+
+    asyncio.run(main())
+
+
+def test_a_silent_connection_is_closed_before_the_next(server: Peculiar) -> None:
+    async def main() -> None:
+        writers: list[asyncio.StreamWriter] = []
+
+        class Watching:
+            async def open_connection(self, host: str, port: int) -> Any:
+                assert all(writer.is_closing() for writer in writers)
+                reader, writer = await asyncio.open_connection(host, port)
+                writers.append(writer)
+                return reader, writer
+
+            async def create_datagram_endpoint(self, factory: Any, *, remote_addr: Any) -> Any:
+                raise AssertionError("nothing was to go over UDP")
+
+        config = hythe.ResolverConfig(use_tcp=True, timeout=100 * MILLISECOND, attempts=3)
+        found = await hythe.Resolver(f"127.0.0.1:{server.port}", config=config, via=Watching()).lookup("silent.test", dns.A)
+        assert (found.reason, len(writers)) == (f"127.0.0.1#{server.port} did not answer", 3)
+
+    asyncio.run(main())
+
+
 def test_questions_leave_from_ports_that_are_hard_to_guess(server: Peculiar) -> None:
     async def main() -> None:
         ports: list[int] = []

@@ -189,6 +189,15 @@ def test_the_next_is_asked_at_once(rng: random.Random, fields: dict[str, Any], r
     assert outcome.failures[0].startswith(reason)
 
 
+def test_who_was_ruled_out_is_not_heard_again(rng: random.Random) -> None:
+    asking = Asking(rng, servers=2)
+    first = asking.last
+    asking.hear(answer(first, address=None, rcode=2))
+    asking.hear(answer(first), first)
+    assert asking.inquiry.outcome is None
+    assert not asking.inquiry.listens(first.channel)
+
+
 def test_the_best_of_bad_answers_is_the_result(rng: random.Random) -> None:
     asking = Asking(rng, servers=2)
     asking.hear(answer(asking.last, address=None, rcode=2))

@@ -174,6 +174,25 @@ def test_an_alias_to_nothing() -> None:
     assert (found.status, found.canonical) == (Status.NO_DATA, "six.test")
 
 
+def heard(*answers: Any, rcode: int = 0) -> Lookup:
+    """A lookup of one.test that has heard one answer."""
+    message = bytes(DNS(qr=1, ra=1, rcode=rcode, qd=DNSQR(qname="one.test"), an=list(answers)))
+    lookup = Lookup("one.test", (dns.A,), ResolverConfig(servers=CONFIG.servers))
+    lookup.learn(lookup.questions()[0], Outcome(parse_message(message, len(message)), 0, stream=False, asked=1))
+    return lookup
+
+
+def test_what_is_said_not_to_exist_is_not_asked_for() -> None:
+    lookup = heard(alias("one.test", "gone.test"), rcode=3)
+    assert lookup.questions() == []
+    assert lookup.found.status is Status.NO_SUCH_NAME
+    assert heard(alias("one.test", "gone.test")).questions() == [Question((b"gone", b"test"), dns.A)]
+
+
+def test_records_of_another_class_are_not_the_internets() -> None:
+    assert heard(DNSRR(rrname="one.test", type="A", rclass=3, rdata="192.0.2.1")).found.status is Status.NO_DATA
+
+
 def test_an_alias_itself_can_be_asked_for() -> None:
     found = look_up("one.test", Zone(alias("one.test", "two.test")), 5)
     assert (found.status, len(found.records), found.aliases) == (Status.FOUND, 1, [])

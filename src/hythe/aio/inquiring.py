@@ -65,9 +65,9 @@ class Errand:
         inquiry = self._inquiry
         try:
             while inquiry.outcome is None:
+                self._prune()
                 for ask in inquiry.take():
                     await self._send(ask)
-                self._prune()
                 alarm = self._loop.call_at(inquiry.deadline / SECOND, self._news.set)
                 try:
                     await self._news.wait()
@@ -142,9 +142,11 @@ class Errand:
             transport.close()
         for task in self._streams.values():
             task.cancel()
-        if self._streams:
-            await asyncio.wait(self._streams.values())
+        ended = await asyncio.gather(*self._streams.values(), return_exceptions=True)
         await asyncio.sleep(0)  # what was closed has heard of it
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error  # all that may go wrong was told to the inquiry: this is a bug
 
 
 class _Listener(asyncio.DatagramProtocol):

@@ -196,7 +196,9 @@ class Inquiry:
             else:
                 self._send(there.ask, now)
             patience = self.config.timeout << again
-            self.deadline = now + max(patience // count if again else patience, _PATIENCE_MIN)
+            if again:
+                patience = max(patience // count, min(self.config.timeout, _PATIENCE_MIN))
+            self.deadline = now + patience
             return
         self._finish(None, None)
 
