@@ -52,7 +52,7 @@ class Row:
 
 def rows() -> list[Row]:
     """All rows, in order."""
-    found = set()
+    found: set[Row] = set()
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text())
         heading = (ast.get_docstring(tree) or "").split("\n", 1)[0]

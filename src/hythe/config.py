@@ -160,6 +160,8 @@ class HostConfig:
     datagram_buffer: int = 256 * KIB
     #: ICMP errors a second: RFC 4443, 2.4(f); Linux icmp_msgs_per_sec 1000.
     icmp_errors_per_second: int = 1_000
+    #: And to one peer: RFC 4443, 2.4(f); Linux's icmp_ratelimit is 1 a second behind the first six.
+    icmp_errors_per_peer: int = 100
     #: Reassembly: bytes held of all datagrams together (Linux ipfrag_high_thresh 4 MiB) and how long (Linux 30 s for
     #: IPv4; RFC 8200, 4.5: 60 s).
     fragment_memory: int = 4 * MIB

@@ -19,11 +19,11 @@ from hythe.host.counters import Counters
 from hythe.host.echoes import Echoes, EchoRequest
 from hythe.host.interfaces import Interface
 from hythe.host.output import Output
+from hythe.host.ratelimit import RateLimit
 from hythe.host.reasons import by_the_host_itself, errno_of, icmp_of
 from hythe.host.timewait import TimeWait
 from hythe.host.udp import Complaint, Endpoints
 from hythe.tcp.connection import Connection
-from hythe.units import SECOND
 from hythe.wire import icmp, icmpv6, ipv4, ipv6
 from hythe.wire.checksum import Octets
 from hythe.wire.icmp import Echo, Error
@@ -37,7 +37,7 @@ _QUOTE_MAX: Final = 576
 
 
 class Control:
-    """At most `limit` errors leave a second. `connections` and `endpoints`: who may be concerned by those that come."""
+    """`rate`: how many errors leave. `connections` and `endpoints`: who may be concerned by those that come."""
 
     __slots__ = (
         "_addresses",
@@ -45,10 +45,8 @@ class Control:
         "_counters",
         "_echoes",
         "_endpoints",
-        "_filled",
-        "_limit",
         "_output",
-        "_tokens",
+        "_rate",
         "_ttl",
     )
 
@@ -59,7 +57,7 @@ class Control:
         endpoints: Endpoints,
         echoes: Echoes,
         addresses: set[bytes],
-        limit: int,
+        rate: RateLimit,
         ttl: int,
         counters: Counters,
     ) -> None:
@@ -68,11 +66,9 @@ class Control:
         self._endpoints = endpoints
         self._echoes = echoes
         self._addresses = addresses
-        self._limit = limit
+        self._rate = rate
         self._ttl = ttl
         self._counters = counters
-        self._tokens = limit * SECOND
-        self._filled = 0
 
     # --- Sent
 
@@ -116,7 +112,10 @@ class Control:
             allowed = icmp.may_send_error(header, original, interface.is_broadcast(destination))
         else:
             allowed = icmpv6.may_send_error(header, original, kind, code) and (destination[0] != 0xFF or even_multicast)
-        if not allowed or not self._has_token(now):
+        if not allowed:
+            return
+        if not self._rate.allows(sender, now):
+            self._counters.icmp_limited += 1
             return
         if source is None:
             own = interface.source_for(sender)
@@ -129,17 +128,6 @@ class Control:
             packet = icmpv6.error_packet(source, sender, kind, code, original, mtu=mtu, pointer=pointer, hop_limit=self._ttl)
         self._counters.icmp_errors_sent += 1
         self._output.send(packet, sender, now, interface.link)
-
-    def _has_token(self, now: int) -> bool:
-        """A token bucket of one second's worth (RFC 4443, 2.4(f)); a token is a second's nanoseconds."""
-        full = self._limit * SECOND
-        self._tokens = min(full, self._tokens + (now - self._filled) * self._limit)
-        self._filled = now
-        if self._tokens < SECOND:
-            self._counters.icmp_limited += 1
-            return False
-        self._tokens -= SECOND
-        return True
 
     def echo_reply(self, source: bytes, destination: bytes, identifier: int, sequence: int, data: Octets, now: int) -> None:
         """Send an echo reply from `source`."""

@@ -28,6 +28,7 @@ from hythe.host.interfaces import Interface, Prefix
 from hythe.host.output import Output
 from hythe.host.pathmtu import PathMtus
 from hythe.host.ports import check_right, ephemeral
+from hythe.host.ratelimit import RateLimit
 from hythe.host.routes import Route, RouteTable
 from hythe.host.timewait import TimeWait, TimeWaits
 from hythe.host.udp import Endpoint, Endpoints
@@ -80,7 +81,11 @@ class Host:
             self.endpoints,
             self.pings,
             self.addresses,
-            config.icmp_errors_per_second,
+            # A gateway has one peer, who asks on behalf of many.
+            RateLimit(
+                config.icmp_errors_per_second,
+                config.icmp_errors_per_second if config.any_destination else config.icmp_errors_per_peer,
+            ),
             config.ttl,
             self.counters,
         )
