@@ -1,0 +1,127 @@
+"""Socket options on hythe: each sets a field of the connection's configuration, or is kept and told again."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from hythe.pkt.constants import CONSTANTS
+from hythe.pkt.script import ANYTHING
+from hythe.tcp.states import CLOSED
+from hythe.units import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from hythe.pkt.sockets import Socket
+
+_SOCKET: Final = CONSTANTS["SOL_SOCKET"]
+_TCP: Final = CONSTANTS["SOL_TCP"]
+
+
+def _of(level: int, name: str) -> tuple[int, int]:
+    return level, CONSTANTS[name]
+
+
+#: Fields of TcpConfig that an option is a number of, with the scale.
+_NUMBERS: Final[Mapping[tuple[int, int], tuple[str, int]]] = MappingProxyType(
+    {
+        _of(_TCP, "TCP_KEEPIDLE"): ("keepalive_idle", SECOND),
+        _of(_TCP, "TCP_KEEPINTVL"): ("keepalive_interval", SECOND),
+        _of(_TCP, "TCP_KEEPCNT"): ("keepalive_probes", 1),
+        _of(_TCP, "TCP_SYNCNT"): ("syn_retries", 1),
+        _of(_TCP, "TCP_LINGER2"): ("fin_wait_2", SECOND),
+        _of(_TCP, "TCP_USER_TIMEOUT"): ("user_timeout", MILLISECOND),
+    }
+)
+#: Options that change nothing here, and are told as they were set; their defaults.
+_KEPT: Final[Mapping[tuple[int, int], int]] = MappingProxyType(
+    {
+        _of(_SOCKET, "SO_REUSEADDR"): 0,
+        _of(_SOCKET, "SO_REUSEPORT"): 0,
+        _of(_SOCKET, "SO_SNDBUF"): 16_384,
+        _of(_TCP, "TCP_FASTOPEN"): 0,
+        _of(_SOCKET, "SO_BROADCAST"): 0,
+        _of(_SOCKET, "SO_RCVLOWAT"): 1,
+        _of(CONSTANTS["SOL_IP"], "IP_MTU_DISCOVER"): 1,
+        _of(CONSTANTS["SOL_IP"], "IP_RECVERR"): 0,
+    }
+)
+
+
+def put(socket: Socket, level: int, name: int, given: Any) -> None:
+    """setsockopt; OSError(ENOPROTOOPT) for what hythe has no such thing of."""
+    which = (level, name)
+    if which == _of(_SOCKET, "SO_LINGER"):
+        socket.linger = given["l_linger" if "l_linger" in given else "linger"] if _on(given) else None
+        return
+    value = given[0] if isinstance(given, list) else given
+    if which == _of(_TCP, "TCP_CONGESTION") and isinstance(value, bytes):
+        socket.configure(congestion=value.decode())
+    elif which == _of(_TCP, "TCP_NODELAY"):
+        socket.configure(nagle=not value)
+        if socket.connection is not None:
+            socket.connection.note(0)
+    elif which == _of(_SOCKET, "SO_KEEPALIVE"):
+        _keep_alive(socket, on=bool(value))
+    elif which == _of(_SOCKET, "SO_RCVBUF"):
+        socket.configure(receive_buffer=value)
+    elif which == _of(_TCP, "TCP_MAXSEG"):
+        if not 88 <= value <= 32_767:
+            raise OSError(errno.EINVAL, "MSS out of range")
+        socket.configure(mss_max=value)
+    elif which in _NUMBERS and hasattr(socket.config, _NUMBERS[which][0]):
+        field, scale = _NUMBERS[which]
+        socket.configure(**{field: value * scale})
+    elif which in _KEPT:
+        socket.options[which] = value
+    else:
+        raise OSError(errno.ENOPROTOOPT, f"hythe has no option {name} of level {level}")
+
+
+def get(socket: Socket, level: int, name: int) -> object:
+    """getsockopt; what stands in the list that a script writes."""
+    which, config = (level, name), socket.config
+    if which == _of(_SOCKET, "SO_ERROR"):
+        return [_error(socket)]
+    if which == _of(_TCP, "TCP_INFO"):
+        return ANYTHING
+    if which == _of(_SOCKET, "SO_LINGER"):
+        return {"onoff": int(socket.linger is not None), "linger": socket.linger or 0}
+    if which == _of(_TCP, "TCP_CONGESTION"):
+        return config.congestion.encode()
+    if which == _of(_TCP, "TCP_NODELAY"):
+        return [int(not config.nagle)]
+    if which == _of(_TCP, "TCP_MAXSEG"):
+        return [socket.connection.snd_mss if socket.connection is not None else config.mss_default4]
+    if which == _of(_SOCKET, "SO_KEEPALIVE"):
+        return [int(config.keepalive)]
+    if which == _of(_SOCKET, "SO_TYPE"):
+        return [CONSTANTS["SOCK_STREAM" if socket.stream else "SOCK_DGRAM"]]
+    if which == _of(_SOCKET, "SO_ACCEPTCONN"):
+        return [int(socket.listener is not None)]
+    if which in _NUMBERS and hasattr(config, _NUMBERS[which][0]):
+        field, scale = _NUMBERS[which]
+        return [getattr(config, field) // scale]
+    if which in _KEPT:
+        return [socket.options.get(which, _KEPT[which])]
+    raise OSError(errno.ENOPROTOOPT, f"hythe has no option {name} of level {level}")
+
+
+def _on(given: Mapping[str, Any]) -> bool:
+    return bool(given.get("onoff", given.get("l_onoff")))
+
+
+def _keep_alive(socket: Socket, *, on: bool) -> None:
+    socket.configure(keepalive=on)
+    connection = socket.connection
+    if connection is not None and on and connection.state != CLOSED:
+        connection.keep_at = connection.heard_at + connection.config.keepalive_idle
+        connection.note(0)
+
+
+def _error(socket: Socket) -> int:
+    if socket.endpoint is not None:
+        complaints = socket.endpoint.take_complaints()
+        return complaints[0].number if complaints else 0
+    return socket.take_error()

@@ -1,0 +1,305 @@
+"""Plays a script against a stack: the one loop that both ways of running share.
+
+Theory of operation. Events happen in the order of the file. Before each the stack is given the time until it
+(`Stack.advance`); a packet that comes in is put on the wire, a call is made, and an expected packet is waited for until
+its time has passed by more than the tolerance. A call that blocks is begun at its first time and looked at again at its
+second. Times without a sign count from the beginning of the script, the others from the event before.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from hythe.pkt.compare import Flow
+from hythe.pkt.constants import value
+from hythe.pkt.report import Row, expected_text, seconds, seen_text, side_by_side
+from hythe.pkt.script import ANYTHING, Anything, Call, Code, Event, Icmp, PacketEvent, Script, ScriptError, Shell, Tcp, Time
+from hythe.pkt.settings import Settings
+from hythe.pkt.tcpinfo import CONSTANTS as INFO_CONSTANTS
+from hythe.pkt.wireform import Seen
+from hythe.units import SECOND
+from hythe.wire.segment import ACK, SYN
+
+#: How long ``*`` waits.
+_ANY_TIME: Final = 10 * SECOND
+_REMOTE_PORTS: Final = 53_055
+
+
+class Failure(Exception):  # noqa: N818 - a verdict on the stack, no error of ours
+    """The stack did something else than the script expects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call returned: `result` (-1 with `error` an errno), and what it put into which argument."""
+
+    result: int
+    error: int = 0
+    outputs: Mapping[int, object] = field(default_factory=dict)
+
+
+class Pending(Protocol):
+    """A call that was begun. `done_at`: when it returned."""
+
+    done_at: int
+
+    def outcome(self) -> Outcome | None:
+        """What it returned, None while it blocks."""
+
+
+class Stack(Protocol):
+    """What a script runs against. Times are nanoseconds since the script began."""
+
+    def advance(self, until: int) -> None:
+        """Let time pass."""
+
+    def inject(self, data: bytes) -> None:
+        """A packet comes in."""
+
+    def next_packet(self, until: int) -> Seen | None:
+        """The next packet that left, waiting for it as long as until then."""
+
+    def call(self, name: str, arguments: Sequence[object]) -> Pending:
+        """Begin a system call. KeyError for one that is not known."""
+
+    def info(self) -> Mapping[str, int]:
+        """The ``tcp_info`` of the socket accepted or connected last."""
+
+
+class Run:
+    """One run of one script. `tolerance`: nanoseconds that things may be early or late."""
+
+    def __init__(self, script: Script, settings: Settings, stack: Stack, tolerance: int) -> None:
+        self._script = script
+        self._settings = settings
+        self._stack = stack
+        self._tolerance = tolerance
+        self._base = 0
+        self._flow = Flow(settings, settings.bind_port, _REMOTE_PORTS, tolerance)
+        self._flow_over = False
+        self._first_syn: int | None = None
+        self._rows: list[Row] = []
+        self._clients: list[object] = []  # descriptors that were connected
+        self._blocked: list[tuple[int, int, Call, Pending]] = []  # until, line, call, what was begun
+
+    def __call__(self) -> None:
+        """Play it all. Raises `Failure` with the whole story, or `ScriptError`."""
+        for event in self._script.events:
+            self._event(event)
+        self._settle_blocked(None)
+
+    def _event(self, event: Event) -> None:
+        try:
+            start, end = self._times(event.time)
+            action = event.action
+            if isinstance(action, PacketEvent) and not action.inbound:
+                self._expect(event, action, start, end)
+                self._settle_blocked(0)
+                return
+            self._settle_blocked(start)
+            self._stack.advance(start)
+            if isinstance(action, PacketEvent):
+                self._inject(event.line, action)
+            elif isinstance(action, Call):
+                self._call(event.line, action, start, event.time)
+            elif isinstance(action, Code):
+                self._check(event.line, action)
+            elif not isinstance(action, Shell):
+                raise AssertionError(action)
+            self._base = start
+            self._settle_blocked(0)
+        except Failure as failure:
+            if "\n" in str(failure) or str(failure).startswith(self._script.path):
+                raise
+            raise Failure(f"{self._script.path}:{event.line}: {failure}") from failure
+
+    def _times(self, time: Time) -> tuple[int, int]:
+        base = self._base if time.relative else 0
+        if time.any:
+            return 0, base + _ANY_TIME
+        start = base + time.at
+        return start, base + time.until if time.until is not None else start
+
+    # --- Packets
+
+    def _inject(self, line: int, action: PacketEvent) -> None:
+        what = action.what
+        if isinstance(what, Tcp) and what.flags & (SYN | ACK) == SYN:
+            if self._flow_over and what.seq == self._first_syn:  # a new client, from a port of its own
+                self._new_flow(self._settings.bind_port, self._flow.remote_port + 1)
+            self._first_syn = what.seq
+        try:
+            data = self._flow.inbound(action)
+        except KeyError as error:
+            wanted = " ".join(what.words) if isinstance(what, Icmp) else error.args[0]
+            raise ScriptError(self._script.path, line, f"expected words that ICMP knows, found {wanted!r}") from error
+        self._rows.append(Row(line, expected_text(action), ""))
+        self._stack.inject(data)
+
+    def _new_flow(self, local_port: int, remote_port: int) -> None:
+        self._flow = Flow(self._settings, local_port, remote_port, self._tolerance)
+        self._flow_over = False
+
+    def _expect(self, event: Event, action: PacketEvent, start: int, end: int) -> None:
+        parts: list[Seen] = []
+        while not parts or self._flow.goes_on(action, parts):
+            self._settle_blocked(start)
+            seen = self._next(end + self._tolerance)
+            if seen is None:
+                break
+            parts.append(seen)
+        if not parts:
+            self._failed(event.line, action, [], "expected a packet, but none left in time")
+        if len(parts) == 1:
+            self._flow.learn(action, parts[0])
+        else:
+            self._flow.learn(action, parts[-1])
+        differences = self._flow.differences(action, parts)
+        if differences:
+            self._failed(event.line, action, parts, "the packet is another: " + "; ".join(differences))
+        for part in (parts[0], parts[-1]):
+            if not start - self._tolerance <= part.at <= end + self._tolerance:
+                when = seconds(start) if end == start else f"{seconds(start)}~{seconds(end)}"
+                self._failed(event.line, action, parts, f"the packet left at {seconds(part.at)}, expected {when}")
+        self._rows.append(Row(event.line, expected_text(action), seen_text(parts, self._flow)))
+        self._base = parts[0].at if event.time.any or event.time.until is not None else start
+
+    def _next(self, until: int) -> Seen | None:
+        while True:
+            seen = self._stack.next_packet(until)
+            if seen is None or self._flow.concerns(seen):
+                return seen
+
+    def _failed(self, line: int, action: PacketEvent, parts: list[Seen], why: str) -> None:
+        self._rows.append(Row(line, expected_text(action), seen_text(parts, self._flow) if parts else ""))
+        after = self._stack.next_packet(0)
+        if parts and after is not None and self._flow.concerns(after):
+            self._rows.append(Row(line, "", seen_text([after], self._flow)))
+        raise Failure(f"{self._script.path}:{line}: {why}\n{side_by_side(self._rows)}")
+
+    # --- Calls
+
+    def _call(self, line: int, call: Call, start: int, time: Time) -> None:
+        try:
+            arguments = [value(each) for each in call.arguments]
+            self._follow(call)
+            pending = self._stack.call(call.name, arguments)
+        except KeyError as error:
+            raise ScriptError(
+                self._script.path, line, f"expected a call or a name that is known, found {error.args[0]}"
+            ) from error
+        except IndexError as error:
+            raise ScriptError(self._script.path, line, f"expected more arguments to {call.name}") from error
+        if call.blocks_until is not None:
+            until = call.blocks_until + (start - time.at)
+            if pending.outcome() is not None and until > start + self._tolerance:
+                raise Failure(f"{call.name} returned at once, expected it to block until {seconds(until)}")
+            self._blocked.append((until, line, call, pending))
+            return
+        self._judge(line, call, arguments, pending)
+
+    def _follow(self, call: Call) -> None:
+        """The packets to come belong to the socket that is connected next; a closed one makes room for another."""
+        which = call.arguments[0] if call.arguments else ANYTHING
+        if call.name == "connect" and which not in self._clients:
+            self._clients.append(which)
+            self._new_flow(self._settings.bind_port, self._settings.connect_port)
+        elif call.name == "close":
+            self._flow_over = True
+            if which in self._clients:
+                self._clients.remove(which)
+
+    def _settle_blocked(self, until: int | None) -> None:
+        """Judge the blocked calls that have returned, and those that should have before `until` (all of them for None)."""
+        for entry in sorted(self._blocked, key=lambda each: each[0]):
+            due, line, call, pending = entry
+            if pending.outcome() is None:
+                if until is not None and due + self._tolerance >= until:
+                    continue
+                self._stack.advance(due + self._tolerance)
+            self._blocked.remove(entry)
+            self._judge(line, call, [value(each) for each in call.arguments], pending)
+            if abs(pending.done_at - due) > self._tolerance:
+                when = f"returned at {seconds(pending.done_at)}, expected {seconds(due)}"
+                raise Failure(f"{self._script.path}:{line}: {call.name} {when}")
+
+    def _judge(self, line: int, call: Call, arguments: Sequence[object], pending: Pending) -> None:
+        outcome = pending.outcome()
+        place = f"{self._script.path}:{line}: {call.name}"
+        if outcome is None:
+            raise Failure(f"{place} blocks, expected it to return {_result_text(call.result, call.error)}")
+        result, name = outcome.result, errno.errorcode.get(outcome.error, "")
+        wrong = not isinstance(call.result, Anything) and result != call.result
+        if (
+            wrong
+            or (call.error and name != call.error)
+            or (name and not call.error and not isinstance(call.result, Anything))
+        ):
+            raise Failure(f"{place} returned {_result_text(result, name)}, expected {_result_text(call.result, call.error)}")
+        for index, produced in outcome.outputs.items():
+            wanted = arguments[index] if index < len(arguments) else ANYTHING
+            if not agrees(wanted, produced):
+                raise Failure(f"{place} gave {produced!r}, expected {wanted!r}")
+
+    # --- Assertions
+
+    def _check(self, line: int, code: Code) -> None:
+        path = self._script.path
+        try:
+            tree = ast.parse(textwrap.dedent(code.text).strip())
+        except SyntaxError as error:
+            raise ScriptError(path, line + (error.lineno or 1) - 1, f"expected Python, found {error.msg}") from error
+        names: dict[str, object] = {**INFO_CONSTANTS, **self._stack.info()}
+        first = line + code.text[: len(code.text) - len(code.text.lstrip())].count("\n")
+        for statement in tree.body:
+            at = first + statement.lineno - 1
+            if not isinstance(statement, ast.Assert):
+                raise ScriptError(path, at, "expected assert CONDITION in %{ }%, the only statement there is")
+            try:
+                held = evaluate(statement.test, names)
+                told = evaluate(statement.msg, names) if statement.msg is not None else _told(statement.test, names)
+            except NameError as error:
+                raise ScriptError(path, at, f"expected a name of tcp_info: {error}") from error
+            if not held:
+                raise Failure(f"{path}:{at}: assert {ast.unparse(statement.test)} does not hold: {told}")
+
+
+def evaluate(node: ast.expr, names: dict[str, object]) -> object:
+    """A Python expression over those names and a few functions."""
+    functions: dict[str, Callable[..., object]] = {
+        "abs": abs,
+        "min": min,
+        "max": max,
+        "round": round,
+        "int": int,
+        "len": len,
+    }
+    code = compile(ast.Expression(node), "<assertion>", "eval")
+    return eval(code, {"__builtins__": functions}, names)
+
+
+def _told(node: ast.expr, names: Mapping[str, object]) -> str:
+    used = dict.fromkeys(each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+    return ", ".join(f"{name} = {names.get(name)}" for name in used)
+
+
+def agrees(wanted: object, produced: object) -> bool:
+    """Does what a call gave back have all that the script names?"""
+    if isinstance(wanted, Anything) or isinstance(produced, Anything):
+        return True
+    if isinstance(wanted, list) and isinstance(produced, list):
+        return len(wanted) == len(produced) and all(map(agrees, wanted, produced))
+    if isinstance(wanted, list) and len(wanted) == 1:
+        return agrees(wanted[0], produced)
+    if isinstance(wanted, dict) and isinstance(produced, dict):
+        return all(agrees(wanted[name], produced[name]) for name in wanted if name in produced)
+    return wanted == produced
+
+
+def _result_text(result: int | Anything, error: str) -> str:
+    return f"{'*' if isinstance(result, Anything) else result}{f' {error}' if error else ''}"

@@ -1,0 +1,437 @@
+"""The socket calls of a script on hythe's host: descriptors, and what socket(7), tcp(7) and udp(7) say they do.
+
+A call that cannot go on raises BlockingIOError; whoever made it tries again when something has happened, if the script
+says that it blocks. What a call gives back stands in `Outcome.outputs` under the index of the argument it fills.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hythe.config import TcpConfig
+from hythe.host.host import Host
+from hythe.host.udp import Endpoint
+from hythe.pkt import options
+from hythe.pkt.constants import CONSTANTS
+from hythe.pkt.runner import Outcome
+from hythe.pkt.settings import Settings
+from hythe.pkt.wireform import filler
+from hythe.tcp.connection import Connection
+from hythe.tcp.listener import Listener
+from hythe.tcp.states import CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT
+
+_NONBLOCK = CONSTANTS["O_NONBLOCK"]
+_STREAM = CONSTANTS["SOCK_STREAM"]
+
+
+class Socket:
+    """One descriptor. `local`: (address, port) once bound; `options`: what setsockopt left, by (level, name)."""
+
+    def __init__(self, *, stream: bool, blocking: bool, config: TcpConfig) -> None:
+        self.stream = stream
+        self.blocking = blocking
+        self.config = config
+        self.local: tuple[bytes | None, int] | None = None
+        self.options: dict[tuple[int, int], object] = {}
+        self.listener: Listener | None = None
+        self.connection: Connection | None = None
+        self.endpoint: Endpoint | None = None
+        self.reported = False  # the error that ended the connection has been told
+        self.read_shut = False
+        self.linger: int | None = None
+
+    def configure(self, **changes: Any) -> None:
+        """Change the configuration, of the connection too if there is one."""
+        self.config = replace(self.config, **changes)
+        if self.connection is not None:
+            self.connection.config = replace(self.connection.config, **changes)
+
+    def take_error(self) -> int:
+        """The errno that ended the connection, once; then 0."""
+        connection = self.connection
+        if connection is None or not connection.error or self.reported or connection.state != CLOSED:
+            return 0
+        self.reported = True
+        return connection.error
+
+
+class Sockets:
+    """All descriptors of the script's program, 3 and up."""
+
+    def __init__(self, host: Host, settings: Settings, now: Callable[[], int]) -> None:
+        self._host = host
+        self._settings = settings
+        self._now = now
+        self._table: dict[int, Socket] = {}
+        self.last: Connection | None = None  # accepted or connected last
+
+    def find(self, name: str) -> Callable[[Sequence[Any]], Outcome]:
+        """What makes the call `name`; KeyError when there is none."""
+        found: Callable[[Sequence[Any]], Outcome] | None = getattr(self, f"call_{name}", None)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def blocking(self, fd: object) -> bool:
+        """Does a call on this descriptor wait?"""
+        socket = self._table.get(fd) if isinstance(fd, int) else None
+        return socket is not None and socket.blocking
+
+    def _new(self, socket: Socket) -> int:
+        fd = next(each for each in range(3, 1 << 20) if each not in self._table)
+        self._table[fd] = socket
+        return fd
+
+    def _get(self, fd: object) -> Socket:
+        socket = self._table.get(fd) if isinstance(fd, int) else None
+        if socket is None:
+            raise OSError(errno.EBADF, "no such descriptor")
+        return socket
+
+    def _address(self, given: object, default: tuple[bytes, int]) -> tuple[bytes, int]:
+        """(address, port) of a ``sockaddr``, the script's own for ``...``."""
+        if not isinstance(given, Mapping):
+            return default
+        text = given.get("sin_addr", given.get("sin6_addr", given.get("inet_pton", 0)))
+        port = given.get("sin_port", given.get("sin6_port", default[1]))
+        address = default[0]
+        if isinstance(text, bytes):
+            address = ipaddress.ip_address(text.decode()).packed
+        elif text == 0:
+            address = bytes(len(default[0]))
+        return address, port if isinstance(port, int) else default[1]
+
+    # --- Making and ending
+
+    def call_socket(self, a: Sequence[Any]) -> Outcome:
+        """socket(2)."""
+        kind = a[1]
+        socket = Socket(stream=kind & 15 == _STREAM, blocking=not kind & _NONBLOCK, config=self._host.config.tcp)
+        return Outcome(self._new(socket))
+
+    def call_bind(self, a: Sequence[Any]) -> Outcome:
+        """bind(2)."""
+        socket = self._get(a[0])
+        address, port = self._address(a[1], (self._settings.local, self._settings.bind_port))
+        if socket.local is not None:
+            raise OSError(errno.EINVAL, "bound already")
+        wild = None if not any(address) else address
+        if wild is not None and wild not in self._host.addresses:
+            raise OSError(errno.EADDRNOTAVAIL, "not ours")
+        if socket.stream and any((each, port) in self._host.listeners for each in (wild, None)):
+            raise OSError(errno.EADDRINUSE, "in use")
+        if not socket.stream:
+            socket.endpoint = self._host.bind(wild, port)
+        socket.local = (wild, port)
+        return Outcome(0)
+
+    def call_listen(self, a: Sequence[Any]) -> Outcome:
+        """listen(2)."""
+        socket = self._get(a[0])
+        if not socket.stream:
+            raise OSError(errno.EOPNOTSUPP, "no stream")
+        if socket.connection is not None:
+            raise OSError(errno.EINVAL, "connected")
+        if socket.listener is None:
+            address, port = socket.local or (None, 0)
+            self._host.config = replace(self._host.config, tcp=socket.config)  # what accepted connections begin with
+            socket.listener = self._host.listen(address, port, max(a[1], 1), fast_open=self._fast_open(socket))
+        return Outcome(0)
+
+    @staticmethod
+    def _fast_open(socket: Socket) -> int:
+        asked = socket.options.get((CONSTANTS["SOL_TCP"], CONSTANTS["TCP_FASTOPEN"]), 0)
+        return asked if isinstance(asked, int) else 0
+
+    def call_accept(self, a: Sequence[Any]) -> Outcome:
+        """accept(2)."""
+        return self._accept(a, blocking=True)
+
+    def call_accept4(self, a: Sequence[Any]) -> Outcome:
+        """accept4(2)."""
+        return self._accept(a, blocking=not (len(a) > 3 and a[3] & _NONBLOCK))
+
+    def _accept(self, a: Sequence[Any], *, blocking: bool) -> Outcome:
+        listening = self._get(a[0])
+        if listening.listener is None:
+            raise OSError(errno.EINVAL if listening.stream else errno.EOPNOTSUPP, "not listening")
+        if not listening.listener.arrivals:
+            raise BlockingIOError(errno.EAGAIN, "nobody is here")
+        connection = listening.listener.arrivals.pop(0)
+        socket = Socket(stream=True, blocking=blocking, config=connection.config)
+        socket.connection = self.last = connection
+        socket.linger = listening.linger
+        return Outcome(self._new(socket))
+
+    def call_connect(self, a: Sequence[Any]) -> Outcome:
+        """connect(2)."""
+        socket = self._get(a[0])
+        remote = self._address(a[1], (self._settings.remote, self._settings.connect_port))
+        local, port = socket.local or (None, 0)
+        if not socket.stream:
+            if socket.endpoint is not None:
+                socket.endpoint.close()
+            socket.endpoint = self._host.bind(local or self._settings.local, port, remote)
+            return Outcome(0)
+        if socket.listener is not None:
+            raise OSError(errno.EISCONN, "listening")
+        connection = socket.connection
+        if connection is None:
+            connection = self._host.connect(*remote, self._now(), local=local, local_port=port, config=socket.config)
+            socket.connection = self.last = connection
+            if not socket.blocking:
+                raise OSError(errno.EINPROGRESS, "begun")
+            raise BlockingIOError(errno.EINPROGRESS, "begun")
+        if connection.state in (SYN_SENT, SYN_RECEIVED):
+            raise BlockingIOError(errno.EALREADY, "not yet")
+        number = socket.take_error()
+        if number:
+            raise OSError(number, "failed")
+        if connection.state == CLOSED:
+            raise OSError(errno.ECONNABORTED, "failed")
+        if not socket.reported and socket.blocking:
+            return Outcome(0)
+        raise OSError(errno.EISCONN, "connected")
+
+    def call_shutdown(self, a: Sequence[Any]) -> Outcome:
+        """shutdown(2)."""
+        socket = self._get(a[0])
+        connection = socket.connection
+        if connection is None or connection.state == CLOSED:
+            raise OSError(errno.ENOTCONN, "not connected")
+        if a[1] in (CONSTANTS["SHUT_RD"], CONSTANTS["SHUT_RDWR"]):
+            socket.read_shut = True
+        if a[1] in (CONSTANTS["SHUT_WR"], CONSTANTS["SHUT_RDWR"]):
+            connection.shutdown()
+        connection.note(0)
+        return Outcome(0)
+
+    def call_close(self, a: Sequence[Any]) -> Outcome:
+        """close(2), SO_LINGER of zero seconds being an abort."""
+        socket = self._get(a[0])
+        del self._table[a[0]]
+        if socket.listener is not None:
+            self._host.unlisten(socket.listener)
+        if socket.endpoint is not None:
+            socket.endpoint.close()
+        if socket.connection is not None:
+            if socket.linger == 0:
+                socket.connection.abort()
+            else:
+                socket.connection.close(self._now())
+            socket.connection.note(0)
+        return Outcome(0)
+
+    # --- Reading
+
+    def call_read(self, a: Sequence[Any]) -> Outcome:
+        """read(2)."""
+        return self._receive(a, a[2], 0, 1)
+
+    def call_recv(self, a: Sequence[Any]) -> Outcome:
+        """recv(2)."""
+        return self._receive(a, a[2], a[3], 1)
+
+    def call_recvfrom(self, a: Sequence[Any]) -> Outcome:
+        """recvfrom(2)."""
+        return self._receive(a, a[2], a[3], 1)
+
+    def call_readv(self, a: Sequence[Any]) -> Outcome:
+        """readv(2)."""
+        return self._receive(a, _total(a[1]), 0, -1)
+
+    def call_recvmsg(self, a: Sequence[Any]) -> Outcome:
+        """recvmsg(2)."""
+        return self._receive(a, _total(a[1].get("msg_iov")), a[2], -1)
+
+    def _receive(self, a: Sequence[Any], size: int, flags: int, into: int) -> Outcome:
+        socket = self._get(a[0])
+        if not socket.stream:
+            return self._receive_datagram(socket, size, flags, into)
+        connection = socket.connection
+        if connection is None:
+            raise OSError(errno.ENOTCONN, "not connected")
+        views = connection.views()
+        if views and size:
+            data = b"".join(views)[:size]
+            if not flags & CONSTANTS["MSG_PEEK"]:
+                connection.consume(len(data))
+                connection.note(0)
+            return Outcome(len(data), outputs={into: data} if into >= 0 and len(data) < 4096 and _is_text(a) else {})
+        number = socket.take_error()
+        if number:
+            raise OSError(number, "failed")
+        if connection.at_eof or connection.state == CLOSED or socket.read_shut or not size:
+            return Outcome(0)
+        if connection.state in (SYN_SENT, SYN_RECEIVED) and not socket.blocking:
+            raise BlockingIOError(errno.EAGAIN, "not yet")
+        raise BlockingIOError(errno.EAGAIN, "nothing is here")
+
+    def _receive_datagram(self, socket: Socket, size: int, flags: int, into: int) -> Outcome:
+        endpoint = socket.endpoint
+        if endpoint is None:
+            raise BlockingIOError(errno.EAGAIN, "not bound")
+        complaints = endpoint.take_complaints()
+        if complaints:
+            raise OSError(complaints[0].number, "complaint")
+        waiting = endpoint.take()
+        if not waiting:
+            raise BlockingIOError(errno.EAGAIN, "nothing is here")
+        for rest in waiting if flags & CONSTANTS["MSG_PEEK"] else waiting[1:]:
+            endpoint.deliver(rest)
+        return Outcome(waiting[0].size if flags & CONSTANTS["MSG_TRUNC"] else min(size, waiting[0].size))
+
+    # --- Writing
+
+    def call_write(self, a: Sequence[Any]) -> Outcome:
+        """write(2)."""
+        return self._write(a[0], _data(a[1], a[2]), 0)
+
+    def call_send(self, a: Sequence[Any]) -> Outcome:
+        """send(2)."""
+        return self._write(a[0], _data(a[1], a[2]), a[3])
+
+    def call_sendto(self, a: Sequence[Any]) -> Outcome:
+        """sendto(2)."""
+        to = self._address(a[4], (self._settings.remote, self._settings.connect_port)) if len(a) > 4 else None
+        return self._write(a[0], _data(a[1], a[2]), a[3], to)
+
+    def call_writev(self, a: Sequence[Any]) -> Outcome:
+        """writev(2)."""
+        return self._write(a[0], filler(_total(a[1])), 0)
+
+    def call_sendmsg(self, a: Sequence[Any]) -> Outcome:
+        """sendmsg(2)."""
+        return self._write(a[0], filler(_total(a[1].get("msg_iov"))), a[2])
+
+    def _write(self, fd: object, data: bytes, flags: int, to: tuple[bytes, int] | None = None) -> Outcome:
+        if flags & CONSTANTS["MSG_FASTOPEN"] and to is not None and self._get(fd).connection is None:
+            return self._open_fast(self._get(fd), data, to)
+        unknown = flags & ~(CONSTANTS["MSG_FASTOPEN"] | CONSTANTS["MSG_NOSIGNAL"] | CONSTANTS["MSG_DONTWAIT"])
+        if unknown:
+            raise OSError(errno.EOPNOTSUPP, f"hythe's sockets know no flags {unknown:#x}")
+        socket = self._get(fd)
+        if not socket.stream:
+            return self._write_datagram(socket, data, to)
+        connection = socket.connection
+        if connection is None:
+            raise OSError(errno.EPIPE, "not connected")
+        number = socket.take_error()
+        if number:
+            raise OSError(number, "failed")
+        if connection.state == CLOSED or connection.fin_queued:
+            raise OSError(errno.EPIPE, "over")
+        if connection.state in (SYN_SENT, SYN_RECEIVED) and not socket.blocking:
+            raise BlockingIOError(errno.EAGAIN, "not yet")
+        if connection.state < ESTABLISHED:
+            raise BlockingIOError(errno.EAGAIN, "not yet")
+        room = connection.room()
+        if room <= 0 and data:
+            raise BlockingIOError(errno.EAGAIN, "no room")
+        size = len(data) if socket.blocking else min(room, len(data))
+        connection.write(data[:size])
+        return Outcome(size)
+
+    def _open_fast(self, socket: Socket, data: bytes, to: tuple[bytes, int]) -> Outcome:
+        """Connect and send in one (RFC 7413, appendix A); without a cookie the data waits for the handshake."""
+        local, port = socket.local or (None, 0)
+        config = replace(socket.config, fast_open=True)
+        connection = self._host.connect(*to, self._now(), local=local, local_port=port, config=config)
+        socket.connection = self.last = connection
+        connection.write(data)
+        return Outcome(len(data))
+
+    def _write_datagram(self, socket: Socket, data: bytes, to: tuple[bytes, int] | None) -> Outcome:
+        if socket.endpoint is None:
+            socket.endpoint = self._host.bind(None, 0)
+        complaints = socket.endpoint.take_complaints()
+        if complaints:
+            raise OSError(complaints[0].number, "complaint")
+        socket.endpoint.send(self._now(), data, *(to or ()))
+        return Outcome(len(data))
+
+    # --- Asking and telling
+
+    def call_setsockopt(self, a: Sequence[Any]) -> Outcome:
+        """setsockopt(2)."""
+        options.put(self._get(a[0]), a[1], a[2], a[3])
+        return Outcome(0)
+
+    def call_getsockopt(self, a: Sequence[Any]) -> Outcome:
+        """getsockopt(2)."""
+        return Outcome(0, outputs={3: options.get(self._get(a[0]), a[1], a[2])})
+
+    def call_fcntl(self, a: Sequence[Any]) -> Outcome:
+        """fcntl(2): F_GETFL and F_SETFL."""
+        socket = self._get(a[0])
+        if a[1] == CONSTANTS["F_GETFL"]:
+            return Outcome(CONSTANTS["O_RDWR"] | (0 if socket.blocking else _NONBLOCK))
+        if a[1] != CONSTANTS["F_SETFL"]:
+            raise OSError(errno.EINVAL, "unknown")
+        socket.blocking = not a[2] & _NONBLOCK
+        return Outcome(0)
+
+    def call_ioctl(self, a: Sequence[Any]) -> Outcome:
+        """ioctl(2): SIOCINQ, SIOCOUTQ and SIOCOUTQNSD of a stream."""
+        socket = self._get(a[0])
+        connection = socket.connection
+        if connection is None:
+            raise OSError(errno.EINVAL, "not connected")
+        end = connection.sendq.end + connection.fin_queued
+        asked = {
+            CONSTANTS["SIOCINQ"]: sum(map(len, connection.views())),
+            CONSTANTS["SIOCOUTQ"]: end - connection.snd_una if connection.state != CLOSED else 0,
+            CONSTANTS["SIOCOUTQNSD"]: max(0, end - connection.snd_nxt) if connection.state != CLOSED else 0,
+        }
+        if a[1] not in asked:
+            raise OSError(errno.ENOTTY, "unknown")
+        return Outcome(0, outputs={2: [asked[a[1]]]})
+
+    def call_poll(self, a: Sequence[Any]) -> Outcome:
+        """poll(2); a timeout other than 0 waits for something to happen."""
+        answers = [each | {"revents": self._events(self._get(each["fd"])) & (each["events"] | 0x38)} for each in a[0]]
+        count = sum(1 for each in answers if each["revents"])
+        if not count and len(a) > 2 and a[2]:
+            raise BlockingIOError(errno.EAGAIN, "nothing")
+        return Outcome(count, outputs={0: answers})
+
+    def _events(self, socket: Socket) -> int:
+        pollin, pollout, pollerr, hup, rdhup = (
+            CONSTANTS[each] for each in ("POLLIN", "POLLOUT", "POLLERR", "POLLHUP", "POLLRDHUP")
+        )
+        if socket.listener is not None:
+            return pollin if socket.listener.arrivals else 0
+        connection = socket.connection
+        if connection is None:
+            return pollout | hup if socket.stream else pollout
+        if connection.state == CLOSED:
+            error = pollerr if connection.error and not socket.reported else 0
+            return error | hup | pollin | pollout | rdhup
+        events = pollin if connection.readable or socket.read_shut else 0
+        if connection.fin_received or socket.read_shut:
+            events |= rdhup | pollin
+            events |= hup if connection.fin_queued else 0
+        if connection.state >= ESTABLISHED and (connection.room() > 0 or connection.fin_queued):
+            events |= pollout
+        return events
+
+
+def _data(given: object, size: int) -> bytes:
+    return given[:size].ljust(size, b"\0") if isinstance(given, bytes) else filler(size)
+
+
+def _is_text(a: Sequence[Any]) -> bool:
+    """Does the script say what it expects to read?"""
+    return isinstance(a[1], bytes)
+
+
+def _total(vector: object) -> int:
+    """Bytes of an iovec: ``[{..., 1000}, {..., 200}]``."""
+    if not isinstance(vector, list):
+        return 0
+    sizes = [list(each.values())[-1] if isinstance(each, Mapping) else 0 for each in vector]
+    return sum(size for size in sizes if isinstance(size, int))

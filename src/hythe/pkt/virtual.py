@@ -1,0 +1,143 @@
+"""A script on hythe, on virtual time: nothing waits, and every time is exact."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Final
+
+from hythe.config import HostConfig, TcpConfig
+from hythe.host.host import Host
+from hythe.host.interfaces import Prefix
+from hythe.host.routes import Route
+from hythe.pkt import tcpinfo
+from hythe.pkt.begun import Begun
+from hythe.pkt.runner import Pending, Run
+from hythe.pkt.script import Script
+from hythe.pkt.settings import Settings, all_sysctls, configure, settings
+from hythe.pkt.sockets import Sockets
+from hythe.pkt.wireform import Seen, read
+from hythe.units import MILLISECOND, SECOND
+from hythe.wire import gso
+from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Packet
+
+#: Virtual time is exact; what is left is the millisecond in which Linux counts its timers, and the script's author.
+TOLERANCE: Final = 1 * MILLISECOND
+#: The host's clock when the script's stands at zero. An hour of uptime, so that no timer is near zero.
+_BEGIN: Final = 3_600 * SECOND
+_TURNS: Final = 1_000
+
+
+class Wire:
+    """The link of the host under test: what it sends is kept, as the packets of a wire, until somebody asks."""
+
+    def __init__(self, mtu: int) -> None:
+        self.mtu = mtu
+        self.sent: deque[Seen] = deque()
+
+    def receive(self, now: int, limit: int) -> Sequence[Packet]:
+        """Nothing ever: packets are given to the host directly."""
+        return ()
+
+    def send(self, now: int, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
+        """As `Link.send`."""
+        flags, _, _, gso_size, _, _ = VNET.unpack_from(head)
+        data = b"".join((head[VNET_SIZE:], *payload))
+        for piece in gso.cut(data, len(data), gso_size, PARTIAL if flags & NEEDS_CSUM else ABSENT):
+            seen = read(piece, now - _BEGIN)
+            if seen is not None:
+                self.sent.append(seen)
+
+    def fileno(self) -> int:
+        """There is none."""
+        return -1
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class Virtual:
+    """hythe's host with one interface, as a `Stack`."""
+
+    def __init__(self, chosen: Settings, config: TcpConfig) -> None:
+        self._now = _BEGIN
+        self._wire = Wire(chosen.mtu)
+        self._host = Host(HostConfig(tcp=config, allow_privileged_ports=True), Random(1), bytes(32))
+        own = Prefix(chosen.local, chosen.prefix)
+        self._interface = self._host.attach("tun0", self._wire, (own,))
+        self._host.routes.add(Route(Prefix(bytes(len(chosen.local)), 0), self._interface, chosen.gateway))
+        self._sockets = Sockets(self._host, chosen, lambda: self._now)
+        self._slot = Packet()
+        self._begun: list[Begun] = []
+
+    def advance(self, until: int) -> None:
+        """As `Stack.advance`."""
+        end = until + _BEGIN
+        while (due := self._host.next_deadline()) <= end:
+            self._fire(due)
+        self._now = max(self._now, end)
+
+    def inject(self, data: bytes) -> None:
+        """As `Stack.inject`."""
+        self._host.receive(self._slot.fill(data), self._now, self._interface)
+        self._turn()
+        self._slot.poison()
+
+    def next_packet(self, until: int) -> Seen | None:
+        """As `Stack.next_packet`: timers fire until something has left."""
+        end = until + _BEGIN
+        while not self._wire.sent:
+            due = self._host.next_deadline()
+            if due > end:
+                return None
+            self._fire(due)
+        return self._wire.sent.popleft()
+
+    def call(self, name: str, arguments: Sequence[object]) -> Pending:
+        """As `Stack.call`."""
+        waits = name == "poll" or (bool(arguments) and self._sockets.blocking(arguments[0]))
+        begun = Begun(self._sockets.find(name), arguments, lambda: self._now - _BEGIN, blocking=waits)
+        self._turn()
+        begun.attempt()
+        if begun.outcome() is None:
+            self._begun.append(begun)
+        return begun
+
+    def info(self) -> Mapping[str, int]:
+        """As `Stack.info`."""
+        connection = self._sockets.last
+        return tcpinfo.hythe(connection) if connection is not None else {}
+
+    def _fire(self, due: int) -> None:
+        self._now = max(self._now, due)
+        self._host.fire(self._now)
+        self._turn()
+
+    def _turn(self) -> None:
+        """Visit and emit, as a driver does, until there is no more news; then whoever waits tries again."""
+        for _ in range(_TURNS):
+            ready = self._host.take_ready()
+            if not ready:
+                break
+            for item in ready:
+                item.queued = False
+                item.news = 0
+                self._host.attend(item, self._now)
+            for begun in self._begun:
+                begun.attempt()
+            self._begun = [each for each in self._begun if each.outcome() is None]
+        self._host.settle(self._now)
+
+
+def run(script: Script, tolerance: int | None = None) -> None:
+    """Play a script against hythe. Raises `Failure`, `ScriptError`."""
+    chosen = settings(script)
+    config = TcpConfig()
+    for line, name, value in all_sysctls(script):
+        config = configure(config, script.path, line, name, value)
+    if tolerance is not None:
+        chosen = replace(chosen, tolerance=tolerance)
+    exact = TOLERANCE if chosen.tolerance is None else chosen.tolerance
+    Run(script, chosen, Virtual(chosen, config), exact)()
