@@ -25,7 +25,7 @@ from typing import Any, Final, Self, TypeVar
 from hythe.aio.addresses import Resolve, check_port, find, pack
 from hythe.aio.datagrams import DatagramTransport
 from hythe.aio.driver import Driver
-from hythe.aio.opening import Opening, connect, plug
+from hythe.aio.opening import Opening, connect_first, plug, summary
 from hythe.aio.runtime import Runtime
 from hythe.aio.server import Server
 from hythe.aio.tls import Tls
@@ -229,11 +229,13 @@ class Host:
         local_addr: tuple[str | None, int] | None = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
+        happy_eyeballs_delay: float | None = None,
         config: TcpConfig | None = None,
     ) -> tuple[asyncio.Transport, P]:
         """Connect to (`host`, `port`) and return (transport, protocol), as `loop.create_connection` does.
 
-        The addresses of a name are tried in order. `local_addr`: (address or None, port or 0) to connect from. `config`:
+        The addresses of a name are tried in order, with `happy_eyeballs_delay` (seconds; RFC 8305 says 0.25) the next
+        before the last has failed. `local_addr`: (address or None, port or 0) to connect from. `config`:
         this connection's own limits. Cancelling ends the attempt. Raises ConnectionRefusedError, TimeoutError, OSError
         (EHOSTUNREACH, ENETUNREACH, EADDRINUSE, …), ssl.SSLError, socket.gaierror, `UsageError`.
         """
@@ -241,15 +243,8 @@ class Host:
         check_port(port)
         tls = Tls.client(ssl, host, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
         local = self._local(local_addr)
-        failures: list[OSError] = []
-        for address in await find(host, self._resolve):
-            try:
-                connection = await connect(runtime, address, port, local, config)
-                break
-            except OSError as error:
-                failures.append(error)
-        else:
-            raise _summary(failures)
+        addresses = await find(host, self._resolve)
+        connection = await connect_first(runtime, addresses, port, local, config, happy_eyeballs_delay)
         return await plug(runtime, connection, protocol_factory, tls)
 
     async def open_connection(
@@ -351,7 +346,7 @@ class Host:
                 return self.core.bind(*local, (address, port))
             except OSError as error:
                 failures.append(error)
-        raise _summary(failures)
+        raise summary(failures)
 
     # --- Addresses
 
@@ -379,10 +374,3 @@ class Host:
         if not found:
             raise OSError(errno.EADDRNOTAVAIL, f"this host has no address of the family of {name}")
         return found
-
-
-def _summary(failures: list[OSError]) -> OSError:
-    """One error for all addresses of a name; that of the only one as it is."""
-    if len(failures) == 1 or len({str(error) for error in failures}) == 1:
-        return failures[0]
-    return OSError(failures[0].errno, "; ".join(str(error.strerror or error) for error in failures))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hythe.aio.runtime import Runtime, failure
@@ -71,6 +71,71 @@ async def connect(
         driver.wake()
         raise
     return connection
+
+
+async def connect_first(
+    runtime: Runtime,
+    addresses: Sequence[bytes],
+    port: int,
+    local: tuple[bytes | None, int],
+    config: TcpConfig | None,
+    delay: float | None,
+) -> Connection:
+    """Connect to the first of `addresses` that answers; the next is tried when one has failed.
+
+    With `delay`, in seconds, also when none has answered for so long, and the families take turns (RFC 8305, 4 and 5);
+    whichever answers first wins, and the others are aborted. Raises as `connect`; see `summary` for more than one failure.
+    """
+    failures: list[OSError] = []
+    if delay is None or len(addresses) == 1:
+        for address in addresses:
+            try:
+                return await connect(runtime, address, port, local, config)
+            except OSError as error:
+                failures.append(error)
+        raise summary(failures)
+    waiting = interleaved(addresses)
+    attempts: set[asyncio.Task[Connection]] = set()
+    try:
+        while waiting or attempts:
+            if waiting:
+                attempts.add(runtime.loop.create_task(connect(runtime, waiting.pop(0), port, local, config)))
+            done, _ = await asyncio.wait(attempts, timeout=delay if waiting else None, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in done:
+                attempts.remove(attempt)
+                try:
+                    return attempt.result()
+                except OSError as error:
+                    failures.append(error)
+        raise summary(failures)
+    finally:
+        await _abandon(runtime, attempts)
+
+
+async def _abandon(runtime: Runtime, attempts: set[asyncio.Task[Connection]]) -> None:
+    """End attempts that have lost the race, even those that were made in the meantime."""
+    for attempt in attempts:
+        attempt.cancel()
+    for made in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(made, Connection):
+            made.owner = None
+            made.abort()
+            runtime.driver.wake()
+
+
+def interleaved(addresses: Sequence[bytes]) -> list[bytes]:
+    """The families by turns, that of the first address first (RFC 8305, 4)."""
+    first = [each for each in addresses if len(each) == len(addresses[0])]
+    other = [each for each in addresses if len(each) != len(addresses[0])]
+    turns = [each for pair in zip(first, other, strict=False) for each in pair]
+    return turns + first[len(other) :] + other[len(first) :]
+
+
+def summary(failures: list[OSError]) -> OSError:
+    """One error for all addresses of a name; that of the only one as it is."""
+    if len(failures) == 1 or len({str(error) for error in failures}) == 1:
+        return failures[0]
+    return OSError(failures[0].errno, "; ".join(str(error.strerror or error) for error in failures))
 
 
 async def plug(
