@@ -24,6 +24,8 @@ GIB = 1 << 30
 
 _NUMBER = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)")
 
+_SHARE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%")
+
 _DURATIONS = {
     "ns": 1,
     "us": MICROSECOND,
@@ -48,6 +50,13 @@ _SIZES = {
     "gib": GIB,
     "gb": 1_000_000_000,
 }
+_RATES = {
+    "": 1,
+    "bit": 1,
+    "kbit": 1_000,
+    "mbit": 1_000_000,
+    "gbit": 1_000_000_000,
+}
 
 
 def parse_duration(text: str) -> int:
@@ -63,11 +72,30 @@ def parse_size(text: str) -> int:
     return _parse(text, _SIZES, "size", "65536, 512KiB or 4MiB")
 
 
-def _parse(text: str, units: dict[str, int], what: str, examples: str) -> int:
+def parse_rate(text: str) -> int:
+    """Bits a second of a rate written as ``10mbit``, ``10Mbit/s`` or ``1.5gbit`` (1000s). Raises `UsageError`.
+
+    ``bps`` is not taken, since it means bits to some and bytes to others.
+    """
+    rate = _parse(text.strip().removesuffix("/s"), _RATES, "rate", "500kbit, 10mbit or 1gbit", written=text)
+    if not rate:
+        raise UsageError(f"{text!r} is not a rate: nothing would ever arrive")
+    return rate
+
+
+def parse_share(text: str) -> float:
+    """A share, 0 to 1, written as ``5%`` or ``0.1%``. Raises `UsageError`."""
+    match = _SHARE.fullmatch(text.strip())
+    if match is None or float(match["number"]) > 100:
+        raise UsageError(f"{text!r} is not a share: write for example 5% or 0.1%")
+    return float(match["number"]) / 100
+
+
+def _parse(text: str, units: dict[str, int], what: str, examples: str, written: str | None = None) -> int:
     match = _NUMBER.fullmatch(text.strip())
     scale = units.get(match["unit"].lower()) if match else None
     if match is None or scale is None:
-        raise UsageError(f"{text!r} is not a {what}: write for example {examples}")
+        raise UsageError(f"{written or text!r} is not a {what}: write for example {examples}")
     return round(float(match["number"]) * scale)
 
 

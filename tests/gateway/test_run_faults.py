@@ -176,11 +176,11 @@ def test_jitter(nobody: Person, server: int) -> None:
     assert 0.008 < sum(found.times) / 100 < 0.014
 
 
-def test_delay_is_that_of_one_way(person: Person) -> None:
+def test_delay_is_that_of_one_way(nobody: Person) -> None:
     for options, least in (("--delay 50ms", 100), ("--up-delay 50ms", 50), ("--delay 5ms --down-delay 25ms", 30)):
-        result = person.run(options, needs.program("ping"), "-c", "4", "-i", "0.2", "gateway.hythe.internal")
+        result = nobody.run(options, needs.program("ping"), "-c", "3", "-i", "0.2", "gateway.hythe.internal")
         times = [float(each) for each in re.findall(r"time=([\d.]+)", result.stdout)]
-        assert len(times) == 4, result.stdout + result.stderr
+        assert len(times) == 3, result.stdout + result.stderr
         assert least <= min(times) < least + 5
 
 

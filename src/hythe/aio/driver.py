@@ -26,6 +26,8 @@ from typing import Final, Protocol
 
 from hythe.host.host import Host
 from hythe.host.interfaces import Interface
+from hythe.link.base import DelayingLink
+from hythe.tcp.timers import TimerQueue
 from hythe.units import MICROSECOND, MILLISECOND, NEVER, SECOND
 
 #: How long to poll for more before sleeping, where a system call's latency counts (measured: round trip 195 -> 90 µs).
@@ -50,13 +52,49 @@ class Watcher(Protocol):
 
 
 class _Feed:
-    """One interface's way into the host: how many packets to read at a time."""
+    """One interface's way into the host: how many packets to read at a time, and in which pass that was done last."""
 
-    __slots__ = ("batch", "interface")
+    __slots__ = ("batch", "interface", "read_at", "releases")
 
     def __init__(self, interface: Interface) -> None:
         self.interface = interface
         self.batch = 1
+        self.read_at = -1
+        self.releases: _Releases | None = None
+
+
+class _Releases:
+    """A link that keeps packets until a time, `Timed` among the host's timers. `read(feed, now)` is the driver's."""
+
+    __slots__ = ("_feed", "_link", "_read", "_timers", "deadline", "filed")
+
+    def __init__(self, feed: _Feed, link: DelayingLink, timers: TimerQueue, read: Callable[[_Feed, int], None]) -> None:
+        self._feed = feed
+        self._link = link
+        self._timers = timers
+        self._read = read
+        self.filed = NEVER
+        self.deadline = NEVER
+        link.on_deadline = self._moved
+        self._moved(link.next_deadline())
+
+    def _moved(self, deadline: int) -> None:
+        self.deadline = deadline
+        self._timers.file(self)
+
+    def fire(self, now: int) -> None:
+        """Let go of what is due, both ways. The link tells of its next deadline.
+
+        What was read in this pass nobody has visited yet: reading again would overwrite it, so that waits for the next.
+        """
+        self._link.release(now)
+        if self._feed.read_at != now:
+            self._read(self._feed, now)
+
+    def close(self) -> None:
+        """The link is driven no more."""
+        self._link.on_deadline = lambda _: None
+        self._timers.cancel(self)
 
 
 class Driver:
@@ -82,14 +120,19 @@ class Driver:
     def add_link(self, interface: Interface) -> None:
         """Read packets from the link of this interface."""
         fd = interface.link.fileno()
-        self._feeds[fd] = _Feed(interface)
+        self._feeds[fd] = feed = _Feed(interface)
+        if isinstance(interface.link, DelayingLink):
+            feed.releases = _Releases(feed, interface.link, self.host.around.timers, self._feed)
         self._epoll.register(fd, select.EPOLLIN)
 
     def remove_link(self, interface: Interface) -> None:
         """Read no more from it; before the link is closed."""
         fd = interface.link.fileno()
-        if self._feeds.pop(fd, None) is not None:
+        feed = self._feeds.pop(fd, None)
+        if feed is not None:
             self._epoll.unregister(fd)
+            if feed.releases is not None:
+                feed.releases.close()
 
     def register(self, fd: int, watcher: Watcher, events: int = EDGE) -> None:
         """Tell `watcher` of events of `fd`, once for each edge."""
@@ -151,7 +194,10 @@ class Driver:
             if watcher is not None:
                 watcher.on_events(events, now)
             elif fd in self._feeds:
-                self._feed(self._feeds[fd], now)
+                feed = self._feeds[fd]
+                if feed.releases is not None:
+                    now = self.clock()  # a delay counts from here; the processor may have been elsewhere since
+                self._feed(feed, now)
         if host.next_deadline() <= now:
             host.fire(now)
             worked = True
@@ -167,6 +213,7 @@ class Driver:
 
     def _feed(self, feed: _Feed, now: int) -> None:
         interface = feed.interface
+        feed.read_at = now
         try:
             packets = interface.link.receive(now, feed.batch)
         except OSError as error:

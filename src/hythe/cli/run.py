@@ -7,6 +7,7 @@ import os
 
 import click
 
+from hythe.cli.faults import fault_options
 from hythe.errors import UsageError
 from hythe.gateway.names.resolvconf import parse_servers
 from hythe.gateway.options import RunOptions
@@ -15,6 +16,7 @@ from hythe.gateway.publish.publications import parse as parse_publication
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hythe.gateway.attend import Watcher
+    from hythe.gateway.faults import Faults
     from hythe.gateway.session import Session
 
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     help="Let outside clients reach the command's PORT by HOSTPORT of this machine (ADDR: loopback).",
 )
 @click.option("--dns", metavar="ADDR[,ADDR]|none", help="Ask these resolvers, or none, instead of this machine's.")
-@click.option("--mtu", type=int, default=65_520, show_default=True, metavar="N", help="MTU of the command's network.")
+@click.option("--mtu", type=int, metavar="N", help="MTU of the command's network: 65520, with faults 1500.")
 @click.option("-4", "only4", is_flag=True, help="IPv4 only.")
 @click.option("-6", "only6", is_flag=True, help="IPv6 only.")
 @click.option("--capture", metavar="FILE", help="Write every packet to FILE (pcapng), as the command sees it.")
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--wait", is_flag=True, help="Wait for processes that the command leaves in the background.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell of each connection as it opens and ends.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no notices.")
+@fault_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     command: tuple[str, ...],
@@ -54,12 +57,14 @@ def command(
     host_loopback: bool,
     publish: tuple[str, ...],
     dns: str | None,
-    mtu: int,
+    mtu: int | None,
     capture: str | None,
     summary: str | None,
     wait: bool,
     verbose: bool,
     quiet: bool,
+    seed: int | None,
+    **faults: str | None,
 ) -> int:
     """Run COMMAND on a network of its own.
 
@@ -71,6 +76,8 @@ def command(
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
     from hythe.gateway.run import run
+
+    wire = _faults(faults, seed)
 
     def follow() -> Watcher:
         from hythe.view.follow import Follower  # once the command's room is forked
@@ -89,11 +96,20 @@ def command(
         verbose=verbose,
         quiet=quiet,
         wait=wait,
+        faults=wire,
     )
     status, session = run(options, follow)
     if summary is not None:
         _summarize(session, summary)
     return status
+
+
+def _faults(words: dict[str, str | None], seed: int | None) -> Faults | None:
+    if seed is None and all(each is None for each in words.values()):
+        return None
+    from hythe.gateway.faults import parse  # start-up pays for what is used
+
+    return parse(words, seed)
 
 
 def _summarize(session: Session, form: str) -> None:

@@ -23,6 +23,7 @@ from hythe.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from hythe.link.capture import Capture
+    from hythe.link.faults import FaultLink
 
 #: How long what the command sent before it ended may take on its way out without any progress.
 DRAIN_LIMIT: Final = 5 * SECOND
@@ -56,8 +57,13 @@ async def _attend(
         from hythe.link.capture import Capture  # start-up pays for what is used
 
         link = taken = Capture(link, capture, "hythe0", time.time_ns() - time.monotonic_ns())
+    faulty: FaultLink | None = None
+    if options.faults is not None:
+        link = faulty = options.faults.wrap(link)  # above the capture, which sees what the command does
     gateway = Gateway(link, layout, options)
     gateway.session.notices += room.warnings
+    if options.faults is not None and options.faults.notice is not None:
+        gateway.session.notices.append(options.faults.notice)
     watching = loop.create_task(_watch(watch, gateway.session))
     ended = loop.create_future()
     loop.add_reader(room.pidfd, _resolve, ended, None)
@@ -68,7 +74,7 @@ async def _attend(
         await ended
         loop.remove_reader(room.pidfd)
         status = room.wait()
-        await _drain(gateway)
+        await _drain(gateway, faulty)
     finally:
         gateway.close()
         if taken is not None and taken.failure is not None:
@@ -92,7 +98,7 @@ async def _watch(watch: Watcher, session: Session) -> None:
     await watch(session)
 
 
-async def _drain(gateway: Gateway) -> None:
+async def _drain(gateway: Gateway, faulty: FaultLink | None) -> None:
     """The command is gone, but its kernel may still be sending what it wrote: let that out, as any machine would."""
     clock = gateway.driver.clock
     seen, since = -1, clock()
@@ -104,7 +110,7 @@ async def _drain(gateway: Gateway) -> None:
     while not interrupted.is_set():
         if unread.poll(0):  # packets for the driver's next turns: datagrams, it may be
             pause = 0.0
-        elif gateway.streams.sending:
+        elif gateway.streams.sending or (faulty is not None and faulty.holds_received):
             pause = _DRAIN_STEP / SECOND
         else:
             return

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
 #: nothing to protect, an ACK need not wait for company, and nothing old can be on its way when TIME-WAIT is over.
 COMMAND_TCP = TcpConfig(timestamps=False, nagle=False, quick_acks=0, eager_ack=True, time_wait=1 * SECOND)
+#: The same where the link has faults: whatever can happen on a wire does, and what is on its way takes room.
+FAULTY_TCP = TcpConfig(nagle=False, receive_buffer=6 * MIB)
 #: What one turn can bring at most: super-datagrams lie in the link's ring until then, so this costs nothing.
 DATAGRAM_BUFFER = 4 * MIB
 DEFAULT_ROUTES = (Prefix(bytes(4), 0), Prefix(bytes(16), 0))
@@ -41,7 +43,10 @@ class Gateway:
     def __init__(self, link: Link, layout: Layout, options: RunOptions) -> None:
         self.link = link
         config = HostConfig(
-            tcp=COMMAND_TCP, any_destination=True, allow_privileged_ports=True, datagram_buffer=DATAGRAM_BUFFER
+            tcp=COMMAND_TCP if options.faults is None else FAULTY_TCP,
+            any_destination=True,
+            allow_privileged_ports=True,
+            datagram_buffer=DATAGRAM_BUFFER,
         )
         self.host = Host(config, SystemRandom(), os.urandom(32))
         prefixes = tuple(Prefix(family.gateway, family.prefix) for family in layout.families)

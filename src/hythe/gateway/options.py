@@ -4,15 +4,20 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hythe.gateway.faults import Faults
     from hythe.gateway.names.resolvconf import Server
     from hythe.gateway.publish.publications import Publication
+
+#: MTU of the command's network: what is quickest, and with faults that of the networks one has such faults on.
+MTU = 65_520
+MTU_FAULTY = 1_500
 
 
 class RunOptions:
     """`argv`: the command. `families`: 4, 6 or both. Sizes in bytes.
 
     `dns`: the resolvers to ask, an empty list for none; None asks whom this machine asks. `publish`: ports of the command
-    that outside clients reach.
+    that outside clients reach. `faults`: of the wire between the command and the gateway; None for none.
     """
 
     __slots__ = (
@@ -20,6 +25,7 @@ class RunOptions:
         "capture",
         "dns",
         "families",
+        "faults",
         "host_loopback",
         "mtu",
         "publish",
@@ -33,7 +39,7 @@ class RunOptions:
         self,
         argv: tuple[str, ...],
         *,
-        mtu: int = 65_520,
+        mtu: int | None = None,
         families: frozenset[int] = frozenset({4, 6}),
         host_loopback: bool = False,
         dns: list[Server] | None = None,
@@ -43,9 +49,10 @@ class RunOptions:
         verbose: bool = False,
         quiet: bool = False,
         wait: bool = False,
+        faults: Faults | None = None,
     ) -> None:
         self.argv = argv
-        self.mtu = mtu
+        self.mtu = mtu if mtu is not None else MTU if faults is None else MTU_FAULTY
         self.families = families
         self.host_loopback = host_loopback
         self.dns = dns
@@ -55,3 +62,4 @@ class RunOptions:
         self.verbose = verbose
         self.quiet = quiet
         self.wait = wait
+        self.faults = faults

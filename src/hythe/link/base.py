@@ -6,8 +6,8 @@ fault, a tunnel) cuts them there, with `hythe.wire.gso`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from hythe.wire.packet import Packet
 
@@ -33,3 +33,17 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Give everything back. Harmless when repeated."""
+
+
+@runtime_checkable
+class DelayingLink(Link, Protocol):
+    """A link that keeps packets until a time, in either direction. Whoever drives it minds its deadline."""
+
+    #: Called with `next_deadline()` whenever that may have changed.
+    on_deadline: Callable[[int], object]
+
+    def next_deadline(self) -> int:
+        """When to call `release`, and `receive` after it; NEVER when nothing waits."""
+
+    def release(self, now: int) -> None:
+        """Send what has waited long enough by `now`."""

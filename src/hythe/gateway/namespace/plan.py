@@ -21,6 +21,10 @@ MTU_MIN6 = 1_280
 #: pasta call their best.
 MTU_DEFAULT = 65_520
 
+#: Of the command's kernel. Reno: the link to us is never congested, and CUBIC or BBR only cost time (the world beyond
+#: is the egress sockets' matter).
+CONGESTION_CONTROL = "reno"
+
 #: IFNAMSIZ less the terminating zero.
 _DEVICE_NAME_MAX = 15
 
@@ -68,8 +72,7 @@ class NetworkPlan(_Frozen):
     resolv_conf   the text that replaces /etc/resolv.conf; None leaves the file alone
     hidden        existing directories that the command shall see empty (hythe's runtime directory)
     device        name of the interface
-    congestion_control  of the command's kernel, or None for the machine's default. Reno: the link to us is never
-                  congested, and CUBIC or BBR only cost time (the world beyond is the egress sockets' matter)
+    congestion_control  of the command's kernel, or None for the machine's default
     ping          let the command's user open ICMP echo sockets
     privileged_ports    let the command's user bind ports below 1024
     sysctls       further (name, value) pairs to set inside. Measured without gain, and so left as they are: larger
@@ -111,7 +114,7 @@ class NetworkPlan(_Frozen):
         resolv_conf: str | None = None,
         hidden: Iterable[str] = (),
         device: str = "hythe0",
-        congestion_control: str | None = "reno",
+        congestion_control: str | None = CONGESTION_CONTROL,
         ping: bool = True,
         privileged_ports: bool = True,
         sysctls: Iterable[tuple[str, str]] = (),
