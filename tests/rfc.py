@@ -107,7 +107,7 @@ def citations() -> dict[int, dict[tuple[int, ...], list[str]]]:
     """RFC -> section -> the files of the code that cite it; section () stands for any."""
     found: dict[int, dict[tuple[int, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted((ROOT / "src" / "hythe").rglob("*.py")):
-        text = path.read_text().replace("#", " ")
+        text = " ".join(path.read_text().replace("#", " ").split())
         name = str(path.relative_to(ROOT / "src" / "hythe"))
         for rfc, section in sorted(cited(text)):
             found[rfc][section].append(name)

@@ -11,7 +11,8 @@ still to come discarded with it. A fragment received twice is no overlap; the ne
 
 The time to wait is the same for all datagrams of one IP version, so a dictionary in order of arrival is in order of
 deadlines too: the oldest is always its first.
-RFC 791, 3.2; RFC 815; RFC 8200, 4.5; RFC 6946 (atomic fragments); RFC 3168, 5.3 (ECN).
+RFC 791, 3.2; RFC 815; RFC 1858, 4 (tiny fragments); RFC 8200, 4.5; RFC 6946 (atomic fragments, which RFC 8021 has us
+never send); RFC 3168, 5.3 (ECN).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ FRAGMENT_HEADER_SIZE: Final = 8
 PAYLOAD_MAX: Final = 65_535
 #: RFC 8200, 5.
 MTU_MIN: Final = 1_280
-#: RFC 8200 wants each header once, destination options twice: seven in all.
+#: RFC 8200 wants each header once, destination options twice: seven in all; RFC 8504, 5.3 lets a host set a limit.
 EXTENSIONS_MAX: Final = 8
 
 # Next header values (IANA protocol numbers).
@@ -196,7 +196,7 @@ def _walk(view: Octets, end: int, header: Header6) -> None:
             header.fragment = _fragment(view, at, header.named_at)
         elif kind in (HOP_BY_HOP, DESTINATION_OPTIONS):
             _check_options(view, at + 2, at + size)
-        elif kind == ROUTING and view[at + 3]:
+        elif kind == ROUTING and view[at + 3]:  # type 0 is treated like an unknown one (RFC 5095, 3)
             raise HeaderError(f"IPv6 routing header of type {view[at + 2]} wants forwarding", ERRONEOUS_FIELD, at + 2)
         header.extensions += ((kind, at, size),)
         header.protocol, header.payload_offset, header.named_at = view[at], at + size, at
