@@ -193,7 +193,7 @@ class ResolverConfig:
 
     #: (address, perhaps with a zone; port), in order.
     servers: tuple[tuple[str, int], ...] = ()
-    #: Domains in which a name with fewer than `ndots` dots is looked for first, any other last (RFC 1535, 6).
+    #: Domains in which a name with fewer than `ndots` dots is looked for first, any other last (RFC 1535).
     search: tuple[str, ...] = ()
     ndots: int = 1
     #: How long a server is waited for in the first round; twice as long, shared by the servers, in each that follows.
@@ -202,13 +202,13 @@ class ResolverConfig:
     #: Begin with another server each time.
     rotate: bool = False
     use_tcp: bool = False
-    #: What we take over UDP: RFC 9715's choice for what never fragments; 0 for no EDNS.
+    #: What we take over UDP: what fits into IPv6's least MTU, 1280 less 48, so that nothing is cut; 0 for no EDNS.
     edns_size: int = 1_232
     #: Believe a server that says it has verified an answer (AD): for one that is reached by a trusted path.
     trust_ad: bool = False
-    #: CNAMEs followed in all: RFC 1034, 5.2.2 asks for a limit; BIND's is 16.
+    #: CNAMEs followed in all (RFC 1034, 3.6.2 has chains followed and loops be an error); BIND's limit is 16.
     aliases_max: int = 16
-    #: Answers over UDP with a wrong identifier or question after which TCP is taken: somebody is guessing (RFC 5452, 9.1).
+    #: Answers over UDP with a wrong identifier or question after which TCP is taken: somebody is guessing (RFC 5452, 9.3).
     forgeries_max: int = 16
     #: Answers kept, and how long at most: RFC 8767, 4 (a week at most; many cap at a day); negative ones RFC 2308, 5 (3 h).
     cache: int = 1_024

@@ -40,6 +40,7 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 @pytest.mark.parametrize("silent", [[SILENT6], [SILENT4, SILENT6], [SILENT6, SILENT4, "fd00::78"]])
+@pytest.mark.rfc("8305", "5")
 def test_silence_of_one_address_does_not_hold_up_the_next(silent: list[str]) -> None:
     async def main() -> None:
         async with hosts(*silent, HERE4) as (client, server):
@@ -114,6 +115,7 @@ def test_many_that_are_made_at_the_same_time_leave_one() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.rfc("8305", "4")
 def test_families_take_turns() -> None:
     six = [bytes(15) + bytes((number,)) for number in range(3)]
     four = [bytes(3) + bytes((number,)) for number in range(3)]

@@ -189,6 +189,7 @@ def test_many_at_once(play: Callable[..., None], server: Peculiar) -> None:
         assert [each.status for each in found] == [Status.NO_SUCH_NAME] * 50 + [Status.FOUND] * 10
 
     play(scenario, config=None)
+    assert asked(server, "plain.test") == ["udp"]  # RFC 5452, 5
     identifiers = [identifier for _, identifier, _ in server.asked]
     assert len(set(identifiers)) > 50
 

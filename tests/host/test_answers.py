@@ -42,6 +42,8 @@ def a(ttl: int) -> DNSRR:
         (Outcome(None, -1, stream=False, asked=2), 0),
     ],
 )
+@pytest.mark.rfc("2308", "5")
+@pytest.mark.rfc("8767", "4")
 def test_how_long(kept: Outcome, seconds: int) -> None:
     answers = Answers(ResolverConfig())
     answers.put(question(), kept, 5)

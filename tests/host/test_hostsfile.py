@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def test_addresses_to_names() -> None:
     assert file.names(bytes((192, 0, 2, 9))) == []
 
 
+@pytest.mark.rfc("6761", "6.3")
 def test_localhost_needs_no_file() -> None:
     loopback = [bytes(15) + b"\1", b"\x7f\0\0\1"]
     for name in ("localhost", "LOCALHOST.", "app.localhost"):

@@ -81,6 +81,8 @@ def test_an_answer_ends_it(rng: random.Random) -> None:
     assert not asking.inquiry.listens(0)
 
 
+@pytest.mark.rfc("5452", "5")
+@pytest.mark.rfc("1035", "4.2.1")
 def test_a_silent_server_is_asked_again_with_the_same_message(rng: random.Random) -> None:
     asking = Asking(rng, timeout=3 * SECOND, attempts=3)
     assert [asking.wait() for _ in range(3)] == [3, 6, 12]
@@ -114,6 +116,7 @@ def test_a_late_answer_counts(rng: random.Random) -> None:
     assert outcome.server == 0
 
 
+@pytest.mark.rfc("5452", "9.2")
 def test_each_server_and_each_transport_has_an_identifier_of_its_own(rng: random.Random) -> None:
     asking = Asking(rng, servers=3)
     asking.wait()
@@ -125,6 +128,7 @@ def test_each_server_and_each_transport_has_an_identifier_of_its_own(rng: random
 # --- What is believed
 
 
+@pytest.mark.rfc("5452", "9.1")
 def test_what_is_no_answer_to_the_question_is_ignored(rng: random.Random) -> None:
     asking = Asking(rng)
     ask = asking.last
@@ -145,6 +149,7 @@ def test_what_is_no_answer_to_the_question_is_ignored(rng: random.Random) -> Non
     assert asking.inquiry.outcome is not None
 
 
+@pytest.mark.rfc("5452", "9.3")
 def test_much_guessing_moves_the_question_to_tcp(rng: random.Random) -> None:
     asking = Asking(rng, forgeries_max=16)
     ask = asking.last
@@ -232,6 +237,8 @@ def test_what_cannot_be_read_rules_a_server_out(rng: random.Random) -> None:
 # --- TCP
 
 
+@pytest.mark.rfc("2181", "9")
+@pytest.mark.rfc("7766", "5")
 def test_truncation_leads_to_tcp_whatever_is_in_it(rng: random.Random) -> None:
     asking = Asking(rng)
     first = asking.last
@@ -264,6 +271,7 @@ def test_a_silent_stream_is_opened_anew(rng: random.Random) -> None:
 
 @pytest.mark.parametrize("rcode", [1, 4])
 @pytest.mark.parametrize("repeats", [True, False], ids=["question", "no-question"])
+@pytest.mark.rfc("6891", "7")
 def test_a_server_without_edns_is_asked_without(rng: random.Random, rcode: int, repeats: bool) -> None:
     asking = Asking(rng)
     first = asking.last
@@ -283,6 +291,7 @@ def test_who_refuses_both_is_not_asked_for_ever(rng: random.Random) -> None:
     assert (outcome.asked, outcome.failures) == (2, {0: "answered FORMERR"})
 
 
+@pytest.mark.rfc("6840", "5.7")
 def test_edns_can_be_switched_off_and_verification_asked_for(rng: random.Random) -> None:
     assert DNS(Asking(rng, edns_size=0).last.message).arcount == 0
     assert [DNS(Asking(rng, trust_ad=trust).last.message).ad for trust in (False, True)] == [0, 1]

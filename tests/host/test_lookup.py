@@ -144,6 +144,7 @@ def test_what_one_family_lacks_the_other_may_have() -> None:
 
 
 @pytest.mark.parametrize("follow", [True, False], ids=["in-one-answer", "asked-for"])
+@pytest.mark.rfc("1034", "3.6.2")
 def test_aliases_are_followed(follow: bool) -> None:
     zone = Zone(alias("one.test", "two.test"), alias("two.test", "three.test"), a("three.test"), follow=follow)
     found = look_up("one.test", zone)
@@ -153,6 +154,7 @@ def test_aliases_are_followed(follow: bool) -> None:
 
 
 @pytest.mark.parametrize("follow", [True, False], ids=["in-one-answer", "asked-for"])
+@pytest.mark.rfc("1034", "3.6.2")
 def test_a_loop_of_aliases_ends(follow: bool) -> None:
     zone = Zone(alias("one.test", "two.test"), alias("two.test", "ONE.test"), follow=follow)
     found = look_up("one.test.", zone)
@@ -198,6 +200,7 @@ def test_an_alias_itself_can_be_asked_for() -> None:
     assert (found.status, len(found.records), found.aliases) == (Status.FOUND, 1, [])
 
 
+@pytest.mark.rfc("5452", "6")
 def test_records_beside_the_chain_are_not_believed() -> None:
     message = bytes(DNS(qr=1, ra=1, qd=DNSQR(qname="www.test"), an=[a("evil.test", "192.0.2.66"), a("www.test")]))
     lookup = Lookup("www.test", (dns.A,), CONFIG)

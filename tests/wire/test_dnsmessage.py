@@ -55,6 +55,8 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "compressed"])
+@pytest.mark.rfc("3597", "4")
+@pytest.mark.rfc("1035", "4.1.4")
 def test_every_kind_of_record_that_scapy_builds_we_read(compressed: bool) -> None:
     message = DNS(id=7, qr=1, qd=DNSQR(qname="a.test"), an=EVERYTHING, ns=EVERYTHING[-2:-1], ar=EVERYTHING[:1])
     data = bytes(dns_compress(message) if compressed else message)
@@ -80,6 +82,7 @@ def test_queries_we_build_scapy_reads(name: list[str], identifier: int, kind: in
 
 
 @given(labels, st.lists(addresses4, max_size=5), st.lists(addresses6, max_size=5), longs)
+@pytest.mark.rfc("2181", "8")
 def test_addresses(name: list[str], four: list[bytes], six: list[bytes], ttl: int) -> None:
     text = ".".join(name)
     records = [DNSRR(rrname=text, type="A", ttl=ttl, rdata=text4(each)) for each in four]
@@ -90,6 +93,7 @@ def test_addresses(name: list[str], four: list[bytes], six: list[bytes], ttl: in
     assert seen.question == Question(tuple(each.encode() for each in name), dns.A)
 
 
+@pytest.mark.rfc("6891", "6.1.3")
 def test_the_code_has_twelve_bits_with_edns() -> None:
     seen = read(response(rcode=0, ar=[DNSRROPT(rclass=4096, extrcode=1)]))
     assert (seen.rcode, seen.edns_size) == (16, 4096)

@@ -65,6 +65,8 @@ def test_reverse_names_lead_back(address: bytes) -> None:
     assert reverse_address(reverse_name(address)) == address
 
 
+@pytest.mark.rfc("1035", "3.5")
+@pytest.mark.rfc("3596", "2.5")
 def test_reverse_names() -> None:
     assert name_text(reverse_name(bytes((192, 0, 2, 1)))) == "1.2.0.192.in-addr.arpa"
     assert name_text(reverse_name(bytes.fromhex("20010db8" + "0" * 23 + "1"))).startswith("1.0.0.0.0")

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from random import Random, SystemRandom
 from typing import Final, Self
 
+from hythe.aio.asking import Sharing
 from hythe.aio.inquiring import Errand, Kernel, Stack
 from hythe.config import ResolverConfig
 from hythe.errors import UsageError
@@ -29,7 +30,7 @@ from hythe.host.resolvconf import PATH as RESOLV_CONF
 from hythe.host.resolvconf import PORT, parse_resolv_conf
 from hythe.units import SECOND
 from hythe.wire import dns
-from hythe.wire.dnsmessage import Question, Record
+from hythe.wire.dnsmessage import Question, Record, lower
 from hythe.wire.dnstext import name_text, parse_name_text
 
 #: What a connection needs: IPv6 first, as RFC 6724 prefers it where it works.
@@ -72,6 +73,7 @@ class Resolver:
         self._stack = via or Kernel()
         self._random = random or SystemRandom()
         self._answers = Answers(config)
+        self._asking = Sharing(self._inquire)
         self._first = 0
 
     @classmethod
@@ -152,13 +154,17 @@ class Resolver:
 
     async def _ask(self, question: Question) -> Outcome:
         now = int(asyncio.get_running_loop().time() * SECOND)
-        outcome = self._answers.get(question, now)
-        if outcome is None:
-            first = self._first
-            if self.config.rotate:
-                self._first = (first + 1) % len(self.config.servers)
-            outcome = await Errand(self._stack, Inquiry(question, self.config, self._random, now, first)).run()
-            self._answers.put(question, outcome, int(asyncio.get_running_loop().time() * SECOND))
+        question = dataclasses.replace(question, name=lower(question.name))
+        return self._answers.get(question, now) or await self._asking.get(question)
+
+    async def _inquire(self, question: Question) -> Outcome:
+        loop = asyncio.get_running_loop()
+        first = self._first
+        if self.config.rotate:
+            self._first = (first + 1) % len(self.config.servers)
+        inquiry = Inquiry(question, self.config, self._random, int(loop.time() * SECOND), first)
+        outcome = await Errand(self._stack, inquiry).run()
+        self._answers.put(question, outcome, int(loop.time() * SECOND))
         return outcome
 
 

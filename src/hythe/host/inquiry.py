@@ -3,13 +3,14 @@
 Theory of operation. An inquiry asks the servers in turn, `ResolverConfig.attempts` rounds of them, and takes whichever
 answer comes first; a server asked in an earlier turn may still answer. What is to be sent is taken with `take`: each `Ask`
 names a *channel*, which is a socket of its own, connected to one server, from a port chosen at random, with an identifier
-chosen at random (RFC 5452, 9). A repeat uses the channel and the message it used before, so that there is never more than
+chosen at random (RFC 5452, 9.2). A repeat uses the channel and the message it used before, so that there is never more than
 one identifier to guess at a server (RFC 5452, 5).
 
-An answer must be a response with the channel's identifier and the question that was asked; anything else is ignored, and
-too much of it over UDP moves the question to TCP, where guessing is no use. So does truncation, whose records are not
-looked at (RFC 2181, 9; RFC 7766, 5). A server that cannot read EDNS is asked again without (RFC 6891, 7). One that refuses,
-fails, knows nothing, cannot be understood or cannot be reached is not asked again, and the next is, at once.
+An answer must be a response with the channel's identifier and the question that was asked (RFC 5452, 9.1); anything else is
+ignored, and too much of it over UDP moves the question to TCP, where guessing is no use (RFC 5452, 9.3). So does truncation,
+whose records are not looked at (RFC 2181, 9; RFC 7766, 5). A server that cannot read EDNS is asked again without (RFC 6891,
+7). One that refuses, fails, knows nothing, cannot be understood or cannot be reached is not asked again, and the next is, at
+once.
 
 The driver calls `receive`, `fail` and, at `deadline`, `fire`, and stops when there is an `outcome`.
 """

@@ -2,9 +2,9 @@
 
 Theory of operation. A lookup wants the records of one name of one or more types (A and AAAA, for a connection). It yields
 rounds of questions (`questions`), learns what came of each (`learn`), and ends with a `Found`. Candidates are the name as
-it is and below each domain of the search list (RFC 1535, 6; `candidates`); the first that has any of the records wins, so
+it is and below each domain of the search list (RFC 1535; `candidates`); the first that has any of the records wins, so
 that both families belong to the same host. Within an answer CNAMEs are followed from the question's name, whatever the
-order of the records (RFC 1034, 3.6.2; RFC 2181, 10.1); where the chain leaves the answer its end is asked for. Chains are
+order of the records (RFC 1034, 3.6.2); where the chain leaves the answer its end is asked for. Chains are
 bounded and a name in them is visited once. Records that are not on the chain are not believed (RFC 2181, 5.4.1).
 """
 

@@ -23,7 +23,7 @@ LABEL_MAX: Final = 63
 NAME_MAX: Final = 255
 UDP_MAX: Final = 512
 TCP_MAX: Final = 65_535
-#: What our own OPT record says we take over UDP: RFC 9715's recommendation for what never fragments.
+#: What our own OPT record says we take over UDP: what fits into IPv6's least MTU, 1280 less 48.
 EDNS_SIZE: Final = 1_232
 
 # Types and the Internet class.
