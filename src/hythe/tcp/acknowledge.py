@@ -6,7 +6,7 @@ not may be the sign of a loss. What is to be sent because of either is only note
 
 from __future__ import annotations
 
-from hythe.tcp import rack, tail, undo
+from hythe.tcp import ecn, rack, tail, undo
 from hythe.tcp.block import WRITABLE, ControlBlock
 from hythe.tcp.congestion.prr import ProportionalReduction
 from hythe.tcp.states import CLOSING, FIN_WAIT_1, LAST_ACK, Event
@@ -68,6 +68,8 @@ def _open_window(tcb: ControlBlock, size: int, una: int, nxt: int, now: int) -> 
     flight = nxt - una
     cwnd = control.cwnd
     if una < tcb.limited or flight + tcb.snd_mss > cwnd or (cwnd < control.ssthresh and 2 * flight > cwnd):
+        if control.hystart is not None:
+            control.watch(tcb.rtt.latest, tcb.snd_una, nxt)
         control.acked(size, now, tcb.rtt.srtt)
 
 
@@ -222,6 +224,7 @@ def recover(tcb: ControlBlock, now: int, reason: str, section: str) -> None:
     board.begin(tcb.snd_nxt, by_timeout=False)
     board.urgent = True
     board.probe_end = -1
+    ecn.reduced(tcb)
     tcb.rto_at = now + tcb.rtt.rto
     if tcb.trace is not None:
         tcb.trace(RecoveryEntered(now, section, reason, board.recovery_point, tcb.congestion.ssthresh))

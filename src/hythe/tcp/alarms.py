@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
+from typing import Final
 
-from hythe.tcp import tail
+from hythe.tcp import ecn, tail
 from hythe.tcp.acknowledge import look
 from hythe.tcp.acks import waited_in_vain
 from hythe.tcp.block import ControlBlock
 from hythe.tcp.patience import begin, end
 from hythe.tcp.states import CLOSED, ESTABLISHED, FIN_WAIT_2, SYN_SENT, Event
-from hythe.tcp.trace import Probe, TimedOut
+from hythe.tcp.trace import BlackHole, Probe, TimedOut
 from hythe.units import NEVER
+
+#: Linux tcp_retries1 3 and tcp_base_mss 1024 (RFC 4821, 7.2: eff_pmtu's conservative start).
+_BLACK_HOLE: Final = 3
+MSS_BASE: Final = 1_024
 
 
 def fire(tcb: ControlBlock, now: int) -> None:
@@ -73,7 +78,7 @@ def _retransmission_timed_out(tcb: ControlBlock, now: int) -> None:
     board = tcb.scoreboard
     if tcb.tries == 1 and not board.recovering:
         tcb.undo.begin(tcb.snd_una, board.resent, watching=tcb.config.frto)
-    elif tcb.undo.marker == tcb.snd_una:
+    else:
         tcb.undo.watching = tcb.undo.waiting = False  # F-RTO is for the first of a row (RFC 5682, 2.1)
     # ssthresh falls once for a loss, not again when its repair times out too (RFC 5681, 3.1; Linux tcp_enter_loss).
     if tcb.tries == 1 and (board.by_timeout or not board.recovering):
@@ -85,9 +90,20 @@ def _retransmission_timed_out(tcb: ControlBlock, now: int) -> None:
     board.begin(tcb.snd_nxt, by_timeout=True)
     board.urgent = True
     board.probe_end = -1
+    ecn.reduced(tcb)
+    if tcb.config.mtu_probing and tcb.tries >= _BLACK_HOLE and tcb.snd_mss > MSS_BASE:
+        _suspect_black_hole(tcb, now)
     tcb.rtt.back_off()
     if tcb.trace is not None:
         tcb.trace(TimedOut(now, "RFC 6298, 5.4", tcb.tries, tcb.rtt.rto))
+
+
+def _suspect_black_hole(tcb: ControlBlock, now: int) -> None:
+    """Nothing of this size seems to arrive, and no router says why: RFC 4821, 7.7 (Linux tcp_mtu_probing 1)."""
+    tcb.mss_path = MSS_BASE + (12 if tcb.ts_on else 0)
+    tcb.set_mss(tcb.mss_peer)
+    if tcb.trace is not None:
+        tcb.trace(BlackHole(now, "RFC 4821, 7.7", tcb.snd_mss))
 
 
 def _given_up(tcb: ControlBlock, now: int) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
+from hythe.tcp import ecn
 from hythe.tcp.acknowledge import acknowledged, duplicate, repeated, selectively
 from hythe.tcp.block import WRITABLE, ControlBlock
 from hythe.tcp.deliver import arrived_twice, quicken, take_fin, take_text
@@ -85,6 +86,8 @@ def _synchronized(tcb: ControlBlock, segment: Segment, options: Options, now: in
         take_urgent(tcb, seq + segment.urgent)
     if options.user_timeout is not None:
         heed(tcb, options.user_timeout)
+    if tcb.ecn_on:
+        ecn.arrived(tcb, segment, now)
     if segment.size:
         take_text(tcb, segment, seq, now)
     if flags & FIN:

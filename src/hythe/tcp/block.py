@@ -89,12 +89,16 @@ class ControlBlock:
         "challenged_at",
         "config",
         "congestion",
+        "cwr_due",
         "deadline",
         "deaf",
         "dsacks",
         "dsacks_received",
         "dup_acks_owed",
         "early",
+        "ece_owed",
+        "ecn_on",
+        "ecn_point",
         "envelope",
         "error",
         "fast_open",
@@ -119,6 +123,7 @@ class ControlBlock:
         "opened_at",
         "owing",
         "owner",
+        "pace_next",
         "parent",
         "passive",
         "pending_error",
@@ -225,6 +230,11 @@ class ControlBlock:
         self.snd_up = 0  # end of the last urgent data (RFC 9293, 3.8.5)
         self.limited = 0  # snd_nxt when the congestion window last held something back
         self.sent_at = now  # when data last left
+        self.pace_next = now if config.pacing else -1  # when the pace allows more; -1 for no pacing
+        self.ecn_on = False
+        self.ecn_point = -1  # snd_nxt when the window was last reduced: an echo up to here is of the same congestion
+        self.cwr_due = False  # ... and the peer is to know of it
+        self.ece_owed = False  # data came marked CE, and the peer has not answered yet
         self.sendq = SendQueue(self.around.pool, self.iss + 1)
         self.fin_queued = False  # the owner has said its last byte; FIN goes out behind the queue
         self.scoreboard = Scoreboard()

@@ -16,7 +16,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from hythe.tcp import alarms
+from hythe.tcp import alarms, ecn, pace
 from hythe.tcp.acknowledge import acknowledged
 from hythe.tcp.arrive import arrive
 from hythe.tcp.block import ControlBlock
@@ -85,6 +85,23 @@ class Info:
     retransmits: int
     timeouts: int
     error: int
+    rtt_min: int
+    #: Bytes: arrived at the peer; SACKed, lost and resent of those outstanding; the farthest anything was overtaken.
+    delivered: int
+    sacked: int
+    lost: int
+    resent: int
+    reordering: int
+    #: Bytes a second that pacing would allow, or allows.
+    pacing_rate: int
+    congestion: str
+    fast_retransmits: int
+    backoff: int
+    #: Recoveries that proved needless, and D-SACKs that came.
+    undone: int
+    dsacks: int
+    ecn: bool
+    receive_mss: int
 
 
 class Connection(ControlBlock):
@@ -125,6 +142,8 @@ class Connection(ControlBlock):
                 if ack > una:
                     acknowledged(self, ack, now)
                 if size:
+                    if self.ecn_on and segment.tos & ecn.MASK == ecn.CE:
+                        ecn.marked(self)
                     piece = segment.gso_size or size
                     if piece > self.rcv_mss:
                         measure(self, segment)
@@ -364,4 +383,18 @@ class Connection(ControlBlock):
             retransmits=self.retransmits,
             timeouts=self.timeouts,
             error=self.error,
+            rtt_min=self.rtt.least,
+            delivered=max(0, self.snd_una - self.iss - 1) + self.scoreboard.sacked,
+            sacked=self.scoreboard.sacked,
+            lost=self.scoreboard.lost,
+            resent=self.scoreboard.resent,
+            reordering=max(self.config.dup_threshold * self.snd_mss, self.scoreboard.reordered),
+            pacing_rate=pace.rate(self),
+            congestion=self.congestion.name,
+            fast_retransmits=self.fast_retransmits,
+            backoff=self.rtt.backoff,
+            undone=self.undone,
+            dsacks=self.dsacks_received,
+            ecn=self.ecn_on,
+            receive_mss=self.rcv_mss,
         )

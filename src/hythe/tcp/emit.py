@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from hythe.tcp import ecn, pace
 from hythe.tcp.acks import acknowledgment_due, free_room
 from hythe.tcp.block import ControlBlock
 from hythe.tcp.opening import fast_open_in_syn, scale_for
@@ -117,6 +118,7 @@ def _open(tcb: ControlBlock, now: int) -> None:
     size = fast_open_in_syn(tcb, options, now) if tcb.fast_open is not None else 0
     tcb.snd_nxt = max(tcb.snd_nxt, tcb.iss + 1 + size)
     flags, ack = (SYN, 0) if active else (SYN | ACK, tcb.rcv_nxt)
+    flags |= ecn.of_syn(tcb, flags)
     window = min(tcb.rcv_limit if active else tcb.rcv_adv - tcb.rcv_nxt, 0xFFFF)
     head = tcb.envelope.head(tcb.iss, ack, flags, window, size, options=build(options))
     tcb.send(now, head, tcb.sendq.slices(tcb.iss + 1, size) if size else ())
@@ -195,6 +197,7 @@ def _probe_tail(tcb: ControlBlock, now: int) -> bool:
         tcb.trace(Probe(now, "RFC 8985, 7.3", "tail"))
     board.probe_end = tcb.snd_nxt
     board.probe_resent = resent
+    board.probed = tcb.snd_una
     tcb.rto_at = now + tcb.rtt.rto
     return True
 
@@ -215,6 +218,8 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
     room = tcb.congestion.cwnd - (nxt - una - board.sacked - board.lost + board.resent)
     if room < least:
         room = least
+    elif tcb.pace_next >= 0:
+        room = pace.allowance(tcb, room, now)
     sent = False
     while True:
         unsent = end - nxt
@@ -255,6 +260,8 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
         tcb.sent_at = now
         if last:
             break
+    if tcb.pace_next >= 0 and sent:
+        pace.sent(tcb, nxt - first, now, more=end > nxt)
     if board.recovering and tcb.prr is not None:
         tcb.prr.out += nxt - first
     return sent
@@ -283,6 +290,8 @@ def _transmit(tcb: ControlBlock, seq: int, size: int, flags: int, now: int) -> N
     if tcb.recvq.islands is not None and tcb.sack_on and size <= mss - _ROOM_FOR_SACK:
         options += sack(tcb)
     gso_size = mss if size > mss else 0
+    if tcb.ecn_on:
+        flags = ecn.mark(tcb, flags, new=size > 0 and seq == tcb.snd_nxt)
     urgent = 0
     if tcb.snd_up > seq:
         flags |= URG
@@ -299,15 +308,16 @@ def _transmit(tcb: ControlBlock, seq: int, size: int, flags: int, now: int) -> N
 
 def _acknowledge(tcb: ControlBlock, seq: int, now: int) -> None:
     """A segment without data; for each out-of-order arrival one of its own (RFC 5681, 4.2)."""
+    flags = ecn.mark(tcb, ACK, new=False) if tcb.ecn_on else ACK
     options = b""
     if tcb.ts_on:
         options = _TIMESTAMPS(_TIMESTAMPS_HEAD, tcb.timestamp(now), tcb.ts_recent)
     if tcb.sack_on and (tcb.dsacks or tcb.recvq.islands is not None):
         while tcb.dsacks and len(tcb.dsacks) > 1:
             told = options + sack(tcb)
-            tcb.send(now, tcb.envelope.head(seq, tcb.rcv_nxt, ACK, advertise(tcb), 0, 0, told), ())
+            tcb.send(now, tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), 0, 0, told), ())
         options += sack(tcb)
-    head = tcb.envelope.head(seq, tcb.rcv_nxt, ACK, advertise(tcb), 0, 0, options)
+    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), 0, 0, options)
     for _ in range(max(tcb.dup_acks_owed, 1)):
         tcb.send(now, head, ())
     _acknowledged_by_this(tcb)

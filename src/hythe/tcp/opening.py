@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 
+from hythe.tcp import ecn
 from hythe.tcp.block import WRITABLE, ControlBlock
 from hythe.tcp.deliver import accept_text, take_fin, take_text
 from hythe.tcp.patience import heed
@@ -61,6 +62,7 @@ def synchronize(tcb: ControlBlock, segment: Segment, options: Options, now: int)
     tcb.rcv_nxt = tcb.last_ack_sent = segment.seq + 1
     tcb.rcv_adv = tcb.rcv_nxt + min(tcb.rcv_limit, 0xFFFF)  # the window field of a SYN is never scaled
     tcb.sack_on = config.sack and options.sack_permitted
+    tcb.ecn_on = ecn.agreed(tcb, segment.flags)
     tcb.rtt.early = tcb.sack_on and config.tail_probes
     if config.timestamps and options.ts_val is not None:
         tcb.ts_on = True

@@ -83,6 +83,7 @@ class Scoreboard:
         "original",
         "probe_end",
         "probe_resent",
+        "probed",
         "records",
         "recovering",
         "recovery_point",
@@ -112,6 +113,7 @@ class Scoreboard:
         self.tail_due = False  # a tail loss probe is to leave; `probe_end`: one is out, up to here (RFC 8985, 7)
         self.probe_end = -1
         self.probe_resent = False
+        self.probed = -1  # snd_una when the last probe left
         self._lost_below = 0  # `detect` has judged everything that ends here or before
         self._hint = 0  # no record that starts before this waits to be resent
 

@@ -14,8 +14,10 @@ from hythe.tcp.trace import RecoveryEntered
 def due(tcb: ControlBlock, now: int) -> bool:
     """The timer fired early, for a probe: note that it is to leave. False when it is time for a time-out proper."""
     board = tcb.scoreboard
-    if not tcb.rtt.early or board.recovering or board.lost or board.probe_end >= 0 or tcb.tries or not tcb.snd_wnd:
+    if not tcb.rtt.early or board.recovering or board.lost or board.sacked or tcb.tries or not tcb.snd_wnd:
         return False
+    if board.probe_end >= 0 or board.probed == tcb.snd_una:
+        return False  # one probe is enough (7.2)
     last = board.records[-1]
     if last.end - tcb.snd_una <= tcb.snd_mss and now - last.sent_at < tcb.rtt.rto:
         # One segment: its ACK may be a delayed one (7.2, TLP.max_ack_delay).

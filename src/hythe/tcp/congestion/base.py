@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hythe.tcp.congestion.hystart import GROWTH, HyStart
 from hythe.units import NEVER
 
 #: "Arbitrarily high" (RFC 5681, 3.1).
@@ -21,7 +22,7 @@ class Controller:
     `cwnd`, `ssthresh`: bytes. `mss`: bytes, kept by the connection when the path MTU changes.
     """
 
-    __slots__ = ("_cwnd_before", "_ssthresh_before", "cwnd", "mss", "ssthresh")
+    __slots__ = ("_cwnd_before", "_ssthresh_before", "cwnd", "hystart", "mss", "ssthresh")
 
     name = "none"
 
@@ -29,6 +30,7 @@ class Controller:
         self.mss = mss
         self.cwnd = initial_window * mss
         self.ssthresh = UNLIMITED
+        self.hystart: HyStart | None = None  # while it watches over slow start
         self._cwnd_before = 0  # before the last reduction
         self._ssthresh_before = UNLIMITED
 
@@ -41,11 +43,22 @@ class Controller:
         """`size` more bytes were acknowledged while the window was full, outside of fast recovery."""
         if self.cwnd < self.ssthresh:
             # RFC 5681, 3.1 with RFC 3465's L: what is left when ssthresh is reached goes to congestion avoidance.
+            if self.hystart is not None and self.hystart.conservative:
+                size //= GROWTH
             step = min(size, self.ssthresh - self.cwnd)
             self.cwnd += step
             size -= step
         if size:
             self._avoid(size, now, srtt)
+
+    def watch(self, rtt: int, una: int, nxt: int) -> None:
+        """Before `acked`, while `hystart` is set: the latest round trip, snd_una and snd_nxt (RFC 9406, 4.2)."""
+        hystart = self.hystart
+        if hystart is not None:
+            hystart.sample(rtt, una, nxt)
+            if hystart.over:
+                self.ssthresh = self.cwnd
+                self.hystart = None
 
     def lost(self, now: int, flight: int) -> None:
         """Fast recovery begins with `flight` bytes outstanding."""
@@ -87,6 +100,7 @@ class Controller:
         self.mss = mss
 
     def _remember(self) -> None:
+        self.hystart = None  # a first loss ends the first slow start
         self._cwnd_before = self.cwnd
         self._ssthresh_before = self.ssthresh
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from hythe.tcp.congestion.base import Controller
+from hythe.tcp.congestion.hystart import HyStart
 from hythe.units import SECOND
 
 #: RFC 9438, 5: C = 0.4, beta_cubic = 0.7; 4.3: alpha_cubic keeps the Reno-friendly region fair.
@@ -47,6 +48,7 @@ class Cubic(Controller):
         self._epoch_before: int | None = None
         self._grew_at = 0
         self._before = (0.0, 0.0, 0.0, 0.0, 0.0)
+        self.hystart = HyStart()
         self._credit = 0.0  # growth of less than a byte, carried on
 
     def _avoid(self, size: int, now: int, srtt: int) -> None:

@@ -1,0 +1,66 @@
+"""HyStart++: leaving slow start before it has filled every queue (RFC 9406).
+
+A round trip that is an eighth longer than the last round's shortest says that a queue builds up. Then growth is a quarter
+as fast for five rounds (conservative slow start); if the round trips shrink again it was a false alarm, else slow start is
+over. Only the first slow start of a connection is watched, where nothing is known of the path (4.3).
+
+The limit L of 4.2 does not apply: a super-segment's ACK is one of many segments, and pacing or the link spaces them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hythe.units import MILLISECOND, NEVER
+
+#: RFC 9406, 4.3.
+_LEAST: Final = 4 * MILLISECOND
+_MOST: Final = 16 * MILLISECOND
+_DIVISOR: Final = 8
+_SAMPLES: Final = 8
+_ROUNDS: Final = 5
+GROWTH: Final = 4
+
+
+class HyStart:
+    """RFC 9406, 4.2, under its names. `conservative`: in CSS, `over`: slow start is to end."""
+
+    __slots__ = ("_baseline", "_current", "_end", "_last", "_rounds", "_samples", "conservative", "over")
+
+    def __init__(self) -> None:
+        self._end = -1
+        self._last = NEVER
+        self._current = NEVER
+        self._samples = 0
+        self._baseline = NEVER
+        self._rounds = 0
+        self.conservative = False
+        self.over = False
+
+    def sample(self, rtt: int, una: int, nxt: int) -> None:
+        """An ACK of everything before `una` came, `nxt` is the next number to be sent; the latest round trip took `rtt`."""
+        if una > self._end:
+            self._begin_round(nxt)
+        self._current = min(self._current, rtt)
+        self._samples += 1
+        if self._samples < _SAMPLES or self._current == NEVER:
+            return
+        if self.conservative:
+            if self._current < self._baseline:
+                self.conservative = False  # a false alarm
+                self._baseline = NEVER
+        elif self._last != NEVER:
+            threshold = max(_LEAST, min(self._last // _DIVISOR, _MOST))
+            if self._current >= self._last + threshold:
+                self.conservative = True
+                self._baseline = self._current
+                self._rounds = 0
+
+    def _begin_round(self, nxt: int) -> None:
+        self._end = nxt
+        self._last = self._current
+        self._current = NEVER
+        self._samples = 0
+        if self.conservative:
+            self._rounds += 1
+            self.over = self._rounds >= _ROUNDS
