@@ -22,13 +22,16 @@ import select
 from collections.abc import Callable
 from os import sched_yield
 from time import monotonic_ns
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hythe.host.host import Host
 from hythe.host.interfaces import Interface
 from hythe.link.base import DelayingLink
 from hythe.tcp.timers import TimerQueue
 from hythe.units import MICROSECOND, MILLISECOND, NEVER, SECOND
+
+if TYPE_CHECKING:
+    from hythe.aio.alarm import Alarm
 
 #: How long to poll for more before sleeping, where a system call's latency counts (measured: round trip 195 -> 90 µs).
 LOOK_AGAIN: Final = 50 * MICROSECOND
@@ -112,6 +115,7 @@ class Driver:
         self._turning = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
+        self._alarm: Alarm | None = None  # instead of the loop's timer, where milliseconds are too coarse
         self.closed = False
         self.loop.add_reader(self._epoll.fileno(), self.turn)
 
@@ -122,6 +126,11 @@ class Driver:
         fd = interface.link.fileno()
         self._feeds[fd] = feed = _Feed(interface)
         if isinstance(interface.link, DelayingLink):
+            if self._alarm is None:
+                from hythe.aio.alarm import Alarm  # start-up pays for what is used
+
+                self._alarm = Alarm()
+                self.register(self._alarm.fd, self._alarm)
             feed.releases = _Releases(feed, interface.link, self.host.around.timers, self._feed)
         self._epoll.register(fd, select.EPOLLIN)
 
@@ -236,7 +245,10 @@ class Driver:
     def _rearm(self) -> None:
         """Have the loop call at the nearest deadline; only touched when that moved earlier or has passed."""
         deadline = self.host.next_deadline()
-        if deadline < self._timer_at:
+        if self._alarm is not None:
+            if deadline < self._alarm.at:
+                self._alarm.set(deadline)
+        elif deadline < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = self.loop.call_at(deadline / SECOND, self._on_timer)
@@ -255,4 +267,6 @@ class Driver:
         self.loop.remove_reader(self._epoll.fileno())
         if self._timer is not None:
             self._timer.cancel()
+        if self._alarm is not None:
+            self._alarm.close()
         self._epoll.close()
