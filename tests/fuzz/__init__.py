@@ -1,0 +1,1 @@
+"""Corpus-driven fuzzing of every parser."""

@@ -1,0 +1,129 @@
+"""Every parser of bytes that come from a wire or a file of somebody else's, as a function of bytes.
+
+A target returns normally or raises `ParseError`; anything else is a bug. Each has a folder of inputs under ``corpus``, and a
+folder without a target, or a target without one, fails the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from hythe.config import HostConfig
+from hythe.host.fragments import Reassembler, fragment4, fragment6
+from hythe.host.hostsfile import HostsFile
+from hythe.host.resolvconf import parse_resolv_conf
+from hythe.wire import (
+    arp,
+    dhcp,
+    dns,
+    dnsmessage,
+    ethernet,
+    gso,
+    icmp,
+    icmpv6,
+    ipv4,
+    ipv6,
+    ndp,
+    options,
+    pcapng,
+    quote,
+    segment,
+    udp,
+)
+from hythe.wire.packet import PARTIAL, Packet
+
+_SIX: Final = bytes.fromhex("20010db8000000000000000000000001")
+
+
+def _ipv4(data: bytes) -> None:
+    header = ipv4.parse(data, len(data))
+    assert 20 <= header.header_length <= header.total_length <= len(data)
+
+
+def _ipv6(data: bytes) -> None:
+    header = ipv6.parse(data, len(data))
+    assert ipv6.HEADER_SIZE <= header.payload_offset <= header.end <= len(data)
+
+
+def _segment(data: bytes) -> None:
+    packet = Packet().fill(data, 0, PARTIAL)
+    for found in (segment.read4(packet), segment.read6(packet)):
+        if found is not None:
+            assert found.size == len(found.payload) <= len(data)
+
+
+def _udp(data: bytes) -> None:
+    packet = Packet().fill(data, 0, PARTIAL)
+    for found in (udp.read4(packet), udp.read6(packet)):
+        if found is not None:
+            assert len(found.payload) <= len(data)
+
+
+def _options(data: bytes) -> None:
+    """What was understood can be written again, if it fits, and means the same then."""
+    read = options.parse(data[: options.OPTIONS_MAX])
+    if sum(2 + len(rest) for _, rest in read.unknown) + len(data) <= options.OPTIONS_MAX // 2:
+        assert options.parse(options.build(read)) == read
+
+
+def _icmpv6(data: bytes) -> None:
+    icmpv6.parse(data, len(data), _SIX, _SIX, False)
+
+
+def _ndp(data: bytes) -> None:
+    ndp.parse(data, len(data), _SIX, _SIX, verify=False)
+
+
+def _fragments(data: bytes) -> None:
+    """Two halves of the input, each a packet."""
+    reassembler = Reassembler(HostConfig(fragment_memory=1 << 16))
+    middle = len(data) // 2
+    for part in (data[:middle], data[middle:], data):
+        try:
+            reassembler.add(part, len(part), 0)
+        finally:
+            assert 0 <= reassembler.held <= 1 << 16
+    reassembler.expire(1 << 62)
+    assert reassembler.held == 0
+
+
+def _fragmenting(data: bytes) -> None:
+    try:
+        pieces = fragment6(data, 1_280, 7) if data[:1] and data[0] >> 4 == 6 else fragment4(data, 576)
+    except ValueError:
+        return  # ParseError is one; so is "may not be fragmented"
+    assert all(len(piece) <= 1_280 for piece in pieces)
+
+
+def _gso(data: bytes) -> None:
+    if data:
+        gso.cut(data[1:], len(data) - 1, 4 * data[0], PARTIAL)
+
+
+TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
+    {
+        "arp": lambda data: arp.parse(data, len(data)),
+        "dhcp": lambda data: dhcp.parse(data, len(data)),
+        "dns-query": lambda data: dns.parse_query(data, len(data)),
+        "dns-response": lambda data: dnsmessage.parse_message(data, len(data)),
+        "ethernet": lambda data: ethernet.parse(data, len(data)),
+        "fragmenting": _fragmenting,
+        "fragments": _fragments,
+        "gso": _gso,
+        "hosts": lambda data: HostsFile(data.decode("utf-8", "replace")),
+        "icmp": lambda data: icmp.parse(data, len(data), False),
+        "icmpv6": _icmpv6,
+        "ipv4": _ipv4,
+        "ipv6": _ipv6,
+        "ndp": _ndp,
+        "options": _options,
+        "pcapng": lambda data: list(pcapng.read(data)),
+        "quote4": quote.parse4,
+        "quote6": quote.parse6,
+        "resolv-conf": lambda data: parse_resolv_conf(data.decode("utf-8", "replace")),
+        "segment": _segment,
+        "udp": _udp,
+    }
+)
