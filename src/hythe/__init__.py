@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hythe.aio.host import Host as Host
     from hythe.aio.resolver import Resolver as Resolver
     from hythe.aio.server import Server as Server
+    from hythe.config import EthernetConfig as EthernetConfig
     from hythe.config import HostConfig as HostConfig
     from hythe.config import ResolverConfig as ResolverConfig
     from hythe.config import TcpConfig as TcpConfig
@@ -29,20 +30,25 @@ if TYPE_CHECKING:
     from hythe.errors import MachineError as MachineError
     from hythe.errors import ParseError as ParseError
     from hythe.errors import UsageError as UsageError
+    from hythe.link.hub import Hub as Hub
     from hythe.link.pair import pair as pair
+    from hythe.link.tap import Tap as Tap
     from hythe.link.tun import Tun as Tun
 
     __version__: str
 
 _HOMES: Final[Mapping[str, str]] = {
+    "EthernetConfig": "hythe.config",
     "Host": "hythe.aio.host",
     "HostConfig": "hythe.config",
+    "Hub": "hythe.link.hub",
     "HytheError": "hythe.errors",
     "MachineError": "hythe.errors",
     "ParseError": "hythe.errors",
     "Resolver": "hythe.aio.resolver",
     "ResolverConfig": "hythe.config",
     "Server": "hythe.aio.server",
+    "Tap": "hythe.link.tap",
     "TcpConfig": "hythe.config",
     "Tun": "hythe.link.tun",
     "UsageError": "hythe.errors",

@@ -27,6 +27,7 @@ from hythe.aio.datagrams import DatagramTransport
 from hythe.aio.driver import Driver
 from hythe.aio.opening import Opening, connect_first, plug, summary
 from hythe.aio.runtime import Runtime
+from hythe.aio.segments import WORDS, Attachment
 from hythe.aio.server import Server
 from hythe.aio.tls import Tls
 from hythe.config import HostConfig, TcpConfig
@@ -36,6 +37,7 @@ from hythe.host.interfaces import Interface, Prefix
 from hythe.host.routes import Route
 from hythe.host.udp import Endpoint
 from hythe.link.base import Link
+from hythe.link.frames import FrameLink
 from hythe.link.pair import loop
 from hythe.tcp.connection import Connection
 from hythe.tcp.states import CLOSING, FIN_WAIT_1, LAST_ACK
@@ -58,18 +60,22 @@ class Host:
 
     `addresses`: each ``"10.0.0.2/24"`` or ``"fd00::2/64"``, with the length of its network. `link`: where packets go and
     come from; it is closed with the host. `routes`: further networks behind the link (``"0.0.0.0/0"`` for all of IPv4).
+    On an Ethernet segment (`hythe.Tap`, `hythe.Hub.port`) the host is a station: `mac` is its MAC address, a random one if
+    None, routes name a gateway (``"0.0.0.0/0 via 10.0.0.1"``), and addresses may be the words ``"dhcp"`` and ``"auto"``.
     `nameservers`: whom to ask for names, through the host itself. `resolve`: instead of them, an async callable that turns
     a name into numeric addresses, for example a `hythe.Resolver`. With neither, only numeric addresses are understood.
     `config`: every limit and default of the stack; `DEFAULTS` is `HostConfig()` without Nagle's algorithm.
     `allow_privileged_ports`: may servers bind ports below 1024?
-    `random`, `secret`: for ports and for initial sequence numbers (RFC 6056, RFC 6528); only a test gives its own.
+    `random`, `secret`: for ports and for initial sequence numbers (RFC 6056, RFC 6528); only a test gives its own, or who
+    wants ``"auto"`` to make the same addresses each time (RFC 7217).
     Raises `UsageError` for an address that is none.
     """
 
     def __init__(
         self,
         *addresses: str,
-        link: Link | None = None,
+        link: Link | FrameLink | None = None,
+        mac: str | None = None,
         routes: Sequence[str] = (),
         resolve: Resolve | None = None,
         nameservers: Sequence[str] = (),
@@ -81,18 +87,20 @@ class Host:
         if allow_privileged_ports is not None:
             config = dataclasses.replace(config, allow_privileged_ports=allow_privileged_ports)
         #: The sans-I/O host inside: connections, listeners, routes, counters.
-        self.core = Core(config, random or SystemRandom(), secret or secrets.token_bytes(32))
+        self._secret = secret or secrets.token_bytes(32)
+        self.core = Core(config, random or SystemRandom(), self._secret)
         self._resolve = resolve
         if nameservers:
             from hythe.aio.resolver import Resolver  # for those who use it
 
             self._resolve = resolve or Resolver(*nameservers, via=self)
         self._loop_interface: Interface | None = None  # by which it reaches its own addresses
+        self._attachments: list[Attachment] = []
         self._runtime: Runtime | None = None
         self._closed = False
         if link is not None:
-            self.attach(*addresses, link=link, routes=routes)
-        elif addresses or routes:
+            self.attach(*addresses, link=link, routes=routes, mac=mac)
+        elif addresses or routes or mac:
             raise UsageError("addresses and routes need a link: give the host link=, for example hythe.Tun('tun0')")
 
     def __repr__(self) -> str:
@@ -100,29 +108,50 @@ class Host:
         prefixes = [str(prefix) for interface in self.core.interfaces for prefix in interface.prefixes]
         return f"<hythe.Host {' '.join(prefixes) or 'without address'} {state}>"
 
-    def attach(self, *addresses: str, link: Link, routes: Sequence[str] = (), name: str | None = None) -> Interface:
-        """One more interface, before or after the start; arguments as the constructor's. Raises `UsageError`."""
-        prefixes = tuple(Prefix.parse(each) for each in addresses)
-        behind = [Prefix.parse(each) for each in routes]
-        interface = self.core.attach(name or f"link{len(self.core.interfaces)}", link, prefixes)
-        for prefix in behind:
-            self.core.routes.add(Route(prefix, interface))
+    def attach(
+        self,
+        *addresses: str,
+        link: Link | FrameLink,
+        routes: Sequence[str] = (),
+        name: str | None = None,
+        mac: str | None = None,
+    ) -> Interface:
+        """One more interface, before or after the start; arguments as the constructor's. Raises `UsageError`.
+
+        On an Ethernet segment its addresses are not there at once: wait for `configured`.
+        """
+        name = name or f"link{len(self.core.interfaces)}"
+        prefixes: tuple[Prefix, ...] = ()
+        attachment: Attachment | None = None
+        if isinstance(link, FrameLink):
+            attachment = Attachment(self.core, link, mac, addresses, name, self._secret, self._moved)
+            self._attachments.append(attachment)
+            interface = attachment.station.interface
+        elif mac is not None or WORDS & set(addresses):
+            raise UsageError("mac=, 'dhcp' and 'auto' need an Ethernet segment, for example link=hythe.Tap('tap0')")
+        else:
+            prefixes = tuple(Prefix.parse(each) for each in addresses)
+            interface = self.core.attach(name, link, prefixes)
+        for each in routes:
+            self.core.routes.add(Route.parse(each, interface))
         if self._runtime is not None:
             self._runtime.driver.add_link(interface)
-        self._loop_back(prefixes)
+            if attachment is not None:
+                attachment.begin(self._runtime)
+        self._moved(prefixes, ())
         return interface
 
-    def _loop_back(self, prefixes: Sequence[Prefix]) -> None:
+    def _moved(self, came: Sequence[Prefix], went: Sequence[Prefix]) -> None:
         """What is sent to an address of ours stays here (RFC 1122, 3.3.1.1), as on any host."""
-        own = tuple(Prefix(prefix.address, 8 * len(prefix.address)) for prefix in prefixes)
-        if self._loop_interface is not None:
-            self._loop_interface.prefixes += own
-            for prefix in own:
-                self.core.routes.add(Route(prefix, self._loop_interface))
-        elif own:
-            self._loop_interface = self.core.attach("lo", loop(), own)
+        if self._loop_interface is None and came:
+            self._loop_interface = self.core.attach("lo", loop(), ())
             if self._runtime is not None:
                 self._runtime.driver.add_link(self._loop_interface)
+        if self._loop_interface is not None:
+            for prefix in went:
+                self.core.remove_address(self._loop_interface, Prefix(prefix.address, 8 * len(prefix.address)))
+            for prefix in came:
+                self.core.add_address(self._loop_interface, Prefix(prefix.address, 8 * len(prefix.address)))
 
     # --- Its life
 
@@ -140,7 +169,10 @@ class Host:
             warnings.warn(f"unclosed host {self!r}", ResourceWarning, source=self, stacklevel=2)
 
     async def start(self) -> None:
-        """Answer packets from now on. RuntimeError when it was started before."""
+        """Answer packets from now on, and on an Ethernet segment wait for `configured`.
+
+        RuntimeError when it was started before.
+        """
         if self._runtime is not None or self._closed:
             raise RuntimeError(f"{self!r} cannot be started again: make a new one")
         driver = Driver(self.core)
@@ -151,6 +183,27 @@ class Host:
             driver.close()
             raise
         self._runtime = Runtime(self.core, driver)
+        for attachment in self._attachments:
+            attachment.begin(self._runtime)
+        try:
+            await self.configured()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def configured(self) -> None:
+        """Until the addresses of all interfaces are ours: probed, lent, or made of what routers say.
+
+        A DHCP server may never answer: `asyncio.timeout` is the limit. Without ``resolve=`` and ``nameservers=`` names are
+        looked up where the network says. OSError(EADDRINUSE) when somebody else has one of the addresses.
+        """
+        for attachment in self._attachments:
+            await attachment.settled()
+        servers = [each for attachment in self._attachments for each in attachment.name_servers()]
+        if servers and self._resolve is None:
+            from hythe.aio.resolver import Resolver  # for those who use it
+
+            self._resolve = Resolver(*servers, via=self)
 
     async def close(self, *, grace: float = 1.0) -> None:
         """End everything, the links too; nothing is left behind. Harmless when repeated.
@@ -207,6 +260,8 @@ class Host:
                 runtime.driver.turn()  # the resets leave
         finally:
             if runtime is not None:
+                for attachment in self._attachments:
+                    attachment.station.close(runtime.driver.clock())
                 runtime.driver.close()
             for interface in self.core.interfaces:
                 interface.link.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hythe.errors import UsageError
 from hythe.host.interfaces import Interface, Prefix
 
 
@@ -15,6 +16,18 @@ class Route:
     prefix: Prefix
     interface: Interface
     gateway: bytes | None = None
+
+    @classmethod
+    def parse(cls, text: str, interface: Interface) -> Route:
+        """From ``10.0.0.0/8`` or, as ip(8) writes it, ``0.0.0.0/0 via 10.0.0.1``. Raises `UsageError`."""
+        network, via, gateway = text.partition(" via ")
+        prefix = Prefix.parse(network.strip())
+        if not via:
+            return cls(prefix, interface)
+        hop = Prefix.parse(gateway.strip())
+        if len(hop.address) != len(prefix.address) or "/" in gateway:
+            raise UsageError(f"{text!r} is not a route: the gateway is one address of the same family")
+        return cls(prefix, interface, hop.address)
 
 
 class RouteTable:
