@@ -179,8 +179,10 @@ class KernelSockets:
     def call_sendto(self, a: Sequence[Any]) -> Outcome:
         """sendto(2)."""
         data = _data(a[1], a[2])
-        if len(a) <= 4 or self._get(a[0]).type == socket.SOCK_STREAM:
+        if len(a) <= 4 or (self._get(a[0]).type == socket.SOCK_STREAM and not a[3] & socket.MSG_FASTOPEN):
             return self._write(a[0], data, a[3])
+        if self._get(a[0]).type == socket.SOCK_STREAM:
+            self.last = self._get(a[0])
         to = self._address(a[4], (self._settings.remote, self._settings.connect_port))
         return Outcome(self._get(a[0]).sendto(data, a[3], to))
 

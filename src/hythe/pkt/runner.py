@@ -191,7 +191,7 @@ class Run:
             pending = self._stack.call(call.name, arguments)
         except KeyError as error:
             raise ScriptError(
-                self._script.path, line, f"expected a call or a name that is known, found {error.args[0]}"
+                self._script.path, line, f"expected a call or a name we know, found {error.args[0]}"
             ) from error
         except IndexError as error:
             raise ScriptError(self._script.path, line, f"expected more arguments to {call.name}") from error
@@ -206,7 +206,8 @@ class Run:
     def _follow(self, call: Call) -> None:
         """The packets to come belong to the socket that is connected next; a closed one makes room for another."""
         which = call.arguments[0] if call.arguments else ANYTHING
-        if call.name == "connect" and which not in self._clients:
+        opens = call.name == "connect" or (call.name in ("sendto", "sendmsg") and not self._clients)
+        if opens and which not in self._clients:
             self._clients.append(which)
             self._new_flow(self._settings.bind_port, self._settings.connect_port)
         elif call.name == "close":

@@ -342,6 +342,8 @@ class Sockets:
         config = replace(socket.config, fast_open=True)
         connection = self._host.connect(*to, self._now(), local=local, local_port=port, config=config)
         socket.connection = self.last = connection
+        if not connection.fast_open:
+            raise BlockingIOError(errno.EINPROGRESS, "no cookie yet")
         connection.write(data)
         return Outcome(len(data))
 
