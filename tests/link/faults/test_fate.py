@@ -112,3 +112,15 @@ def test_mark_marks_its_share() -> None:
     assert [number(packet) for packet in found] == list(range(1_000))
     assert sum(packet[1] == 3 for packet in found) == way.tally.marked
     assert 200 < way.tally.marked < 300
+
+
+def test_packets_count_also_while_nobody_dices() -> None:
+    """A fault that is switched on later finds the flow where it would have been."""
+    way = Direction(Plan(), 1, up=True)
+    for packet in HUNDRED[:50]:
+        way.submit(packet, ABSENT, 0)
+    way.plan = LOSSY
+    for packet in HUNDRED[50:]:
+        way.submit(packet, ABSENT, 0)
+    found = [number(packet) for _, packet in drain(way)]
+    assert found == list(range(50)) + [each for each in numbers(LOSSY, HUNDRED) if each >= 50]

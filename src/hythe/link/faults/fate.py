@@ -26,7 +26,7 @@ class Fate(NamedTuple):
 
 def decide(plan: Plan, flow: Flow, size: int) -> Fate:
     """The fate of the next packet of `flow`, which has `size` bytes."""
-    draws = flow.draw()
+    draws = flow.draw() if plan.dices else flow.pass_by()
     loss = plan.loss
     return Fate(
         loss is not None and loss.loses(flow, draws[TURN], draws[LOSS]),

@@ -5,7 +5,8 @@ All faults are independent of each other. Sizes are those of IP packets, since n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from hythe.errors import UsageError
@@ -114,6 +115,10 @@ class Plan:
     corrupt: float = 0.0
     mark: float = 0.0
     mtu: int = 0
+    #: Does anything here depend on the seed?
+    dices: bool = field(init=False, repr=False, compare=False)
+    #: What the queue holds at most: (bytes, packets).
+    room: tuple[float, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("reorder", "duplicate", "corrupt", "mark"):
@@ -121,21 +126,17 @@ class Plan:
         for name in ("delay", "jitter", "rate", "reorder_by", "mtu", "queue_bytes", "queue_packets"):
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} cannot be negative, as {getattr(self, name)} is")
-
-    @property
-    def dices(self) -> bool:
-        """Does anything here depend on the seed?"""
         chancy = self.loss is not None and not isinstance(self.loss, NthLoss)
-        return chancy or any((self.jitter, self.reorder, self.duplicate, self.corrupt, self.mark))
+        dices = chancy or any((self.jitter, self.reorder, self.duplicate, self.corrupt, self.mark))
+        object.__setattr__(self, "dices", dices)
+        object.__setattr__(self, "room", self._room())
 
-    @property
-    def room(self) -> tuple[float, float]:
-        """What the queue holds at most: (bytes, packets)."""
+    def _room(self) -> tuple[float, float]:
         if self.queue_bytes is None and self.queue_packets is None:
-            return max(QUEUE_LEAST, self.rate * QUEUE_TIME // (8 * SECOND)), float("inf")
+            return max(QUEUE_LEAST, self.rate * QUEUE_TIME // (8 * SECOND)), inf
         return (
-            float("inf") if self.queue_bytes is None else self.queue_bytes,
-            float("inf") if self.queue_packets is None else self.queue_packets,
+            inf if self.queue_bytes is None else self.queue_bytes,
+            inf if self.queue_packets is None else self.queue_packets,
         )
 
 
