@@ -23,6 +23,7 @@ class Cache:
         self.asked: list[tuple[bytes, bytes | None]] = []
         self.delivered: list[tuple[bytes, bytes]] = []
         self.failed: list[bytes] = []
+        self.lost: list[bytes] = []
         self.changes = 0
         self.neighbors = Neighbors(
             EthernetConfig(**config),
@@ -31,6 +32,7 @@ class Cache:
             lambda address, mac, now: self.asked.append((address, mac)),
             self._deliver,
             lambda packet, now: self.failed.append(packet.head),
+            self.lost.append,
             self._changed,
         )
 
@@ -82,6 +84,7 @@ def test_incomplete_gives_up_after_three_questions() -> None:
     cache.pass_until(3 * SECOND)
     assert cache.state() is None
     assert cache.failed == [b"one", b"two"]
+    assert cache.lost == [A]
 
 
 def test_an_unsolicited_answer_makes_it_stale() -> None:

@@ -190,6 +190,23 @@ def test_redirects_are_believed_of_the_router_in_use_rfc_4861_8() -> None:
     assert side.host.routes.find(FAR).gateway is None  # type: ignore[union-attr]
 
 
+def test_a_router_that_does_not_answer_comes_last_6_3_6() -> None:
+    world, side = started()
+    for source in (ROUTER, OTHER):
+        # Without its MAC address: the test's station does not answer when it is asked for.
+        say(world, ndp.RouterAdvertisement(lifetime=1800), source)
+    say(world, ndp.Redirect(packed("fe80::97"), FAR), ROUTER)
+    for gone, expected in (("fe80::97", ROUTER), ("fe80::99", OTHER), ("fe80::98", ROUTER)):
+        route = side.host.routes.find(FAR)
+        assert route is not None
+        assert route.gateway == packed(gone)
+        side.host.connect(FAR, 80, world.now)
+        world.run(4 * SECOND)
+        route = side.host.routes.find(FAR)
+        assert route is not None
+        assert route.gateway == expected
+
+
 def test_a_duplicate_makes_way_for_the_next_rfc_7217() -> None:
     world, side = started(dad_transmits=1)
     secret = bytes([1]) * 32

@@ -45,6 +45,9 @@ class Protocols(Protocol):
     def solicit(self, address: bytes, mac: bytes | None, now: int) -> None:
         """Ask who has `address`: everybody, or `mac` alone."""
 
+    def lost(self, address: bytes) -> None:
+        """`address` has not answered, though it was asked several times."""
+
     def receive_arp(self, frame: Frame, now: int) -> None:
         """An ARP message."""
 
@@ -79,6 +82,7 @@ class EthernetLink:
             self._solicit,
             self._deliver,
             self._undeliverable,
+            self._lost,
             self._headers.clear,
         )
         host.routes.dependents.append(self._headers)
@@ -212,6 +216,10 @@ class EthernetLink:
     def _solicit(self, address: bytes, mac: bytes | None, now: int) -> None:
         if self.protocols is not None:
             self.protocols.solicit(address, mac, now)
+
+    def _lost(self, address: bytes) -> None:
+        if self.protocols is not None:
+            self.protocols.lost(address)
 
     def _deliver(self, mac: bytes, packet: Waiting, now: int) -> None:
         kind = ethernet.IPV4 if packet.head[VNET_SIZE] >> 4 == 4 else ethernet.IPV6

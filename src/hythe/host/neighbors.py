@@ -71,7 +71,8 @@ Solicit = Callable[[bytes, bytes | None, int], None]
 class Neighbors:
     """The table. `deliver(mac, packet, now)` sends what has waited, `fail(packet, now)` is told what never will be.
 
-    `changed()` is called when a MAC address that was given out must be asked for anew.
+    `lost(address)` is called when somebody does not answer any more, `changed()` when a MAC address that was given out
+    must be asked for anew.
     """
 
     __slots__ = (
@@ -79,6 +80,7 @@ class Neighbors:
         "_config",
         "_deliver",
         "_fail",
+        "_lost",
         "_random",
         "_solicit",
         "_timers",
@@ -95,6 +97,7 @@ class Neighbors:
         solicit: Solicit,
         deliver: Callable[[bytes, Waiting, int], None],
         fail: Callable[[Waiting, int], None],
+        lost: Callable[[bytes], None],
         changed: Callable[[], None],
     ) -> None:
         self._config = config
@@ -103,6 +106,7 @@ class Neighbors:
         self._solicit = solicit
         self._deliver = deliver
         self._fail = fail
+        self._lost = lost
         self._changed = changed
         #: Nanoseconds; routers may say otherwise (RFC 4861, 6.3.4).
         self.reachable_time = config.reachable_time
@@ -200,6 +204,7 @@ class Neighbors:
             return
         self._timers.cancel(neighbor)
         self._changed()
+        self._lost(address)
         for packet in neighbor.waiting:
             self._fail(packet, now)
 

@@ -183,6 +183,14 @@ class Routers:
         if address in self.table:
             self._forget_router(address)
 
+    def unreachable(self, address: bytes) -> None:
+        """A router does not answer: the others come first from now on (RFC 4861, 6.3.6), and no redirect leads there."""
+        self._forget_redirects(address)
+        route = self._routes.get(address)
+        if route is not None:
+            self._host.routes.discard(route)
+            self._host.routes.add(route)
+
     def duplicate(self, claim: Claim, now: int) -> None:
         """Somebody has the address that was made here: try the next one (RFC 7217, 6)."""
         prefix = Prefix(_masked(claim.address, 64), 64)
@@ -223,8 +231,11 @@ class Routers:
     def _forget_router(self, router: bytes) -> None:
         if self.table.pop(router, None) is not None:
             self._host.routes.discard(self._routes.pop(router))
-            for destination in [each for each, route in self._redirects.items() if route.gateway == router]:
-                self._host.routes.discard(self._redirects.pop(destination))
+            self._forget_redirects(router)
+
+    def _forget_redirects(self, gateway: bytes) -> None:
+        for destination in [each for each, route in self._redirects.items() if route.gateway == gateway]:
+            self._host.routes.discard(self._redirects.pop(destination))
 
     def _add_prefix(self, prefix: Prefix, until: int) -> None:
         known = prefix in self.prefixes

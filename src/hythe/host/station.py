@@ -130,6 +130,10 @@ class Station:
         """As `Protocols.solicit`."""
         self._resolution.solicit(address, mac, now)
 
+    def lost(self, address: bytes) -> None:
+        """As `Protocols.lost`."""
+        self.routers.unreachable(address)
+
     def receive_arp(self, frame: Frame, now: int) -> None:
         """As `Protocols.receive_arp`."""
         self._resolution.receive_arp(frame, now)

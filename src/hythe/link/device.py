@@ -153,27 +153,18 @@ class Device(Generic[P]):
         self._used = count
         return ring[:count]
 
-    def _write(self, head: bytes, payload: Sequence[memoryview | bytes]) -> int:
-        """One packet in one system call: 0, or the errno of a device that does not take it."""
-        try:
-            if payload:
-                os.writev(self._fd, (head, *payload))
-            else:
-                os.write(self._fd, head)
-        except OSError as error:
-            return error.errno or errno.EIO
-        return 0
-
-    def _refused(self, number: int, header: bytes, head: bytes, payload: Sequence[memoryview | bytes]) -> None:
-        """`_write` said `number`. Super-datagrams go as the packets of a wire, each behind `header`; others are lost."""
-        if number != errno.EINVAL or head[1] != GSO_UDP_L4:
+    def _refused(self, error: OSError, header: bytes, head: bytes, payload: Sequence[memoryview | bytes]) -> None:
+        """The device did not take a packet. Super-datagrams go as those of a wire, each behind `header`; others are lost."""
+        if error.errno != errno.EINVAL or head[1] != GSO_UDP_L4:
             # A device that is down or out of memory loses packets like any wire; TCP notices.
             self.dropped += 1
             return
         # Linux before 6.2 takes super-segments of TCP only.
         whole = b"".join((head[VNET_SIZE:], *payload))
         for packet in gso.cut(whole, len(whole), _HEADER(head)[3], PARTIAL):
-            if self._write(VNET_PLAIN + header + packet, ()):
+            try:
+                os.write(self._fd, VNET_PLAIN + header + packet)
+            except OSError:
                 self.dropped += 1
 
     def fileno(self) -> int:

@@ -6,6 +6,7 @@ its own beside the kernel, or with the interface in a bridge, beside whatever el
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Final
 
@@ -47,5 +48,7 @@ class Tap(Device[Frame]):
             vnet = VNET.pack(flags, kind, length + HEADER_SIZE, gso_size, start + HEADER_SIZE, offset)
         else:
             vnet = VNET_PLAIN
-        if number := self._write(vnet + header + head[VNET_SIZE:], payload):
-            self._refused(number, header, head, payload)
+        try:
+            os.writev(self._fd, (vnet, header, head[VNET_SIZE:], *payload))
+        except OSError as error:
+            self._refused(error, header, head, payload)

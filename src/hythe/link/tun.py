@@ -6,6 +6,7 @@ read stands in `hythe.link.device`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from hythe.link.device import IFF_TUN, SLOTS, Device
@@ -35,5 +36,10 @@ class Tun(Device[Packet]):
 
     def send(self, now: int, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
         """As `Link.send`: one system call whatever the size."""
-        if number := self._write(head, payload):
-            self._refused(number, b"", head, payload)
+        try:
+            if payload:
+                os.writev(self._fd, (head, *payload))
+            else:
+                os.write(self._fd, head)
+        except OSError as error:
+            self._refused(error, b"", head, payload)
