@@ -23,14 +23,14 @@ from hythe.units import MILLISECOND, SECOND
 from hythe.wire import options as wire_options
 from hythe.wire.options import Options
 from hythe.wire.packet import PARTIAL, VNET, VNET_SIZE, Packet
-from hythe.wire.segment import ACK, FIN, PSH, RST, SYN, Segment, envelope, flag_names, make_key, read4
+from hythe.wire.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, Segment, envelope, flag_names, make_key, read4
 
 OURS = bytes([10, 0, 0, 2])
 PEERS = bytes([10, 0, 0, 1])
 OUR_PORT = 80
 PEER_PORT = 40_000
 PEER_ISS = 0xFFFF_FFF0  # so that every test crosses the wrap
-_BITS = {"S": SYN, "F": FIN, "R": RST, "P": PSH, ".": ACK}
+_BITS = {"S": SYN, "F": FIN, "R": RST, "P": PSH, ".": ACK, "E": ECE, "W": CWR}
 
 #: No options, big buffers, no quick ACKs: one thing at a time.
 PLAIN = TcpConfig(timestamps=False, sack=False, window_scaling=False, receive_buffer=65_535, quick_acks=0, congestion="reno")
@@ -47,6 +47,7 @@ class Out:
         self.size = segment.size
         self.window = segment.window
         self.gso_size = segment.gso_size
+        self.tos = segment.tos
         self.options = wire_options.parse(segment.options or b"")
         self.sack = tuple((peer.relative_ack(a), peer.relative_ack(b)) for a, b in self.options.sack)
 
@@ -90,7 +91,8 @@ class Peer:
         self.host = Host(replace(host or HostConfig(), tcp=self.config, allow_privileged_ports=True), Random(1), bytes(16))
         self.interface = self.host.attach("net0", self.wire, (Prefix(OURS, 24),))
         self.key = make_key(PEERS, PEER_PORT, OURS, OUR_PORT)
-        self._head = envelope(make_key(OURS, OUR_PORT, PEERS, PEER_PORT)).head
+        self._envelope = envelope(make_key(OURS, OUR_PORT, PEERS, PEER_PORT))
+        self._head = self._envelope.head
         self._ring = Packet()
         self.nxt = 0
         self.iss = 0
@@ -137,10 +139,11 @@ class Peer:
         *,
         port: int = PEER_PORT,
         gso: int = 0,
+        tos: int = 0,
         **options: Any,
     ) -> None:
         """One segment from the peer. `ack` is all we have sent unless told; `mss`, `wscale`, `sack` …: see `Options`."""
-        self.inject_silently(flags, seq, ack, data, win, port=port, gso=gso, **options)
+        self.inject_silently(flags, seq, ack, data, win, port=port, gso=gso, tos=tos, **options)
         self.turn()
 
     def inject_silently(
@@ -153,6 +156,7 @@ class Peer:
         *,
         port: int = PEER_PORT,
         gso: int = 0,
+        tos: int = 0,
         **options: Any,
     ) -> None:
         """As `inject`, but the turn goes on: nothing leaves before the next one."""
@@ -169,6 +173,7 @@ class Peer:
         raw = wire_options.build(Options(**options))
         head = self._head if port == PEER_PORT else envelope(make_key(OURS, OUR_PORT, PEERS, port)).head
         number = self.iss + (ack or 0) if bits & ACK else 0
+        self._envelope.tos = tos
         packet = head(seq + PEER_ISS, number, bits, win, len(payload), gso, raw)[VNET_SIZE:] + payload
         self.nxt = max(self.nxt, seq + len(payload) + (bits & SYN != 0) + (bits & FIN))
         self.host.receive(self._ring.fill(packet, gso, PARTIAL), self.now, self.interface)

@@ -20,9 +20,11 @@ from hythe.tcp.listener import Listener
 from hythe.tcp.states import CLOSED, SYN_RECEIVED
 from hythe.units import MILLISECOND, NEVER
 from hythe.wire import gso
+from hythe.wire.checksum import checksum
 from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Packet
 
 ADDRESSES = ("10.0.0.1/24", "10.0.0.2/24")
+ADDRESSES6 = ("fd00::1/64", "fd00::2/64")
 PORT = 7
 
 
@@ -34,6 +36,7 @@ class Faults:
     duplication: float = 0.0
     corruption: float = 0.0
     truncation: float = 0.0
+    marking: float = 0.0  # CE on what is ECT: IPv4 only
     delay: int = 5 * MILLISECOND
     jitter: int = 0
 
@@ -65,7 +68,16 @@ class Channel:
 class Network:
     """The world of two hosts. `run` advances time from event to event."""
 
-    def __init__(self, rng: Random, faults: Faults, mtu: int = 1_500, config: TcpConfig | None = None) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        faults: Faults,
+        mtu: int = 1_500,
+        config: TcpConfig | None = None,
+        *,
+        configs: tuple[TcpConfig, TcpConfig] | None = None,
+        version: int = 4,
+    ) -> None:
         self.rng = rng
         self.faults = faults
         self.now = 1_000 * MILLISECOND
@@ -74,10 +86,12 @@ class Network:
         self._wire: list[tuple[int, int, int, bytes]] = []
         self._serial = 0
         self._ring = Packet()
-        host_config = HostConfig(tcp=config or TcpConfig(), allow_privileged_ports=True)
+        self.addresses = ADDRESSES if version == 4 else ADDRESSES6
         self.hosts: list[Host] = []
         self.interfaces: list[Interface] = []
-        for side, address in enumerate(ADDRESSES):
+        for side, address in enumerate(self.addresses):
+            tcp = configs[side] if configs else config or TcpConfig()
+            host_config = HostConfig(tcp=tcp, allow_privileged_ports=True)
             host = Host(host_config, Random(rng.getrandbits(64)), rng.randbytes(16))
             self.hosts.append(host)
             self.interfaces.append(host.attach("net0", Channel(self, side, mtu), (Prefix.parse(address),)))
@@ -85,7 +99,7 @@ class Network:
 
     def connect(self, app: App) -> Connection:
         """Have host 0 open a connection to host 1's listener for `app`."""
-        remote = Prefix.parse(ADDRESSES[1]).address
+        remote = Prefix.parse(self.addresses[1]).address
         connection = self.hosts[0].connect(remote, PORT, self.now)
         app.own(connection)
         return connection
@@ -107,6 +121,8 @@ class Network:
             return
         for _ in range(2 if rng.random() < faults.duplication else 1):
             copy = data
+            if faults.marking and copy[0] == 0x45 and copy[1] & 3 and rng.random() < faults.marking:
+                copy = marked(copy)
             if rng.random() < faults.corruption:
                 at = rng.randrange(len(copy))
                 copy = copy[:at] + bytes([copy[at] ^ 1 << rng.randrange(8)]) + copy[at + 1 :]
@@ -153,6 +169,15 @@ class Network:
                     host.attend(item, now)
                     if isinstance(item, Connection):
                         check_bounds(item)
+
+
+def marked(packet: bytes) -> bytes:
+    """An IPv4 packet with CE, and the header checksum of that."""
+    head = bytearray(packet[:20])
+    head[1] |= 3
+    head[10:12] = bytes(2)
+    head[10:12] = checksum(head).to_bytes(2, "big")
+    return bytes(head) + packet[20:]
 
 
 def check_bounds(connection: Connection) -> None:

@@ -26,6 +26,12 @@ CONFIGS = st.builds(
     nagle=st.booleans(),
     congestion=st.sampled_from(["reno", "cubic"]),
     eager_ack=st.booleans(),
+    rack=st.booleans(),
+    tail_probes=st.booleans(),
+    frto=st.booleans(),
+    pacing=st.booleans(),
+    ecn=st.sampled_from(["off", "accept", "on"]),
+    mtu_probing=st.booleans(),
 )
 FAULTS = st.builds(
     Faults,
@@ -33,6 +39,7 @@ FAULTS = st.builds(
     duplication=ODDS,
     corruption=ODDS,
     truncation=ODDS,
+    marking=ODDS,
     delay=st.sampled_from([0, MILLISECOND, 50 * MILLISECOND]),
     jitter=st.sampled_from([0, MILLISECOND, 30 * MILLISECOND]),
 )
@@ -41,7 +48,9 @@ FAULTS = st.builds(
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[Network, App, App]:
     rng = Random(draw(st.integers(0, 1 << 32)))
-    network = Network(rng, draw(FAULTS), draw(st.sampled_from([576, 1_500, 9_000])), draw(CONFIGS))
+    version = draw(st.sampled_from([4, 6]))
+    mtu = draw(st.sampled_from([576 if version == 4 else 1_280, 1_500, 9_000]))
+    network = Network(rng, draw(FAULTS), mtu, draw(CONFIGS), version=version)
     greeds = st.sampled_from([500, 5_000, 1 << 30])
     sizes = st.integers(0, 200_000)
     client = App(rng.randbytes(draw(sizes)), draw(greeds))
