@@ -134,6 +134,16 @@ def test_more_records_than_there_can_be_are_refused_at_once() -> None:
         read(bytes(head))
 
 
+def test_a_bomb_of_pointers_is_refused_soon() -> None:
+    """Two bytes that stand for 255, four thousand times: 57 KB that would be 2 MB."""
+    question = b"\1a" * 127 + b"\0" + bytes.fromhex("00010001")
+    record = bytes.fromhex("c00c 0002 0001 0000003c 0002 c00c")
+    head = bytes.fromhex("0001 8180 0001 1000 0000 0000")
+    with pytest.raises(ParseError, match="57615 bytes has more than 262140 bytes of names and data"):
+        read(head + question + record * 4096)
+    assert len(read(head[:6] + b"\0\x64" + head[8:] + question + record * 100).answers) == 100
+
+
 def test_of_a_truncated_message_the_head_can_be_read() -> None:
     data = response(*EVERYTHING, tc=1)[:60]
     head = parse_head(memoryview(data), len(data))

@@ -10,6 +10,7 @@ bounded and a name in them is visited once. Records that are not on the chain ar
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -93,9 +94,12 @@ class _Chain:
     def follow(self, message: Message, limit: int) -> bool:
         """Take what the answer says; True when the chain leads out of it."""
         moved = False
+        by_name: defaultdict[dns.Name, list[Record]] = defaultdict(list)
+        for record in message.answers:
+            if record.rclass == dns.IN:
+                by_name[lower(record.name)].append(record)
         while True:
-            own = lower(self.name)
-            of_name = [each for each in message.answers if each.rclass == dns.IN and lower(each.name) == own]
+            of_name = by_name[lower(self.name)]
             self.found = [each for each in of_name if each.kind == self.kind or self.kind == dns.ANY]
             alias = next((each for each in of_name if each.kind == CNAME), None)
             if self.found or alias is None or self.kind in _ALIASED_NOT:

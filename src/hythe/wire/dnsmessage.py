@@ -1,8 +1,9 @@
 """DNS messages from the asker's side: questions built, answers read with every record (RFC 1035, 4; RFC 6891).
 
 Compressed names within a record's data are written out, for the types that may have them (RFC 3597, 4), so that
-`Record.data` stands for itself; the data of any other type is kept as it came. A message has at most `RECORDS_MAX` records,
-a name at most 255 bytes and a pointer must point backwards, so that no 64 KiB keep the parser busy or make it hold much.
+`Record.data` stands for itself; the data of any other type is kept as it came. A message has at most `RECORDS_MAX` records
+and, written out, `EXPANDED_MAX` bytes, a name at most 255, and a pointer must point backwards: so no 64 KiB keep the parser
+busy or make it hold much.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ BADVERS: Final = 16
 
 #: More records than a message over UDP can have; one over TCP, about as many addresses as fit.
 RECORDS_MAX: Final = 4_096
+#: Bytes that all records may have once names are written out: four times the longest message, which no honest one reaches.
+EXPANDED_MAX: Final = 4 * 65_535
 
 RESPONSE: Final = 0x8000
 AUTHORITATIVE: Final = 0x0400
@@ -166,13 +169,17 @@ def parse_message(view: Octets, length: int) -> Message:
     _, _, _, answers, authorities, additionals = _HEADER.unpack_from(raw)
     if answers + authorities + additionals > RECORDS_MAX:
         raise ParseError(f"DNS message announces {answers + authorities + additionals} records, {RECORDS_MAX} are too many")
+    expanded = 0
     for section, count in (
         (message.answers, answers),
         (message.authorities, authorities),
         (message.additionals, additionals),
     ):
         for _ in range(count):
-            at = _parse_record(raw, at, message, section)
+            at, size = _parse_record(raw, at, message, section)
+            expanded += size
+            if expanded > EXPANDED_MAX:
+                raise ParseError(f"DNS message of {len(raw)} bytes has more than {EXPANDED_MAX} bytes of names and data")
     return message
 
 
@@ -199,8 +206,11 @@ def _need(raw: bytes, at: int, size: int) -> None:
         raise ParseError(f"DNS message of {len(raw)} bytes ends before the {size} bytes due at byte {at}")
 
 
-def _parse_record(raw: bytes, at: int, message: Message, section: list[Record]) -> int:
-    """Add the record at `raw[at]` to its section; OPT goes into the message itself. Returns where it ends."""
+def _parse_record(raw: bytes, at: int, message: Message, section: list[Record]) -> tuple[int, int]:
+    """Add the record at `raw[at]` to its section; OPT goes into the message itself.
+
+    Returns where it ends, and how many bytes it has once its names are written out.
+    """
     name, at = parse_name(raw, at)
     _need(raw, at, _RECORD.size)
     kind, rclass, ttl, size = _RECORD.unpack_from(raw, at)
@@ -212,10 +222,11 @@ def _parse_record(raw: bytes, at: int, message: Message, section: list[Record]) 
             raise ParseError("DNS OPT record in the wrong place")  # RFC 6891, 6.1.1
         message.edns_size = max(rclass, UDP_MAX)
         message.rcode |= ttl >> 24 << 4
-    else:
-        ttl = ttl if ttl <= _TTL_MAX else 0  # RFC 2181, 8
-        section.append(Record(name, kind, ttl, _data(raw, at, size, kind), rclass))
-    return end
+        return end, size
+    ttl = ttl if ttl <= _TTL_MAX else 0  # RFC 2181, 8
+    data = _data(raw, at, size, kind)
+    section.append(Record(name, kind, ttl, data, rclass))
+    return end, sum(map(len, name)) + len(name) + len(data)
 
 
 def _data(raw: bytes, at: int, size: int, kind: int) -> bytes:
