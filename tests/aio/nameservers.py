@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from scapy.layers.dns import DNS, DNSQR, DNSRR, DNSRRMX
+from scapy.layers.dns import DNS, DNSQR, DNSRR, DNSRRMX, DNSRRSOA, DNSRRSRV
 
 from hythe.wire import dns
 from tests.gateway.nameserver import WRONG, NameServer
@@ -40,6 +40,12 @@ ANSWERS: dict[tuple[str, int], list[Any]] = {
     ("plain.test", 15): [DNSRRMX(rrname="plain.test", preference=10, exchange="mail.test")],
     ("plain.test", 731): [DNSRR(rrname="plain.test", type=731, rdata=b"\x0a\xff")],
     ("plain.test", 16): [DNSRR(rrname="plain.test", type="TXT", rdata=[b"a b", b"\x1b[31m"])],
+    ("plain.test", 2): [DNSRR(rrname="plain.test", type="NS", rdata="ns.test")],
+    ("plain.test", 6): [DNSRRSOA(rrname="plain.test", mname="ns.test", rname="me.test", serial=7)],
+    ("_sip._udp.plain.test", 33): [
+        DNSRRSRV(rrname="_sip._udp.plain.test", priority=1, weight=2, port=5060, target="plain.test"),
+    ],
+    ("cname.test", 5): [alias("cname.test", "plain.test")],
     ("1.2.0.192.in-addr.arpa", dns.PTR): [DNSRR(rrname="1.2.0.192.in-addr.arpa", type="PTR", rdata="plain.test")],
     ("6.ip6.test", dns.AAAA): [DNSRR(rrname="6.ip6.test", type="AAAA", rdata="2001:db8::1")],
 }

@@ -139,7 +139,7 @@ def test_names_that_are_not(play: Callable[..., None], name: str, status: Status
     ("name", "kind", "text"),
     [
         ("plain.test", 15, "10 mail.test."),
-        ("plain.test", 731, "\\# 2 0aff"),
+        ("plain.test", 731, "\\# 2 0AFF"),
         ("plain.test", 16, '"a b" "\\027[31m"'),
         ("6.ip6.test", dns.AAAA, "2001:db8::1"),
         ("alias.test", 1, "192.0.2.1"),

@@ -52,7 +52,7 @@ def ask(server: Peculiar, *words: str) -> tuple[int, list[str]]:
         (["192.0.2.1"], 0, ["1.2.0.192.in-addr.arpa domain name pointer plain.test."]),
         (["plain.test", "-t", "mx"], 0, ["plain.test mail is handled by 10 mail.test."]),
         (["plain.test", "-t", "TXT"], 0, ['plain.test descriptive text "a b" "\\027[31m"']),
-        (["plain.test", "-t", "TYPE731"], 0, ["plain.test has TYPE731 record \\# 2 0aff"]),
+        (["plain.test", "-t", "TYPE731"], 0, ["plain.test has TYPE731 record \\# 2 0AFF"]),
         (["plain.test", "-6"], 1, ["plain.test has no AAAA record"]),
         (["nobody.test"], 1, ["Host nobody.test not found: 3(NXDOMAIN)"]),
         (["192.0.2.9"], 1, ["Host 9.2.0.192.in-addr.arpa. not found: 3(NXDOMAIN)"]),
@@ -66,11 +66,28 @@ def test_what_is_said(server: Peculiar, stack: list[str], words: list[str], stat
     assert ask(server, *stack, *words) == (status, lines)
 
 
-@pytest.mark.parametrize("name", ["plain.test", "nobody.test", "failing.test", "192.0.2.1", "192.0.2.9"])
-def test_the_words_are_those_of_host(server: Peculiar, name: str) -> None:
-    command = [needs.program("host"), "-p", str(server.port), name, "127.0.0.1"]
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plain.test",
+        "nobody.test",
+        "failing.test",
+        "192.0.2.1",
+        "192.0.2.9",
+        "-t MX plain.test",
+        "-t NS plain.test",
+        "-t SOA plain.test",
+        "-t TXT plain.test",
+        "-t SRV _sip._udp.plain.test",
+        "-t CNAME cname.test",
+        "-t TYPE731 plain.test",
+        "-t AAAA 6.ip6.test",
+    ],
+)
+def test_the_words_are_those_of_host(server: Peculiar, words: str) -> None:
+    command = [needs.program("host"), "-p", str(server.port), *words.split(), "127.0.0.1"]
     theirs = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    status, lines = ask(server, name)
+    status, lines = ask(server, *words.split())
     assert lines == theirs.stdout.partition("Aliases: \n\n")[2].splitlines()
     assert status == theirs.returncode
 

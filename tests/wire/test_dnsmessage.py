@@ -50,7 +50,7 @@ TEXTS = [
     "10 mx.a.test.",
     "1 2 53 ns.test.",
     "ns.test. me.test. 1 2 3 4 5",
-    "\\# 2 0aff",
+    "\\# 2 0AFF",
 ]
 
 

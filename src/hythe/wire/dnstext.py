@@ -131,7 +131,7 @@ def _escaped(raw: bytes, special: bytes) -> str:
 
 
 def data_text(record: Record) -> str:
-    r"""A record's data as in a master file; names with their last dot. Types without a form: RFC 3597's ``\# 2 0aff``."""
+    r"""A record's data as in a master file; names with their last dot. Types without a form: RFC 3597's ``\# 2 0AFF``."""
     data = record.data
     kind = record.kind
     if kind in (A, AAAA):
@@ -148,7 +148,7 @@ def data_text(record: Record) -> str:
         master, at = parse_name(data, 0)
         person, at = parse_name(data, at)
         return " ".join([_absolute(master), _absolute(person), *(str(each) for each in _SERIAL.unpack_from(data, at))])
-    return f"\\# {len(data)} {data.hex()}".rstrip()
+    return f"\\# {len(data)} {data.hex().upper()}".rstrip()
 
 
 def _quoted(raw: bytes) -> str:
