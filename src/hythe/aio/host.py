@@ -326,11 +326,13 @@ class Host:
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
+        fast_open: int = 0,
     ) -> Server:
         """Listen on `port`, as `loop.create_server` does; 0 picks one (`server.sockets[0].getsockname()[1]`).
 
         `host`: an address of this host or several; None or an empty string for all, ``"0.0.0.0"`` and ``"::"`` for all of
-        a family. `backlog`: connections half-open or not yet accepted, `HostConfig.backlog` if None. OSError: EADDRINUSE,
+        a family. `backlog`: connections half-open or not yet accepted, `HostConfig.backlog` if None. `fast_open`: so many of
+        them may have the data of their SYN read before their handshake is done (RFC 7413). OSError: EADDRINUSE,
         EADDRNOTAVAIL; PermissionError below port 1024 without `allow_privileged_ports`; `UsageError`, socket.gaierror.
         """
         runtime = self._running()
@@ -338,7 +340,7 @@ class Host:
         tls = Tls.server(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         names = [host] if host is None or isinstance(host, str) else list(host)
         places = [(address, port) for name in names for address in await self._places(name)]
-        server = Server(runtime, protocol_factory, places, backlog, tls)
+        server = Server(runtime, protocol_factory, places, backlog, tls, fast_open)
         if start_serving:
             await server.start_serving()
         return server

@@ -52,11 +52,13 @@ class Server(asyncio.AbstractServer):
         places: list[tuple[bytes | None, int]],
         backlog: int | None,
         tls: Tls | None,
+        fast_open: int = 0,
     ) -> None:
         """Bind the places, all of them or none. OSError: EADDRINUSE, EADDRNOTAVAIL; PermissionError."""
         self._runtime = runtime
         self._factory = factory
         self._backlog = backlog
+        self._fast_open = fast_open
         self._tls = tls
         self._context = contextvars.copy_context()
         self._listeners: list[Listener] = []
@@ -85,7 +87,7 @@ class Server(asyncio.AbstractServer):
         core = self._runtime.core
         try:
             for address, port in self._places:
-                listener = core.listen(address, port, self._backlog)
+                listener = core.listen(address, port, self._backlog, fast_open=self._fast_open)
                 self._listeners.append(listener)
                 listener.owner = self
         except BaseException:
