@@ -70,6 +70,9 @@ class Claim:
 class Keeper(Protocol):
     """Who has the claims made good."""
 
+    def claimed(self, claim: Claim, now: int) -> None:
+        """It is going to be probed, and `released` in the end."""
+
     def probe(self, address: bytes, now: int) -> None:
         """Ask whether anybody has it."""
 
@@ -115,6 +118,7 @@ class Claims:
             self.renew(claim, valid, preferred, now)
             return claim
         claim = self.all[prefix.address] = Claim(self, prefix, origin, on_link, valid, preferred)
+        self._keeper.claimed(claim, now)
         wait = self._config.arp_probe_wait if len(claim.address) == 4 else self._config.dad_delay
         if self._probes(claim):
             self._next(claim, now + int(wait * self._random.random()))

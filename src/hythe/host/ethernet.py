@@ -25,7 +25,7 @@ from hythe.host.host import Host
 from hythe.host.interfaces import Interface
 from hythe.host.neighbors import Neighbors, Waiting
 from hythe.link.frames import Frame, FrameLink
-from hythe.wire import ethernet, icmp, icmpv6, ipv6, ndp, udp
+from hythe.wire import ethernet, icmp, icmpv6, ipv6, mld, ndp, udp
 from hythe.wire.dhcp import CLIENT_PORT, SERVER_PORT
 from hythe.wire.packet import VNET_PLAIN, VNET_SIZE, Packet
 from hythe.wire.segment import split_key
@@ -53,6 +53,9 @@ class Protocols(Protocol):
 
     def receive_discovery(self, frame: Frame, now: int) -> None:
         """A packet of neighbor discovery, IPv6 header first."""
+
+    def receive_query(self, frame: Frame, now: int) -> None:
+        """A multicast listener query, IPv6 header first."""
 
     def receive_dhcp(self, message: memoryview, now: int) -> bool:
         """What a DHCP server sends; False when nobody waits for that."""
@@ -139,15 +142,14 @@ class EthernetLink:
         elif header.ethertype == ethernet.IPV4:
             return not (self._is_dhcp(frame, now) or (group and self._is_one(bytes(frame.view[16:20]))))
         elif header.ethertype == ethernet.IPV6:
-            view = frame.view
-            if (
-                protocols is not None
-                and frame.length > ipv6.HEADER_SIZE
-                and view[6] == _ICMPV6
-                and ndp.ROUTER_SOLICITATION <= view[ipv6.HEADER_SIZE] <= ndp.REDIRECT
-            ):
-                protocols.receive_discovery(frame, now)
-                return False
+            view, size = frame.view, ipv6.HEADER_SIZE
+            if protocols is not None and frame.length > size + len(mld.ALERT):
+                if view[6] == _ICMPV6 and ndp.ROUTER_SOLICITATION <= view[size] <= ndp.REDIRECT:
+                    protocols.receive_discovery(frame, now)
+                    return False
+                if view[6] == ipv6.HOP_BY_HOP and view[size] == _ICMPV6 and view[size + len(mld.ALERT)] == mld.QUERY:
+                    protocols.receive_query(frame, now)
+                    return False
             return not (group and self._is_one(bytes(view[24:40])))
         else:
             self.dropped += 1

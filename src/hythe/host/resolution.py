@@ -15,10 +15,11 @@ from hythe.host.ethernet import EthernetLink
 from hythe.host.interfaces import Interface, may_be_source
 from hythe.host.routers import Routers
 from hythe.link.frames import Frame
-from hythe.wire import arp, ethernet, ipv6, ndp
+from hythe.wire import arp, ethernet, ipv6, mld, ndp
 from hythe.wire.packet import ABSENT, VNET_PLAIN
 
 _NOBODY4 = bytes(4)
+_LINK_LOCAL = b"\xfe\x80" + bytes(14)
 
 
 class Resolution:
@@ -67,6 +68,22 @@ class Resolution:
             return
         packet = ndp.packet(address, ndp.ALL_NODES, ndp.NeighborAdvertisement(address, link.mac, override=True))
         link.send_to(ethernet.group_of(ndp.ALL_NODES), ethernet.IPV6, packet, now)
+
+    def report(self, records: list[tuple[int, bytes]], now: int) -> None:
+        """Tell switches and routers of our groups; from nobody while we have no address (RFC 3810, 5.2.13)."""
+        source = self._interface.source_for(_LINK_LOCAL)
+        packet = mld.report(source if source is not None and ndp.is_link_local(source) else ndp.UNSPECIFIED, records)
+        self._link.send_to(ethernet.group_of(mld.REPORTS), ethernet.IPV6, packet, now)
+
+    def read_query(self, frame: Frame) -> mld.Query:
+        """A packet that asks for that; only a router on the link may (RFC 3810, 5.1.14 and 6.2). Raises `ParseError`."""
+        header = ipv6.parse(frame.view, frame.length)
+        if not ndp.is_link_local(header.source) or header.hop_limit != 1:
+            raise ParseError("multicast listener query comes from another link")
+        start, end = header.payload_offset, header.end
+        return mld.parse_query(
+            frame.view[start:end], end - start, header.source, header.destination, frame.checksum == ABSENT
+        )
 
     # --- ARP
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from hythe.host.claims import DHCP, LINK_LOCAL, ROUTER, STATIC, Claim, Claims
 from hythe.host.dhcp import BOUND, REBINDING, RENEWING, DhcpClient, Lease
 from hythe.host.ethernet import EthernetLink
+from hythe.host.groups import Groups
 from hythe.host.host import Host
 from hythe.host.interfaces import Prefix
 from hythe.host.resolution import Resolution
@@ -22,7 +23,7 @@ from hythe.host.routes import Route
 from hythe.link.frames import Frame, FrameLink
 from hythe.tcp.block import CHANGED
 from hythe.tcp.states import CLOSED
-from hythe.wire import dhcp, ethernet, ipv4, udp
+from hythe.wire import dhcp, ethernet, ipv4, ndp, udp
 from hythe.wire.packet import VNET_PLAIN
 
 _EVERYBODY: Final = b"\xff" * 4
@@ -51,6 +52,7 @@ class Station:
         "claims",
         "conflicts",
         "dhcp",
+        "groups",
         "interface",
         "link",
         "news",
@@ -69,6 +71,7 @@ class Station:
         self.claims = Claims(config, timers, host.random, self)
         self.routers = Routers(host, self.link, self.interface, self.claims, secret, self._changed)
         self._resolution = Resolution(self.link, self.interface, self.claims, self.routers, host.random)
+        self.groups = Groups(timers, host.random, self._resolution.report)
         self.link.protocols = self
         self.auto = False
         self.dhcp: DhcpClient | None = None
@@ -113,6 +116,7 @@ class Station:
             self.dhcp.release(now)
         timers = self._host.around.timers
         timers.cancel(self.routers)
+        self.groups.close()
         self.claims.close()
 
     def emit(self, now: int) -> None:
@@ -142,6 +146,10 @@ class Station:
         """As `Protocols.receive_discovery`."""
         self._resolution.receive_discovery(frame, now)
 
+    def receive_query(self, frame: Frame, now: int) -> None:
+        """As `Protocols.receive_query`."""
+        self.groups.asked(self._resolution.read_query(frame), now)
+
     def receive_dhcp(self, message: memoryview, now: int) -> bool:
         """As `Protocols.receive_dhcp`."""
         if self.dhcp is None:
@@ -150,6 +158,11 @@ class Station:
         return True
 
     # --- `Keeper`: what becomes of claims
+
+    def claimed(self, claim: Claim, now: int) -> None:
+        """As `Keeper.claimed`: who probes an IPv6 address, too, hears others only in its group (RFC 4862, 5.4.2)."""
+        if len(claim.address) == 16:
+            self.groups.join(ndp.solicited_node(claim.address), now)
 
     def probe(self, address: bytes, now: int) -> None:
         """As `Keeper.probe`."""
@@ -174,6 +187,8 @@ class Station:
 
     def released(self, claim: Claim, now: int, rival: bytes) -> None:
         """As `Keeper.released`."""
+        if len(claim.address) == 16:
+            self.groups.leave(ndp.solicited_node(claim.address), now)
         if not claim.tentative:
             self._host.remove_address(self.interface, claim.prefix)
         if rival and claim.origin == STATIC:
