@@ -1,8 +1,9 @@
 """What a script expects to leave against what left.
 
-Theory of operation. A script counts from its own zero: the SYN of each side has the number the script gives it, ports are
-not named, timestamps begin anywhere. A `Flow` holds the way from there to the wire. The peer's numbers are sent as the
-script writes them; ours are learned from our SYN, the ports from whoever opens, the timestamps from the first that leaves.
+Theory of operation. A script counts from its own zero: the SYN of each side has the number the script gives it, and all
+others count from there; ports are not named, timestamps begin anywhere. A `Flow` holds the way from there to the wire. The
+peer's SYN is sent with the number that the script writes; ours is learned when it leaves, the ports from whoever opens, the
+timestamps from the first that leaves.
 
 Super-segments have been cut into the packets of a wire before they come here. A packet that a script expects longer than
 the MSS is then matched by consecutive full segments; all but the last of them may lack its PSH and FIN.
@@ -11,7 +12,7 @@ the MSS is then matched by consecutive full segments; all but the last of them m
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -28,6 +29,7 @@ _MASK: Final = 0xFFFFFFFF
 _FORMATS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
     {"nop": (1, ""), "eol": (0, ""), "mss": (2, ">H"), "wscale": (3, ">B"), "sackOK": (4, ""), "FO": (34, "")}
 )
+_PLAIN_NAMES: Final[Mapping[int, str]] = MappingProxyType({0: "eol", 1: "nop", 2: "mss", 3: "wscale", 4: "sackOK"})
 _UNREACHABLE4: Final[Mapping[str, int]] = MappingProxyType(
     {
         "net_unreachable": icmp.NET_UNREACHABLE,
@@ -61,8 +63,8 @@ class Flow:
     """One socket pair of the script, and how its numbers become the wire's. `mss`: the longest payload that may leave."""
 
     __slots__ = (
-        "_remote_syn", "_stamps", "_ts_first", "_ts_offset", "local_port", "mss", "offset", "open_anew", "remote_port",
-        "settings", "tolerance",
+        "_remote_syn", "_stamps", "_ts_first", "_ts_offset", "local_port", "mss", "offset", "open_anew", "over",
+        "remote_port", "settings", "tolerance",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, local_port: int, remote_port: int, tolerance: int) -> None:
@@ -73,6 +75,7 @@ class Flow:
         self.offset: int | None = None  # ours on the wire less ours in the script
         self.open_anew = True  # the next SYN of ours tells `offset`
         self.mss = 0
+        self.over = False  # our program has closed it: another SYN of the peer begins another connection
         self._remote_syn: int | None = None
         self._ts_offset: int | None = None
         self._ts_first = (0, 0)
@@ -87,6 +90,14 @@ class Flow:
         """A number of our sequence space, from the script to the wire."""
         return number + (self.offset or 0) & _MASK
 
+    def theirs(self, number: int) -> int:
+        """A number of the peer's sequence space, from the script to the wire."""
+        return number + (self._remote_syn or 0) & _MASK
+
+    def relative_ack(self, number: int) -> int:
+        """The same from the wire to the script."""
+        return signed(number - (self._remote_syn or 0))
+
     # --- In
 
     def inbound(self, event: PacketEvent) -> bytes:
@@ -98,16 +109,18 @@ class Flow:
         if isinstance(what, Icmp):
             return self._icmp(what)
         if what.flags & SYN:
-            if what.seq != self._remote_syn:
-                self.open_anew = True
-            self._remote_syn = what.seq
+            if self._remote_syn is None or (self.over and what.seq != self._remote_syn):
+                self._remote_syn = what.seq
+                self.open_anew = self.open_anew or self.over
+                self.over = False
             for option in what.options or ():
                 if option.kind == "mss":
                     self.mss = min(self.mss or option.values[0], option.values[0])
         options = wireform.join_options([self._encode(each, inbound=True) for each in what.options or ()])
         ack = self.ours(what.ack) if what.ack is not None else 0
         window = 0 if what.window is None else what.window
-        header = wireform.tcp_header(ports, what.seq, ack, what.flags, window, what.urgent, options)
+        seq = what.seq if what.flags & SYN else self.theirs(what.seq)
+        header = wireform.tcp_header(ports, seq, ack, what.flags, window, what.urgent, options)
         return wireform.tcp_packet(settings.remote, settings.local, header, what.size, ecn)
 
     def _icmp(self, what: Icmp) -> bytes:
@@ -121,7 +134,7 @@ class Flow:
     def _encode(self, option: Option, *, inbound: bool) -> tuple[int, bytes]:
         """An option of the script as (kind, data) of the wire."""
         if option.kind == "sack":
-            edges = [self.ours(edge) if inbound else edge & _MASK for edge in option.values]
+            edges = [self.ours(edge) if inbound else self.theirs(edge) for edge in option.values]
             return 5, struct.pack(f">{len(edges)}I", *edges)
         if option.kind == "TS":
             value, echo = option.values
@@ -205,9 +218,10 @@ class Flow:
 
     def _fields(self, what: Tcp, parts: list[Seen]) -> list[str]:
         found = []
+        absolute = bool(what.flags & SYN)  # whatever stands beside a SYN is written in full
         for part in parts:
-            if what.ack is not None and part.ack != what.ack & _MASK:
-                found.append(f"ack {signed(part.ack)}, expected {what.ack}")
+            if what.ack is not None and part.ack != (what.ack & _MASK if absolute else self.theirs(what.ack)):
+                found.append(f"ack {signed(part.ack) if absolute else self.relative_ack(part.ack)}, expected {what.ack}")
             if what.window is not None and part.window != what.window:
                 found.append(f"win {part.window}, expected {what.window}")
         if what.flags & URG and parts[0].urgent != what.urgent:
@@ -266,16 +280,16 @@ def icmp_type(what: Icmp, version: int) -> tuple[int, int]:
 
 def options_text(seen: Seen, flow: Flow) -> str:
     """The options of a packet in the words of a script."""
-    words: Mapping[int, Callable[[bytes], str]] = {
-        0: lambda _: "eol",
-        1: lambda _: "nop",
-        2: lambda data: f"mss {int.from_bytes(data, 'big')}",
-        3: lambda data: f"wscale {data[0] if data else ''}",
-        4: lambda _: "sackOK",
-        5: lambda data: "sack " + " ".join(
-            f"{signed(left)}:{signed(right)}" for left, right in struct.iter_unpack(">II", data[: len(data) // 8 * 8])
-        ),
-        8: lambda data: f"TS val {flow.stamp(int.from_bytes(data[:4], 'big'))} ecr {int.from_bytes(data[4:], 'big')}",
-        34: lambda data: f"FO {data.hex()}",
-    }  # fmt: skip
-    return ",".join(words[kind](data) if kind in words else f"kind {kind} {data.hex()}" for kind, data in seen.options)
+    return ",".join(_option_text(kind, data, flow) for kind, data in seen.options)
+
+
+def _option_text(kind: int, data: bytes, flow: Flow) -> str:
+    if kind in _PLAIN_NAMES:
+        return " ".join((_PLAIN_NAMES[kind], *((str(int.from_bytes(data, "big")),) if data else ())))
+    if kind == 5 and len(data) % 8 == 0:
+        pairs = struct.iter_unpack(">II", data)
+        return "sack " + " ".join(f"{flow.relative_ack(left)}:{flow.relative_ack(right)}" for left, right in pairs)
+    if kind == 8 and len(data) == 8:
+        value, echo = struct.unpack(">II", data)
+        return f"TS val {flow.stamp(value)} ecr {echo}"
+    return f"FO {data.hex()}" if kind == 34 else f"kind {kind} {data.hex()}"

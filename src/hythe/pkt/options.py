@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SOCKET: Final = CONSTANTS["SOL_SOCKET"]
 _TCP: Final = CONSTANTS["SOL_TCP"]
+#: tcp(7), TCP_MAXSEG: what a program may ask for.
+_MSS_MOST: Final = 32_767
 
 
 def _of(level: int, name: str) -> tuple[int, int]:
@@ -67,7 +69,7 @@ def put(socket: Socket, level: int, name: int, given: Any) -> None:
     elif which == _of(_SOCKET, "SO_RCVBUF"):
         socket.configure(receive_buffer=value)
     elif which == _of(_TCP, "TCP_MAXSEG"):
-        if not 88 <= value <= 32_767:
+        if not 88 <= value <= _MSS_MOST:
             raise OSError(errno.EINVAL, "MSS out of range")
         socket.configure(mss_max=value)
     elif which in _NUMBERS and hasattr(socket.config, _NUMBERS[which][0]):
@@ -93,7 +95,8 @@ def get(socket: Socket, level: int, name: int) -> object:
     if which == _of(_TCP, "TCP_NODELAY"):
         return [int(not config.nagle)]
     if which == _of(_TCP, "TCP_MAXSEG"):
-        return [socket.connection.snd_mss if socket.connection is not None else config.mss_default4]
+        asked = config.mss_max if config.mss_max <= _MSS_MOST else config.mss_default4
+        return [socket.connection.snd_mss if socket.connection is not None else asked]
     if which == _of(_SOCKET, "SO_KEEPALIVE"):
         return [int(config.keepalive)]
     if which == _of(_SOCKET, "SO_TYPE"):

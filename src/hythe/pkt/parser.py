@@ -112,10 +112,10 @@ def _call(reader: Reader, blocks_until: int | None) -> Call:
     error = ""
     if reader.token.kind == "word" and re.fullmatch("E[A-Z0-9]+", reader.token.text):
         error = reader.take().text
-        if reader.skip("("):
-            while not reader.skip(")"):
-                if reader.take().kind == "end":
-                    reader.fail("')' behind the text of the error")
+    if reader.skip("("):  # what it means, for whoever reads the script
+        while not reader.skip(")"):
+            if reader.take().kind == "end":
+                reader.fail("')' behind the text of the result")
     return Call(name, arguments, result, error, blocks_until)
 
 

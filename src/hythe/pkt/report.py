@@ -12,7 +12,7 @@ from hythe.pkt.compare import Flow, options_text, signed
 from hythe.pkt.script import Icmp, Option, PacketEvent, Udp
 from hythe.pkt.wireform import Seen
 from hythe.units import MICROSECOND, SECOND
-from hythe.wire.segment import ACK, flag_names
+from hythe.wire.segment import ACK, SYN, flag_names
 from hythe.wire.segment import PROTOCOL as TCP
 
 _WIDTH: Final = 58
@@ -54,7 +54,7 @@ def seen_text(parts: Sequence[Seen], flow: Flow) -> str:
     if seen.protocol != TCP:
         return f"> UDP, length {seen.size}"
     size = sum(part.size for part in parts)
-    ack = f", ack {signed(seen.ack)}" if seen.flags & ACK else ""
+    ack = f", ack {signed(seen.ack) if seen.flags & SYN else flow.relative_ack(seen.ack)}" if seen.flags & ACK else ""
     seq = signed(seen.seq - (flow.offset or 0))
     return _segment(">", parts[-1].flags, seq, size, ack, f", win {seen.window}", options_text(seen, flow))
 

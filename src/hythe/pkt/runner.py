@@ -27,6 +27,8 @@ from hythe.wire.segment import ACK, SYN
 
 #: How long ``*`` waits.
 _ANY_TIME: Final = 10 * SECOND
+#: Calls that return a new descriptor.
+_MAKES: Final = frozenset({"socket", "accept", "accept4"})
 _REMOTE_PORTS: Final = 53_055
 
 
@@ -81,9 +83,9 @@ class Run:
         self._tolerance = tolerance
         self._base = 0
         self._flow = Flow(settings, settings.bind_port, _REMOTE_PORTS, tolerance)
-        self._flow_over = False
         self._first_syn: int | None = None
         self._rows: list[Row] = []
+        self._labels: dict[object, int] = {}  # the script's descriptors -> the stack's
         self._clients: list[object] = []  # descriptors that were connected
         self._blocked: list[tuple[int, int, Call, Pending]] = []  # until, line, call, what was begun
 
@@ -130,7 +132,7 @@ class Run:
     def _inject(self, line: int, action: PacketEvent) -> None:
         what = action.what
         if isinstance(what, Tcp) and what.flags & (SYN | ACK) == SYN:
-            if self._flow_over and what.seq == self._first_syn:  # a new client, from a port of its own
+            if self._flow.over and what.seq == self._first_syn:  # a new client, from a port of its own
                 self._new_flow(self._settings.bind_port, self._flow.remote_port + 1)
             self._first_syn = what.seq
         try:
@@ -143,7 +145,6 @@ class Run:
 
     def _new_flow(self, local_port: int, remote_port: int) -> None:
         self._flow = Flow(self._settings, local_port, remote_port, self._tolerance)
-        self._flow_over = False
 
     def _expect(self, event: Event, action: PacketEvent, start: int, end: int) -> None:
         parts: list[Seen] = []
@@ -186,7 +187,7 @@ class Run:
 
     def _call(self, line: int, call: Call, start: int, time: Time) -> None:
         try:
-            arguments = [value(each) for each in call.arguments]
+            arguments = self._arguments(call)
             self._follow(call)
             pending = self._stack.call(call.name, arguments)
         except KeyError as error:
@@ -203,6 +204,18 @@ class Run:
             return
         self._judge(line, call, arguments, pending)
 
+    def _arguments(self, call: Call) -> list[object]:
+        """What the arguments stand for. A script's descriptors are names: they become those that the stack gave."""
+        found = [value(each) for each in call.arguments]
+        labels = self._labels
+        if found and isinstance(found[0], int) and call.name != "socket":
+            found[0] = labels.get(found[0], found[0])
+        elif found and isinstance(found[0], list):  # poll
+            found[0] = [
+                each | {"fd": labels.get(each.get("fd"), -1)} if isinstance(each, dict) else each for each in found[0]
+            ]
+        return found
+
     def _follow(self, call: Call) -> None:
         """The packets to come belong to the socket that is connected next; a closed one makes room for another."""
         which = call.arguments[0] if call.arguments else ANYTHING
@@ -211,7 +224,7 @@ class Run:
             self._clients.append(which)
             self._new_flow(self._settings.bind_port, self._settings.connect_port)
         elif call.name == "close":
-            self._flow_over = True
+            self._flow.over = True
             if which in self._clients:
                 self._clients.remove(which)
 
@@ -224,7 +237,7 @@ class Run:
                     continue
                 self._stack.advance(due + self._tolerance)
             self._blocked.remove(entry)
-            self._judge(line, call, [value(each) for each in call.arguments], pending)
+            self._judge(line, call, self._arguments(call), pending)
             if abs(pending.done_at - due) > self._tolerance:
                 when = f"returned at {seconds(pending.done_at)}, expected {seconds(due)}"
                 raise Failure(f"{self._script.path}:{line}: {call.name} {when}")
@@ -234,6 +247,9 @@ class Run:
         place = f"{self._script.path}:{line}: {call.name}"
         if outcome is None:
             raise Failure(f"{place} blocks, expected it to return {_result_text(call.result, call.error)}")
+        if call.name in _MAKES and isinstance(call.result, int) and call.result >= 0 <= outcome.result:
+            self._labels[call.result] = outcome.result
+            return
         result, name = outcome.result, errno.errorcode.get(outcome.error, "")
         wrong = not isinstance(call.result, Anything) and result != call.result
         if (

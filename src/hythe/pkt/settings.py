@@ -130,11 +130,11 @@ def configure(config: TcpConfig, path: str, line: int, name: str, value: str) ->
 
 
 def _flag(field: str) -> Callable[[str], dict[str, Any]]:
-    return lambda value: {field: int(value) != 0}
+    return lambda value: {field: int(value, 0) != 0}
 
 
 def _count(field: str, scale: int = 1) -> Callable[[str], dict[str, Any]]:
-    return lambda value: {field: int(value) * scale}
+    return lambda value: {field: int(value, 0) * scale}
 
 
 def _receive_memory(value: str) -> dict[str, Any]:
