@@ -219,6 +219,17 @@ def test_t1_and_t2_as_the_server_says() -> None:
     assert str(lease.prefix) == "192.0.2.50/24"  # no mask: what its class has
 
 
+def test_classless_routes_count_instead_of_routers_rfc_3442() -> None:
+    play = Play()
+    (request,) = play.answer(dhcp.OFFER, play.discover())
+    routes = bytes((0, *ROUTER, 12, 172, 16, *SERVER, 32, *packed("198.51.100.7"), *bytes(4)))
+    play.answer(dhcp.ACK, request, options={53: b"\x05", 54: SERVER, 51: b"\0\0\x0f\0", 3: SERVER, 121: routes})
+    for destination, expected in (("203.0.113.1", ROUTER), ("172.31.0.1", SERVER), ("198.51.100.7", None)):
+        route = play.side.host.routes.find(packed(destination))
+        assert route is not None
+        assert route.gateway == expected
+
+
 def test_for_ever_is_for_ever() -> None:
     play = Play()
     play.bound(dhcp.INFINITE)

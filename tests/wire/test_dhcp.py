@@ -102,6 +102,19 @@ def test_values_of_the_wrong_size() -> None:
     )
 
 
+def test_classless_routes_rfc_3442() -> None:
+    routes = bytes((0, *SERVER, 17, 10, 99, 128, *MINE, 32, *MINE, *SERVER))
+    assert message(o121=routes).classless_routes() == [
+        (bytes(4), 0, SERVER),
+        (bytes((10, 99, 128, 0)), 17, MINE),
+        (MINE, 32, SERVER),
+    ]
+    assert message().classless_routes() == []
+    for wrong in (b"\x21" + bytes(9), routes[:-1], b"\0"):
+        with pytest.raises(ParseError, match="does not fit"):
+            message(o121=wrong).classless_routes()
+
+
 @pytest.mark.parametrize(
     ("at", "value", "why"),
     [(0, 3, "operation is 3"), (1, 6, "hardware type 6"), (2, 8, "not Ethernet"), (236, 0, "cookie"), (242, 9, "overload")],

@@ -31,8 +31,17 @@ RENEWING: Final = "RENEWING"
 REBINDING: Final = "REBINDING"
 
 _EVERYBODY: Final = b"\xff" * 4
+#: What we ask for; classless routes before routers (RFC 3442).
 _WANTED: Final = bytes(
-    (dhcp.SUBNET_MASK, dhcp.ROUTER, dhcp.NAME_SERVERS, dhcp.INTERFACE_MTU, dhcp.RENEWAL_TIME, dhcp.REBINDING_TIME)
+    (
+        dhcp.SUBNET_MASK,
+        dhcp.CLASSLESS_ROUTES,
+        dhcp.ROUTER,
+        dhcp.NAME_SERVERS,
+        dhcp.INTERFACE_MTU,
+        dhcp.RENEWAL_TIME,
+        dhcp.REBINDING_TIME,
+    )
 )
 #: RFC 2132, 9.10: the longest message we take.
 _SIZE_MAX: Final = 1_500
@@ -42,11 +51,14 @@ _LEASE_MIN: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a server has lent: `prefix` is our address with its network. Times are instants."""
+    """What a server has lent: `prefix` is our address with its network. Times are instants.
+
+    `routes`: (network, router) each, the router being None for what is on the link.
+    """
 
     prefix: Prefix
     server: bytes
-    routers: tuple[bytes, ...]
+    routes: tuple[tuple[Prefix, bytes | None], ...]
     name_servers: tuple[bytes, ...]
     mtu: int | None
     renew_at: int
@@ -251,7 +263,7 @@ class DhcpClient:
         return Lease(
             Prefix(message.yours, _classful(message.yours) if length is None else length),
             server,
-            tuple(message.addresses(dhcp.ROUTER)),
+            _routes(message),
             tuple(message.addresses(dhcp.NAME_SERVERS)),
             int.from_bytes(mtu, "big") if len(mtu) == 2 else None,
             renew,
@@ -283,6 +295,16 @@ class DhcpClient:
             message.options[dhcp.PARAMETERS] = _WANTED
             message.options[dhcp.MESSAGE_SIZE] = _SIZE_MAX.to_bytes(2, "big")
         self._borrower.send_dhcp(dhcp.build(message), source, destination, now)
+
+
+def _routes(message: Message) -> tuple[tuple[Prefix, bytes | None], ...]:
+    """The first router is the default one (RFC 2132, 3.5); classless routes count instead if given (RFC 3442)."""
+    classless = message.classless_routes()
+    if classless:
+        pairs = [(Prefix(network, length), router) for network, length, router in classless]
+    else:
+        pairs = [(Prefix(NOBODY, 0), router) for router in message.addresses(dhcp.ROUTER)[:1]]
+    return tuple((network, router if any(router) else None) for network, router in pairs)
 
 
 def _lendable(address: bytes) -> bool:

@@ -27,7 +27,6 @@ from hythe.wire import dhcp, ethernet, ipv4, ndp, udp
 from hythe.wire.packet import VNET_PLAIN
 
 _EVERYBODY: Final = b"\xff" * 4
-_ANYWHERE: Final = Prefix(bytes(4), 0)
 
 
 class Conflict(NamedTuple):
@@ -64,7 +63,7 @@ class Station:
 
     def __init__(self, host: Host, frames: FrameLink, mac: bytes, name: str, secret: bytes) -> None:
         self._host = host
-        self._leased: Route | None = None
+        self._leased: list[Route] = []
         timers, config = host.around.timers, host.config.ethernet
         self.link = EthernetLink(frames, mac, host)
         self.interface = self.link.interface = host.attach(name, self.link, ())
@@ -229,15 +228,15 @@ class Station:
             self.claims.release(claim, now)
 
     def _route(self, lease: Lease) -> None:
-        """The first router is the default one (RFC 2132, 3.5)."""
+        """Replace the routes that came with the last lease."""
         self._unroute()
-        if lease.routers:
-            self._leased = Route(_ANYWHERE, self.interface, lease.routers[0])
-            self._host.routes.add(self._leased)
+        self._leased = [Route(network, self.interface, router) for network, router in lease.routes]
+        for route in self._leased:
+            self._host.routes.add(route)
         if lease.mtu is not None and ipv4.MTU_MIN <= lease.mtu <= self.link.frame_mtu:
             self.link.mtu = lease.mtu
 
     def _unroute(self) -> None:
-        if self._leased is not None:
-            self._host.routes.discard(self._leased)
-            self._leased = None
+        for route in self._leased:
+            self._host.routes.discard(route)
+        self._leased = []

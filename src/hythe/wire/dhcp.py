@@ -47,6 +47,7 @@ MESSAGE_SIZE: Final = 57
 RENEWAL_TIME: Final = 58
 REBINDING_TIME: Final = 59
 CLIENT: Final = 61
+CLASSLESS_ROUTES: Final = 121
 _PAD: Final = 0
 _END: Final = 255
 
@@ -116,6 +117,21 @@ class Message:
         if inverse & inverse + 1:
             raise ParseError(f"DHCP subnet mask {mask.hex()} has holes")
         return 32 - inverse.bit_length()
+
+    def classless_routes(self) -> list[tuple[bytes, int, bytes]]:
+        """(network, prefix length, router) each, RFC 3442. Raises `ParseError`."""
+        value = self.options.get(CLASSLESS_ROUTES, b"")
+        found = []
+        at = 0
+        while at < len(value):
+            length = value[at]
+            size = (length + 7) // 8
+            if length > 32 or at + 1 + size + 4 > len(value):
+                raise ParseError(f"DHCP classless route at byte {at} does not fit")
+            router = at + 1 + size
+            found.append((value[at + 1 : router] + bytes(4 - size), length, value[router : router + 4]))
+            at = router + 4
+        return found
 
 
 def parse(view: Octets, length: int) -> Message:
