@@ -62,10 +62,10 @@ def test_the_kernel_opens_fast_to_us(kernel: Kernel) -> None:
 class Client:
     """A core host on the TUN device, driven by hand: `until` turns it until something holds."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, rng: Random) -> None:
         self.link = hythe.Tun(os.dup(kernel.tun_fd), 1_500, poison=True)
         config = HostConfig(tcp=TcpConfig(fast_open=True, nagle=False))
-        self.host = Host(config, Random(time.monotonic_ns()), os.urandom(16))  # not the numbers of the last run: TIME-WAIT
+        self.host = Host(config, rng, rng.randbytes(16))
         self.interface = self.host.attach("tun0", self.link, (Prefix.parse(f"{HOST[4]}/24"), Prefix.parse(f"{HOST[6]}/64")))
 
     def until(self, condition: Callable[[], object]) -> None:
@@ -107,10 +107,10 @@ def serve(listening: socket.socket, count: int) -> list[bool]:
     return fast
 
 
-def test_we_open_fast_to_the_kernel(kernel: Kernel) -> None:
+def test_we_open_fast_to_the_kernel(kernel: Kernel, rng: Random) -> None:
     status, _, complaints = kernel.run("sh", "-c", "echo 3 > /proc/sys/net/ipv4/tcp_fastopen")
     assert (status, complaints) == (0, "")
-    client = Client(kernel)
+    client = Client(kernel, rng)
     try:
         for version in (4, 6):
             with kernel.make_socket(version, socket.SOCK_STREAM) as listening:
