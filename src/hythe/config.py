@@ -56,9 +56,11 @@ class TcpConfig:
     frto: bool = True
     #: Spread a window over its round trip instead of sending it at once: for links with queues (see `tcp.pace`).
     pacing: bool = False
-    #: Explicit congestion notification (RFC 3168): "on" asks for it, "accept" agrees if the peer asks (Linux tcp_ecn 2), "off".
+    #: Explicit congestion notification (RFC 3168): "on" asks for it, "accept" agrees if the peer asks (Linux tcp_ecn 2),
+    #: "off".
     ecn: str = "accept"
-    #: Try 1024-byte segments when three time-outs in a row say that long ones vanish: Linux tcp_mtu_probing 1 (it has 0, too).
+    #: Try 1024-byte segments when three time-outs in a row say that long ones vanish: Linux tcp_mtu_probing 1 (it has 0,
+    #: too).
     mtu_probing: bool = False
 
     # Acknowledging. Linux TCP_DELACK_MIN 40 ms, TCP_DELACK_MAX 200 ms; TCP_MAX_QUICKACKS 16.
