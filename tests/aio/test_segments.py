@@ -116,6 +116,18 @@ def test_a_lease_that_never_comes_is_the_callers_time_out() -> None:
     on_a_hub(main)
 
 
+def test_closing_a_host_ends_the_wait_for_its_addresses() -> None:
+    async def main(hub: hythe.Hub) -> None:
+        host = hythe.Host("dhcp", link=hub.port(), config=CONFIG)
+        starting = asyncio.create_task(host.start())
+        await asyncio.sleep(0.05)
+        await host.close()
+        with pytest.raises(ConnectionAbortedError, match="the host was closed"):
+            await starting
+
+    on_a_hub(main)
+
+
 def test_bad_words_are_one_sentence() -> None:
     link, _ = hythe.pair()
     for options in ({"mac": MAC}, {"routes": ["10.0.0.0/8 via ::1"]}, {"routes": ["10.0.0.0/8 via 10.0.0.1/8"]}):
@@ -141,10 +153,15 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def with_the_kernel(main: Callable[[hythe.Tap], Coroutine[Any, Any, None]]) -> None:
-    """Run `main` in a fork with a network of its own: tap0, the kernel being 10.0.0.1 and fd00::1 there."""
+def with_the_kernel(main: Callable[[hythe.Tap], Coroutine[Any, Any, None]], *programs: str) -> None:
+    """Run `main` in a fork with a network of its own: tap0, the kernel being 10.0.0.1 and fd00::1 there.
+
+    `programs`: what it runs there, looked for before the fork, which cannot skip.
+    """
     needs.root()
     needs.tun()
+    for each in ("ip", *programs):
+        needs.program(each)
 
     def inside() -> int:
         if needs.libc_unshare(needs.CLONE_NEWNET):
@@ -189,7 +206,7 @@ def test_the_kernel_finds_us_pings_us_and_both_serve_5_mb() -> None:
                 theirs.close()
                 await theirs.wait_closed()
 
-    with_the_kernel(main)
+    with_the_kernel(main, "ping")
 
 
 def test_duplicates_are_seen_on_both_sides() -> None:
@@ -271,7 +288,7 @@ def test_dnsmasq_lends_renews_advertises_and_names(tmp_path: Path) -> None:
                 await theirs.wait_closed()
             await until(lambda: str(four.ip) not in (tmp_path / "leases").read_text())  # given back
 
-    with_the_kernel(main)
+    with_the_kernel(main, "dnsmasq", "tcpdump", "tshark")
     assert malformed(capture) == ""
     kinds = run("tshark", "-r", str(capture), "-Y", "dhcp", "-T", "fields", "-e", "dhcp.option.dhcp").split()
     # DISCOVER, OFFER, REQUEST, ACK, one renewal at least, RELEASE.

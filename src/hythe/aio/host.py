@@ -261,7 +261,7 @@ class Host:
         finally:
             if runtime is not None:
                 for attachment in self._attachments:
-                    attachment.station.close(runtime.driver.clock())
+                    attachment.close(runtime.driver.clock())
                 runtime.driver.close()
             for interface in self.core.interfaces:
                 interface.link.close()

@@ -83,6 +83,14 @@ class Attachment:
                 f"{prefix} is used by another station of the segment, {ethernet.format_mac(rival)}: choose another address",
             )
 
+    def close(self, now: int) -> None:
+        """The host ends: give back what is lent. Whoever waits waits in vain."""
+        self.station.close(now)
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(ConnectionAbortedError(errno.ECONNABORTED, "the host was closed"))
+        self._waiting.clear()
+
     def name_servers(self) -> list[str]:
         """Where names are asked for, as routers and the DHCP server say."""
         return [str(ipaddress.ip_address(each)) for each in self.station.name_servers]
