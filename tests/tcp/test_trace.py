@@ -8,8 +8,8 @@ from hythe.units import SECOND
 from tests.tcp.harness import Peer, ms
 
 
-def listening(**changes: bool) -> tuple[Peer, list[Decision]]:
-    peer = Peer(sack=True, **changes).accepted(mss=1_000, sack_permitted=True)
+def listening() -> tuple[Peer, list[Decision]]:
+    peer = Peer(sack=True).accepted(mss=1_000, sack_permitted=True)
     heard: list[Decision] = []
     peer.connection.trace = heard.append
     return peer, heard

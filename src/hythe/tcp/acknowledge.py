@@ -174,6 +174,7 @@ def look(tcb: ControlBlock, now: int) -> int:
     threshold = tcb.config.dup_threshold
     window = tcb.rack.window(board, tcb.rtt, threshold * tcb.snd_mss, threshold)
     lost, tcb.reo_at = rack.detect(board, now, window, tcb.rtt.least >> 2)
+    tcb.wake_at = min(tcb.wake_at, tcb.reo_at)
     if lost:
         recover(tcb, now, "time", "RFC 8985, 6.2")
     return lost

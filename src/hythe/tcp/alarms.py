@@ -42,6 +42,8 @@ def fire(tcb: ControlBlock, now: int) -> None:
         tcb.wake_at = NEVER
         if tcb.reo_at <= now and tcb.state >= ESTABLISHED:
             look(tcb, now)
+        elif tcb.reo_at != NEVER:
+            tcb.wake_at = tcb.reo_at  # it was the pace's
     if tcb.keep_at <= now:
         _keep_alive(tcb, now)
     if tcb.linger_at <= now:

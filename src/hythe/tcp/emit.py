@@ -68,8 +68,6 @@ def emit(tcb: ControlBlock, now: int) -> None:
 
 def rearm(tcb: ControlBlock) -> None:
     """`deadline` is the nearest of the connection's timers; make sure that the host looks by then."""
-    if tcb.reo_at < tcb.wake_at:
-        tcb.wake_at = tcb.reo_at
     deadline = tcb.rto_at
     if tcb.wake_at < deadline:
         deadline = tcb.wake_at

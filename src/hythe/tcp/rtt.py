@@ -15,8 +15,8 @@ from hythe.units import MILLISECOND, SECOND
 _BACKOFF_MAX: Final = 16
 #: RFC 6298, 5.7: a handshake that timed out and gave no sample was too hasty.
 _FALLBACK: Final = 3 * SECOND
-#: Linux TCP_TIMEOUT_MIN: two ticks, added to a probe time-out so that a busy machine is not taken for a loss.
-_TICKS: Final = 2 * MILLISECOND
+#: Added to a probe time-out so that a busy machine is not taken for a loss. Linux TCP_TIMEOUT_MIN: two ticks of 1 to 10 ms.
+_TICKS: Final = 10 * MILLISECOND
 
 
 class RoundTrip:
