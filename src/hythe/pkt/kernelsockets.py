@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from hythe.pkt.arguments import octets, sockaddr, total
 from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.runner import Outcome
 from hythe.pkt.script import ANYTHING
@@ -68,13 +69,10 @@ class KernelSockets:
             raise OSError(errno.EBADF, "no such descriptor")
         return found
 
-    def _address(self, given: object, default: tuple[bytes, int]) -> tuple[str, int]:
-        if not isinstance(given, Mapping):
-            return str(ipaddress.ip_address(default[0])), default[1]
-        text = given.get("sin_addr", given.get("sin6_addr", given.get("inet_pton", 0)))
-        port = given.get("sin_port", given.get("sin6_port", default[1]))
-        wild = "0.0.0.0" if len(default[0]) == 4 else "::"
-        return text.decode() if isinstance(text, bytes) else wild, port if isinstance(port, int) else default[1]
+    @staticmethod
+    def _address(given: object, default: tuple[bytes, int]) -> tuple[str, int]:
+        packed, port = sockaddr(given, default)
+        return str(ipaddress.ip_address(packed)), port
 
     # --- Making and ending
 
@@ -158,11 +156,11 @@ class KernelSockets:
 
     def call_readv(self, a: Sequence[Any]) -> Outcome:
         """readv(2)."""
-        return self._receive(a, _total(a[1]), 0)
+        return self._receive(a, total(a[1]), 0)
 
     def call_recvmsg(self, a: Sequence[Any]) -> Outcome:
         """recvmsg(2)."""
-        return self._receive(a, _total(a[1].get("msg_iov")), a[2])
+        return self._receive(a, total(a[1].get("msg_iov")), a[2])
 
     def _receive(self, a: Sequence[Any], size: int, flags: int) -> Outcome:
         data = self._get(a[0]).recv(size, flags & ~CONSTANTS["MSG_TRUNC"])
@@ -170,15 +168,15 @@ class KernelSockets:
 
     def call_write(self, a: Sequence[Any]) -> Outcome:
         """write(2)."""
-        return self._write(a[0], _data(a[1], a[2]), 0)
+        return self._write(a[0], octets(a[1], a[2]), 0)
 
     def call_send(self, a: Sequence[Any]) -> Outcome:
         """send(2)."""
-        return self._write(a[0], _data(a[1], a[2]), a[3])
+        return self._write(a[0], octets(a[1], a[2]), a[3])
 
     def call_sendto(self, a: Sequence[Any]) -> Outcome:
         """sendto(2)."""
-        data = _data(a[1], a[2])
+        data = octets(a[1], a[2])
         if len(a) <= 4 or (self._get(a[0]).type == socket.SOCK_STREAM and not a[3] & socket.MSG_FASTOPEN):
             return self._write(a[0], data, a[3])
         if self._get(a[0]).type == socket.SOCK_STREAM:
@@ -188,11 +186,11 @@ class KernelSockets:
 
     def call_writev(self, a: Sequence[Any]) -> Outcome:
         """writev(2)."""
-        return self._write(a[0], filler(_total(a[1])), 0)
+        return self._write(a[0], filler(total(a[1])), 0)
 
     def call_sendmsg(self, a: Sequence[Any]) -> Outcome:
         """sendmsg(2)."""
-        return self._write(a[0], filler(_total(a[1].get("msg_iov"))), a[2])
+        return self._write(a[0], filler(total(a[1].get("msg_iov"))), a[2])
 
     def _write(self, fd: Any, data: bytes, flags: int) -> Outcome:
         done = self._written.pop(fd, 0)
@@ -254,15 +252,3 @@ def _events(made: socket.socket, wanted: int) -> int:
     poll = select.poll()
     poll.register(made, wanted)
     return next((events for _, events in poll.poll(0)), 0)
-
-
-def _data(given: object, size: int) -> bytes:
-    return given[:size].ljust(size, b"\0") if isinstance(given, bytes) else filler(size)
-
-
-def _total(vector: object) -> int:
-    """Bytes of an iovec: ``[{..., 1000}, {..., 200}]``."""
-    if not isinstance(vector, list):
-        return 0
-    sizes = [list(each.values())[-1] if isinstance(each, Mapping) else 0 for each in vector]
-    return sum(size for size in sizes if isinstance(size, int))

@@ -7,8 +7,7 @@ says that it blocks. What a call gives back stands in `Outcome.outputs` under th
 from __future__ import annotations
 
 import errno
-import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from hythe.config import TcpConfig
 from hythe.host.host import Host
 from hythe.host.udp import Endpoint
 from hythe.pkt import options
+from hythe.pkt.arguments import octets, sockaddr, total
 from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.runner import Outcome
 from hythe.pkt.settings import Settings
@@ -92,19 +92,6 @@ class Sockets:
             raise OSError(errno.EBADF, "no such descriptor")
         return socket
 
-    def _address(self, given: object, default: tuple[bytes, int]) -> tuple[bytes, int]:
-        """(address, port) of a ``sockaddr``, the script's own for ``...``."""
-        if not isinstance(given, Mapping):
-            return default
-        text = given.get("sin_addr", given.get("sin6_addr", given.get("inet_pton", 0)))
-        port = given.get("sin_port", given.get("sin6_port", default[1]))
-        address = default[0]
-        if isinstance(text, bytes):
-            address = ipaddress.ip_address(text.decode()).packed
-        elif text == 0:
-            address = bytes(len(default[0]))
-        return address, port if isinstance(port, int) else default[1]
-
     # --- Making and ending
 
     def call_socket(self, a: Sequence[Any]) -> Outcome:
@@ -116,7 +103,7 @@ class Sockets:
     def call_bind(self, a: Sequence[Any]) -> Outcome:
         """bind(2)."""
         socket = self._get(a[0])
-        address, port = self._address(a[1], (self._settings.local, self._settings.bind_port))
+        address, port = sockaddr(a[1], (self._settings.local, self._settings.bind_port))
         if socket.local is not None:
             raise OSError(errno.EINVAL, "bound already")
         wild = None if not any(address) else address
@@ -170,7 +157,7 @@ class Sockets:
     def call_connect(self, a: Sequence[Any]) -> Outcome:
         """connect(2)."""
         socket = self._get(a[0])
-        remote = self._address(a[1], (self._settings.remote, self._settings.connect_port))
+        remote = sockaddr(a[1], (self._settings.remote, self._settings.connect_port))
         local, port = socket.local or (None, 0)
         if not socket.stream:
             if socket.endpoint is not None:
@@ -242,11 +229,11 @@ class Sockets:
 
     def call_readv(self, a: Sequence[Any]) -> Outcome:
         """readv(2)."""
-        return self._receive(a, _total(a[1]), 0, -1)
+        return self._receive(a, total(a[1]), 0, -1)
 
     def call_recvmsg(self, a: Sequence[Any]) -> Outcome:
         """recvmsg(2)."""
-        return self._receive(a, _total(a[1].get("msg_iov")), a[2], -1)
+        return self._receive(a, total(a[1].get("msg_iov")), a[2], -1)
 
     def _receive(self, a: Sequence[Any], size: int, flags: int, into: int) -> Outcome:
         socket = self._get(a[0])
@@ -289,24 +276,24 @@ class Sockets:
 
     def call_write(self, a: Sequence[Any]) -> Outcome:
         """write(2)."""
-        return self._write(a[0], _data(a[1], a[2]), 0)
+        return self._write(a[0], octets(a[1], a[2]), 0)
 
     def call_send(self, a: Sequence[Any]) -> Outcome:
         """send(2)."""
-        return self._write(a[0], _data(a[1], a[2]), a[3])
+        return self._write(a[0], octets(a[1], a[2]), a[3])
 
     def call_sendto(self, a: Sequence[Any]) -> Outcome:
         """sendto(2)."""
-        to = self._address(a[4], (self._settings.remote, self._settings.connect_port)) if len(a) > 4 else None
-        return self._write(a[0], _data(a[1], a[2]), a[3], to)
+        to = sockaddr(a[4], (self._settings.remote, self._settings.connect_port)) if len(a) > 4 else None
+        return self._write(a[0], octets(a[1], a[2]), a[3], to)
 
     def call_writev(self, a: Sequence[Any]) -> Outcome:
         """writev(2)."""
-        return self._write(a[0], filler(_total(a[1])), 0)
+        return self._write(a[0], filler(total(a[1])), 0)
 
     def call_sendmsg(self, a: Sequence[Any]) -> Outcome:
         """sendmsg(2)."""
-        return self._write(a[0], filler(_total(a[1].get("msg_iov"))), a[2])
+        return self._write(a[0], filler(total(a[1].get("msg_iov"))), a[2])
 
     def _write(self, fd: object, data: bytes, flags: int, to: tuple[bytes, int] | None = None) -> Outcome:
         if flags & CONSTANTS["MSG_FASTOPEN"] and to is not None and self._get(fd).connection is None:
@@ -422,18 +409,6 @@ class Sockets:
         return events
 
 
-def _data(given: object, size: int) -> bytes:
-    return given[:size].ljust(size, b"\0") if isinstance(given, bytes) else filler(size)
-
-
 def _is_text(a: Sequence[Any]) -> bool:
     """Does the script say what it expects to read?"""
     return isinstance(a[1], bytes)
-
-
-def _total(vector: object) -> int:
-    """Bytes of an iovec: ``[{..., 1000}, {..., 200}]``."""
-    if not isinstance(vector, list):
-        return 0
-    sizes = [list(each.values())[-1] if isinstance(each, Mapping) else 0 for each in vector]
-    return sum(size for size in sizes if isinstance(size, int))

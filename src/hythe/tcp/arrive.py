@@ -82,6 +82,10 @@ def _synchronized(tcb: ControlBlock, segment: Segment, options: Options, now: in
     tcb.heard_at = now
     if not flags & ACK or not _check_ack(tcb, segment, options, seq, now):
         return
+    # Only now: a segment whose ACK is impossible must not move the clock on and have the peer's own be taken for old.
+    if tcb.ts_on and options.ts_val is not None and seq <= tcb.last_ack_sent:
+        tcb.ts_recent = options.ts_val  # RFC 7323, 4.3 (2)
+        tcb.ts_recent_at = now
     if flags & URG:
         take_urgent(tcb, seq + segment.urgent)
     if options.user_timeout is not None:
@@ -116,9 +120,6 @@ def _check_sequence(tcb: ControlBlock, segment: Segment, options: Options, seq: 
     if not inside:
         _unacceptable(tcb, segment, now)
         return False
-    if tcb.ts_on and options.ts_val is not None and seq <= tcb.last_ack_sent and not flags & RST:
-        tcb.ts_recent = options.ts_val  # RFC 7323, 4.3 (2)
-        tcb.ts_recent_at = now
     return True
 
 

@@ -1,0 +1,34 @@
+"""What the arguments of a script's calls mean, whichever sockets they are for."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+from hythe.pkt.wireform import filler
+
+
+def sockaddr(given: object, default: tuple[bytes, int]) -> tuple[bytes, int]:
+    """(packed address, port) of a ``sockaddr``; what it leaves out, and all of ``...``, is the default's.
+
+    INADDR_ANY is all zeros. Raises ValueError for text that is no address.
+    """
+    if not isinstance(given, Mapping):
+        return default
+    text = given.get("sin_addr", given.get("sin6_addr", given.get("inet_pton", 0)))
+    port = given.get("sin_port", given.get("sin6_port", default[1]))
+    packed = ipaddress.ip_address(text.decode()).packed if isinstance(text, bytes) else bytes(len(default[0]))
+    return packed, port if isinstance(port, int) else default[1]
+
+
+def octets(given: object, size: int) -> bytes:
+    """The bytes of a buffer that a call writes: the script's text, or any where it has ``...``."""
+    return given[:size].ljust(size, b"\0") if isinstance(given, bytes) else filler(size)
+
+
+def total(vector: object) -> int:
+    """Bytes of an iovec: ``[{..., 1000}, {..., 200}]``."""
+    if not isinstance(vector, list):
+        return 0
+    sizes = [list(each.values())[-1] if isinstance(each, Mapping) else 0 for each in vector]
+    return sum(size for size in sizes if isinstance(size, int))
