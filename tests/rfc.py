@@ -71,11 +71,14 @@ def _rows_of(node: ast.FunctionDef | ast.AsyncFunctionDef, path: Path, heading: 
     places = set()
     if named and (number := named[1] or (of_file[1] if of_file else "")):
         places.add((int(number), _numbers(named[2].strip("_").replace("_", "."))))
+    marked = set()
     for number, place, *rest in _marks(node):
-        yield Row(int(number), _numbers(place), rest[0] if rest else level, words, test)
-    if not places:
+        row = Row(int(number), _numbers(place), rest[0] if rest else level, words, test)
+        marked.add((row.rfc, row.section))
+        yield row
+    if not places and not marked:
         places.update(cited(text) or cited(heading))
-    for rfc, section in places:
+    for rfc, section in places - marked:
         yield Row(int(rfc), section, level, words, test)
 
 

@@ -199,6 +199,7 @@ def test_a_flood_of_100_000_syns_takes_no_memory_and_hinders_nobody(rng: Random)
     flooded(100_000, rng)
 
 
+@pytest.mark.rfc("9293", "3.9.2.3", "MUST-57")
 @pytest.mark.parametrize("destination", ["192.0.2.255", "224.0.0.1", "255.255.255.255", "127.0.0.1"])
 @pytest.mark.parametrize("listens", [False, True])
 def test_rfc1122_4_2_3_10_a_syn_to_many_is_dropped(destination: str, listens: bool) -> None:

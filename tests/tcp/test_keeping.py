@@ -62,6 +62,7 @@ def test_without_linger_an_orphan_tries_on() -> None:
 # --- Options of one connection
 
 
+@pytest.mark.rfc("9293", "3.8.4", "MUST-24")
 def test_keep_alive_can_be_switched_on_and_off() -> None:
     peer = Peer().accepted()
     peer.tick(100 * SECOND)
@@ -110,6 +111,7 @@ def test_what_can_be_adjusted_exists() -> None:
 # --- Limits of SYNs (RFC 9293, 3.8.3; Linux tcp_syn_retries, tcp_synack_retries)
 
 
+@pytest.mark.rfc("9293", "3.8.3", "MUST-23")
 @pytest.mark.parametrize("retries", [0, 1, 3, 6])
 def test_so_many_syns_and_no_more(retries: int) -> None:
     peer = Peer(PLAIN, syn_retries=retries).connect()
@@ -118,6 +120,7 @@ def test_so_many_syns_and_no_more(retries: int) -> None:
     assert peer.connection.error == errno.ETIMEDOUT
 
 
+@pytest.mark.rfc("9293", "3.8.3", "MUST-23")
 @pytest.mark.parametrize("retries", [0, 1, 5])
 def test_so_many_syn_acks_and_no_more(retries: int) -> None:
     peer = Peer(PLAIN, synack_retries=retries).listen()
@@ -139,6 +142,7 @@ def test_the_time_between_syns_doubles() -> None:
 # --- Zero-window persistence (RFC 9293, 3.8.6.1, MUST-36, MUST-37) and a window that shrinks (3.8.6, MUST-34)
 
 
+@pytest.mark.rfc("9293", "3.8.6.1", "MUST-37")
 def test_a_peer_that_answers_may_keep_its_window_shut_for_hours() -> None:
     peer = Peer().accepted()
     peer.inject(".", win=0)
@@ -155,6 +159,7 @@ def test_a_peer_that_answers_may_keep_its_window_shut_for_hours() -> None:
     peer.expect(".", data=b"patience")
 
 
+@pytest.mark.rfc("9293", "3.8.6", "MUST-34")
 def test_a_window_that_shrinks_below_what_is_out_is_survived() -> None:
     peer = Peer(PLAIN).accepted(window=5_000)
     peer.write(5_000)
@@ -169,6 +174,7 @@ def test_a_window_that_shrinks_below_what_is_out_is_survived() -> None:
 # --- TIME-WAIT without a listener (RFC 9293, 3.10.7.4; RFC 6191)
 
 
+@pytest.mark.rfc("9293", "3.10.7.4")
 def test_a_syn_to_time_wait_without_a_listener_is_refused_or_answered() -> None:
     """Nobody listens: what would open the pair anew is refused, what is old is acknowledged, and the record stays."""
     peer = Peer().connect()

@@ -6,8 +6,10 @@ import errno
 
 import pytest
 
+from hythe.config import HostConfig
 from hythe.tcp.states import State
-from tests.tcp.harness import Peer, ms
+from hythe.wire.segment import make_key
+from tests.tcp.harness import OUR_PORT, OURS, PEERS, Peer, ms
 
 
 def test_3_2_rst_in_place_resets() -> None:
@@ -118,3 +120,20 @@ def test_7_text_out_of_window_is_answered_each_time() -> None:
     for _ in range(3):
         peer.inject("P.", seq=1, data=b"abc")
         peer.expect(".", ack=4)
+
+
+def test_7_all_connections_together_are_throttled_as_well() -> None:
+    """So that who opens many connections cannot have us send an ACK for each; how many, nobody can count on."""
+    peer = Peer(host=HostConfig(challenge_acks_per_second=4)).listen(backlog=50)
+    ports = range(40_000, 40_030)
+    for port in ports:
+        peer.connection = None
+        peer.nxt = peer.iss = 0
+        peer.key = make_key(PEERS, port, OURS, OUR_PORT)
+        peer.inject("S", seq=0, port=port)
+        peer.inject(".", seq=1, ack=1, port=port)
+    peer.sent()
+    for port in ports:
+        peer.inject("R", seq=1_000, port=port)
+    assert 2 <= len(peer.sent()) <= 6
+    assert all(each.state == State.ESTABLISHED for each in peer.host.connections.values())

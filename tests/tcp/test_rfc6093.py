@@ -25,6 +25,7 @@ def test_3_2_urgent_bytes_stay_in_line() -> None:
     assert peer.connection.urgent_mark is None
 
 
+@pytest.mark.rfc("9293", "3.8.5", "MUST-62")
 def test_3_1_the_mark_is_behind_the_last_urgent_byte() -> None:
     peer = Peer().accepted()
     peer.reads = False
@@ -37,6 +38,7 @@ def test_3_1_the_mark_is_behind_the_last_urgent_byte() -> None:
     assert peer.read() == b"def"
 
 
+@pytest.mark.rfc("9293", "3.8.5", "MUST-31")
 def test_rfc9293_3_8_5_the_mark_may_be_ahead_of_what_has_come() -> None:
     peer = Peer().accepted()
     urgent(peer, 1, b"ab", 1_000)
@@ -53,6 +55,7 @@ def test_rfc9293_3_8_5_the_mark_never_moves_back() -> None:
     assert peer.connection.urgent_mark == 996
 
 
+@pytest.mark.rfc("9293", "3.8.5", "MUST-32")
 def test_rfc9293_3_8_5_an_urgent_segment_without_text_tells_at_once() -> None:
     peer = Peer().accepted()
     peer.connection.news = 0
