@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.script import ANYTHING
-from hythe.tcp.states import CLOSED
 from hythe.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ _KEPT: Final[Mapping[tuple[int, int], int]] = MappingProxyType(
 )
 
 
-def put(socket: Socket, level: int, name: int, given: Any) -> None:
+def put(socket: Socket, level: int, name: int, given: Any, now: int) -> None:
     """setsockopt; OSError(ENOPROTOOPT) for what hythe has no such thing of."""
     which = (level, name)
     if which == _of(_SOCKET, "SO_LINGER"):
@@ -59,22 +58,20 @@ def put(socket: Socket, level: int, name: int, given: Any) -> None:
         return
     value = given[0] if isinstance(given, list) else given
     if which == _of(_TCP, "TCP_CONGESTION") and isinstance(value, bytes):
-        socket.configure(congestion=value.decode())
+        socket.configure(now, congestion=value.decode())
     elif which == _of(_TCP, "TCP_NODELAY"):
-        socket.configure(nagle=not value)
-        if socket.connection is not None:
-            socket.connection.note(0)
+        socket.configure(now, nagle=not value)
     elif which == _of(_SOCKET, "SO_KEEPALIVE"):
-        _keep_alive(socket, on=bool(value))
+        socket.configure(now, keepalive=bool(value))
     elif which == _of(_SOCKET, "SO_RCVBUF"):
-        socket.configure(receive_buffer=value)
+        socket.configure(now, receive_buffer=value)
     elif which == _of(_TCP, "TCP_MAXSEG"):
         if not 88 <= value <= _MSS_MOST:
             raise OSError(errno.EINVAL, "MSS out of range")
-        socket.configure(mss_max=value)
+        socket.configure(now, mss_max=value)
     elif which in _NUMBERS and hasattr(socket.config, _NUMBERS[which][0]):
         field, scale = _NUMBERS[which]
-        socket.configure(**{field: value * scale})
+        socket.configure(now, **{field: value * scale})
     elif which in _KEPT:
         socket.options[which] = value
     else:
@@ -113,14 +110,6 @@ def get(socket: Socket, level: int, name: int) -> object:
 
 def _on(given: Mapping[str, Any]) -> bool:
     return bool(given.get("onoff", given.get("l_onoff")))
-
-
-def _keep_alive(socket: Socket, *, on: bool) -> None:
-    socket.configure(keepalive=on)
-    connection = socket.connection
-    if connection is not None and on and connection.state != CLOSED:
-        connection.keep_at = connection.heard_at + connection.config.keepalive_idle
-        connection.note(0)
 
 
 def _error(socket: Socket) -> int:

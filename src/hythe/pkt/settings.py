@@ -161,6 +161,7 @@ _SYSCTLS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = MappingProxyTyp
         "tcp_keepalive_probes": _count("keepalive_probes"),
         "tcp_fin_timeout": _count("fin_wait_2", SECOND),
         "tcp_invalid_ratelimit": _count("challenge_ack_interval", MILLISECOND),
+        "tcp_ecn": lambda value: {"ecn": {"0": "off", "1": "on", "2": "accept"}.get(value, value)},
         "tcp_frto": _flag("frto"),
         "tcp_recovery": _flag("rack"),
         "tcp_early_retrans": _flag("tail_probes"),

@@ -44,11 +44,14 @@ class Socket:
         self.read_shut = False
         self.linger: int | None = None
 
-    def configure(self, **changes: Any) -> None:
-        """Change the configuration, of the connection too if there is one."""
+    def configure(self, now: int, **changes: Any) -> None:
+        """Change the configuration, of the connection too if there is one. OSError(EISCONN) for what it settled."""
         self.config = replace(self.config, **changes)
         if self.connection is not None:
-            self.connection.config = replace(self.connection.config, **changes)
+            try:
+                self.connection.adjust(now, **changes)
+            except ValueError as error:
+                raise OSError(errno.EISCONN, str(error)) from error
 
     def take_error(self) -> int:
         """The errno that ended the connection, once; then 0."""
@@ -347,7 +350,7 @@ class Sockets:
 
     def call_setsockopt(self, a: Sequence[Any]) -> Outcome:
         """setsockopt(2)."""
-        options.put(self._get(a[0]), a[1], a[2], a[3])
+        options.put(self._get(a[0]), a[1], a[2], a[3], self._now())
         return Outcome(0)
 
     def call_getsockopt(self, a: Sequence[Any]) -> Outcome:
