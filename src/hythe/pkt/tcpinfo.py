@@ -70,30 +70,33 @@ def hythe(connection: Connection) -> dict[str, int]:
     info, board, mss = connection.info(), connection.scoreboard, max(connection.snd_mss, 1)
     recovery = (4 if board.by_timeout else 3) if board.recovering else 1 if board.sacked or board.dup_acks else 0
     acked = max(0, min(connection.snd_una, connection.sendq.end) - connection.iss - 1)
-    options = connection.ts_on * 1 | connection.sack_on * 2 | bool(connection.rcv_scale or connection.snd_scale) * 4
+    options = connection.ts_on * 1 | connection.sack_on * 2 | info.ecn * 8
+    options |= bool(connection.rcv_scale or connection.snd_scale) * 4
     return {
         "tcpi_state": _STATES[info.state],
         "tcpi_ca_state": recovery,
         "tcpi_retransmits": connection.tries,
         "tcpi_probes": connection.unanswered,
-        "tcpi_backoff": connection.tries,
+        "tcpi_backoff": info.backoff,
         "tcpi_options": options,
         "tcpi_snd_wscale": connection.snd_scale,
         "tcpi_rcv_wscale": connection.rcv_scale,
         "tcpi_rto": info.rto // MICROSECOND,
         "tcpi_ato": connection.ato // MICROSECOND,
         "tcpi_snd_mss": info.mss,
-        "tcpi_rcv_mss": connection.rcv_mss,
+        "tcpi_rcv_mss": info.receive_mss,
         "tcpi_unacked": -(-info.unacknowledged // mss),
-        "tcpi_sacked": -(-board.sacked // mss),
-        "tcpi_lost": -(-board.lost // mss),
-        "tcpi_retrans": -(-board.resent // mss),
+        "tcpi_sacked": -(-info.sacked // mss),
+        "tcpi_lost": -(-info.lost // mss),
+        "tcpi_retrans": -(-info.resent // mss),
         "tcpi_rtt": info.rtt // MICROSECOND,
         "tcpi_rttvar": info.rtt_variance // MICROSECOND,
         "tcpi_snd_ssthresh": min(info.ssthresh // mss, _INFINITE),
         "tcpi_snd_cwnd": info.cwnd // mss,
         "tcpi_advmss": connection.mss_local,
-        "tcpi_reordering": connection.config.dup_threshold,
+        "tcpi_reordering": max(connection.config.dup_threshold, -(-info.reordering // mss)),
+        "tcpi_min_rtt": info.rtt_min // MICROSECOND,
+        "tcpi_pacing_rate": info.pacing_rate,
         "tcpi_total_retrans": info.retransmits,
         "tcpi_bytes_acked": acked,
         "tcpi_bytes_received": info.bytes_received,
