@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hythe.tcp.recvq import ISLANDS_MAX
 from tests.tcp.harness import Peer
 
 
@@ -45,6 +46,18 @@ def test_each_of_a_turn_is_told() -> None:
     peer.inject_silently("P.", seq=101, data=100)
     peer.turn()
     assert [out.sack for out in peer.sent()] == [((1, 101),), ((101, 201),)]
+
+
+def test_what_was_dropped_for_want_of_room_did_not_arrive_twice() -> None:
+    """Else the sender would take it for SACKed, and us for reneging (RFC 2018, 8)."""
+    peer = receiver()
+    for index in range(ISLANDS_MAX):
+        peer.inject_silently("P.", seq=11 + 20 * index, data=10)
+    peer.turn()
+    peer.sent()
+    last = 11 + 20 * ISLANDS_MAX
+    peer.inject("P.", seq=last, data=10)
+    assert all(right <= last for out in peer.sent() for _, right in out.sack)
 
 
 def test_no_d_sack_without_sack() -> None:

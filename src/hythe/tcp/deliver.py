@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 
 from hythe.tcp.block import READABLE, ControlBlock
+from hythe.tcp.recvq import ISLANDS_MAX
 from hythe.tcp.states import ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, MAY_RECEIVE, Event
 from hythe.wire.segment import Segment
 
@@ -36,7 +37,7 @@ def take_text(tcb: ControlBlock, segment: Segment, seq: int, now: int) -> None:
         tcb.note(0)
     elif seq > tcb.rcv_nxt:
         quicken(tcb)
-        if not tcb.recvq.add_island(seq, data[: end - seq]):
+        if not tcb.recvq.add_island(seq, data[: end - seq]) and _held(tcb, seq, end):
             arrived_twice(tcb, seq, end)
         tcb.dup_acks_owed += 1  # RFC 5681, 4.2: at once, one for each
         tcb.note(0)
@@ -87,6 +88,11 @@ def arrived_twice(tcb: ControlBlock, left: int, right: int) -> None:
         tcb.dsacks = []
     if len(tcb.dsacks) < DSACKS_MAX:
         tcb.dsacks.append((left, right))
+
+
+def _held(tcb: ControlBlock, left: int, right: int) -> bool:
+    """Did all of it come before, or was there no room for it? A D-SACK for what is not here would be a lie."""
+    return any(start <= left and right <= end for start, end in tcb.recvq.blocks(ISLANDS_MAX))
 
 
 def quicken(tcb: ControlBlock) -> None:
