@@ -4,7 +4,8 @@ Nothing in it is written by hand. A row comes from a test that says what it is a
 
 - its name: ``test_3_2_words`` in a file ``test_rfc5961.py``, or ``test_rfc1122_4_2_3_10_words`` anywhere;
 - a mark: ``@pytest.mark.rfc("9293", "3.10.7.4", "MUST-60")``, as often as it takes, the level being optional;
-- its docstring, or else the first line of its module's: ``RFC 9293, 3.8.6.1``.
+- its docstring, or else the first line of its module's: ``RFC 9293, 3.8.6.1``;
+- the first comment of a packet script: ``// RFC 9293, 3.8.6.1: what it shows``.
 
 A level (MUST-37, SHLD-13 …) in the docstring counts, too. Where in the code: the files under src/hythe that cite the
 section, or a section above it.
@@ -59,7 +60,23 @@ def rows() -> list[Row]:
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 found.update(_rows_of(node, path, heading))
+    for path in sorted((ROOT / "tests" / "pkt").rglob("*.pkt")):
+        found.update(_rows_of_script(path))
     return sorted(found)
+
+
+def _rows_of_script(path: Path) -> Iterator[Row]:
+    """A packet script's first comment: ``// RFC 5961, 3.2: a RST in the exact place is believed.``"""
+    comment = []
+    for line in path.read_text().splitlines():
+        if not line.startswith("//"):
+            break
+        comment.append(line.removeprefix("//").strip())
+    text = " ".join(comment)
+    where, _, words = text.partition(": ")
+    for rfc, section in cited(where):
+        level = ", ".join(_LEVEL.findall(text))
+        yield Row(rfc, section, level, words.rstrip(".").replace("|", "/"), str(path.relative_to(ROOT)))
 
 
 def _rows_of(node: ast.FunctionDef | ast.AsyncFunctionDef, path: Path, heading: str) -> Iterator[Row]:

@@ -7,6 +7,10 @@ import pytest
 from tests import rfc
 
 
+def test_the_document_is_up_to_date() -> None:
+    assert rfc.DOCUMENT.read_text() == rfc.document(), "docs/rfc.md is out of date: run `make rfc`"
+
+
 def test_every_row_has_code() -> None:
     """A test about an RFC that no file of the code cites proves nothing about the code, or the citation is missing."""
     where = rfc.citations()
