@@ -1,4 +1,4 @@
-"""Proportional rate reduction: RFC 9937 (once RFC 6937) (which obsoletes 6937).
+"""Proportional rate reduction: RFC 9937 (which obsoletes RFC 6937).
 
 During fast recovery the window shrinks in proportion to what is delivered, so that an ACK always lets something out: no
 silence of half a round trip, no burst at its end. When more is lost than the controller wants to give up, one segment more
