@@ -270,7 +270,7 @@ def icmp_type(what: Icmp, version: int) -> tuple[int, int]:
             return icmp.UNREACHABLE, _UNREACHABLE4[detail]
         plain = {"time_exceeded": icmp.TIME_EXCEEDED, "source_quench": icmp.SOURCE_QUENCH}
         return (plain | {"parameter_problem": icmp.PARAMETER_PROBLEM})[word], 0
-    if word == "unreachable" and detail != "frag_needed":
+    if word == "unreachable" and detail not in ("frag_needed", "packet_too_big"):
         return icmpv6.UNREACHABLE, _UNREACHABLE6[detail]
     if word == "unreachable":
         return icmpv6.PACKET_TOO_BIG, 0

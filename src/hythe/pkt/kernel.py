@@ -87,7 +87,8 @@ class Kernel:
         return self._sent.popleft() if self._sent else None
 
     def call(self, name: str, arguments: Sequence[object]) -> Pending:
-        """As `Stack.call`."""
+        """As `Stack.call`. What has blocked until now goes first."""
+        self._retry()
         waits = name == "poll" or (bool(arguments) and self._sockets.blocking(arguments[0]))
         begun = Begun(self._sockets.find(name), arguments, self._now, blocking=waits)
         if begun.outcome() is None:
@@ -105,6 +106,9 @@ class Kernel:
             left = min(left, _AGAIN)
         self._poll.poll(left / MILLISECOND)
         self._read()
+        self._retry()
+
+    def _retry(self) -> None:
         for begun in self._begun:
             begun.attempt()
         self._begun = [each for each in self._begun if each.outcome() is None]

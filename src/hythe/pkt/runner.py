@@ -18,7 +18,21 @@ from typing import Final, Protocol
 from hythe.pkt.compare import Flow
 from hythe.pkt.constants import value
 from hythe.pkt.report import Row, expected_text, seconds, seen_text, side_by_side
-from hythe.pkt.script import ANYTHING, Anything, Call, Code, Event, Icmp, PacketEvent, Script, ScriptError, Shell, Tcp, Time
+from hythe.pkt.script import (
+    ANYTHING,
+    Anything,
+    Call,
+    Code,
+    Event,
+    Icmp,
+    Name,
+    PacketEvent,
+    Script,
+    ScriptError,
+    Shell,
+    Tcp,
+    Time,
+)
 from hythe.pkt.settings import Settings
 from hythe.pkt.tcpinfo import CONSTANTS as INFO_CONSTANTS
 from hythe.pkt.wireform import Seen
@@ -219,8 +233,7 @@ class Run:
     def _follow(self, call: Call) -> None:
         """The packets to come belong to the socket that is connected next; a closed one makes room for another."""
         which = call.arguments[0] if call.arguments else ANYTHING
-        opens = call.name == "connect" or (call.name in ("sendto", "sendmsg") and not self._clients)
-        if opens and which not in self._clients:
+        if (call.name == "connect" or Name("MSG_FASTOPEN") in call.arguments) and which not in self._clients:
             self._clients.append(which)
             self._new_flow(self._settings.bind_port, self._settings.connect_port)
         elif call.name == "close":

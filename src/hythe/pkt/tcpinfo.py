@@ -52,14 +52,18 @@ _LONGS: Final = ("tcpi_pacing_rate", "tcpi_max_pacing_rate", "tcpi_bytes_acked",
 _MORE: Final = (
     "tcpi_segs_out", "tcpi_segs_in", "tcpi_notsent_bytes", "tcpi_min_rtt", "tcpi_data_segs_in", "tcpi_data_segs_out",
 )  # fmt: skip
-_LAYOUT: Final = struct.Struct("=8B24I4Q6I")
+_TIMES: Final = ("tcpi_delivery_rate", "tcpi_busy_time", "tcpi_rwnd_limited", "tcpi_sndbuf_limited")
+_COUNTS: Final = ("tcpi_delivered", "tcpi_delivered_ce")
+_OCTETS: Final = ("tcpi_bytes_sent", "tcpi_bytes_retrans")
+_LAST: Final = ("tcpi_dsack_dups", "tcpi_reord_seen", "tcpi_rcv_ooopack", "tcpi_snd_wnd")
+_LAYOUT: Final = struct.Struct("=8B24I4Q6I4Q2I2Q4I")
 #: What getsockopt(TCP_INFO) is asked for: the fields above.
 SIZE: Final = _LAYOUT.size
 
 
 def linux(raw: bytes) -> dict[str, int]:
     """The fields of a ``struct tcp_info`` (linux/tcp.h), as far as they are told here."""
-    names = (*_BYTES, *_WORDS, *_LONGS, *_MORE)
+    names = (*_BYTES, *_WORDS, *_LONGS, *_MORE, *_TIMES, *_COUNTS, *_OCTETS, *_LAST)
     found = dict(zip(names, _LAYOUT.unpack(raw[:SIZE].ljust(SIZE, b"\0")), strict=True))
     scales = found.pop("tcpi_wscales")
     return found | {"tcpi_snd_wscale": scales & 15, "tcpi_rcv_wscale": scales >> 4}
@@ -101,4 +105,8 @@ def hythe(connection: Connection) -> dict[str, int]:
         "tcpi_bytes_acked": acked,
         "tcpi_bytes_received": info.bytes_received,
         "tcpi_notsent_bytes": info.unsent,
+        "tcpi_delivered": -(-info.delivered // mss),
+        "tcpi_bytes_sent": info.bytes_sent,
+        "tcpi_dsack_dups": info.dsacks,
+        "tcpi_snd_wnd": info.send_window,
     }
