@@ -182,7 +182,7 @@ def test_delay_is_that_of_one_way(nobody: Person) -> None:
         result = nobody.run(options, needs.program("ping"), "-c", "3", "-i", "0.2", "gateway.hythe.internal")
         times = [float(each) for each in re.findall(r"time=([\d.]+)", result.stdout)]
         assert len(times) == 3, result.stdout + result.stderr
-        assert least - 0.5 < min(times) < least + 5
+        assert least - 0.5 < min(times) < least + 10
 
 
 # --- Rate

@@ -95,6 +95,19 @@ def test_join_forgets_what_came_twice() -> None:
     assert (content(recvq), recvq.held, recvq.islands) == (b"", 0, None)
 
 
+def test_what_continues_an_island_is_no_piece_of_its_own() -> None:
+    """A window of wire packets behind one loss is one gap, not thousands."""
+    recvq = ReceiveQueue()
+    sizes = [1_448] * 4_000
+    for index, size in enumerate(sizes):
+        assert recvq.add_island(10 + index * size, memoryview(index.to_bytes(2, "big") * (size // 2))) == size
+    assert recvq.islands is not None
+    assert len(recvq.islands) < 100
+    assert recvq.blocks(4) == [(10, 10 + sum(sizes))]
+    assert recvq.join(10) == 10 + sum(sizes)
+    assert content(recvq) == b"".join(index.to_bytes(2, "big") * 724 for index in range(4_000))
+
+
 def test_pieces_are_bounded() -> None:
     recvq = ReceiveQueue()
     for index in range(ISLANDS_MAX + 500):

@@ -17,6 +17,8 @@ from typing import Final
 
 #: More pieces than an honest sender makes of the default window: 512 KiB at an MSS of 536.
 ISLANDS_MAX: Final = 1_024
+#: Packets of a wire come one by one; those that continue an island are joined to it up to this size.
+_ISLAND_SIZE: Final = 65_536
 #: Kept views shorter than this are joined with their neighbours.
 _WORTH_A_VIEW: Final = 16_384
 _BY_END: Final = attrgetter("end")
@@ -27,7 +29,7 @@ class Island:
 
     __slots__ = ("data", "end", "stamp", "start")
 
-    def __init__(self, start: int, data: bytes, stamp: int) -> None:
+    def __init__(self, start: int, data: bytearray, stamp: int) -> None:
         self.start = start
         self.end = start + len(data)
         self.data = data
@@ -92,11 +94,17 @@ class ReceiveQueue:
             following = islands[index] if index < len(islands) else None
             stop = min(end, following.start) if following else end
             if position < stop:
-                if len(islands) >= ISLANDS_MAX:
+                before = islands[index - 1] if index else None
+                if before and before.end == position and stop - before.start <= _ISLAND_SIZE:
+                    before.data += data[position - start : stop - start]
+                    before.end = stop
+                    before.stamp = self._stamp
+                elif len(islands) >= ISLANDS_MAX:
                     break
-                islands.insert(index, Island(position, bytes(data[position - start : stop - start]), self._stamp))
+                else:
+                    islands.insert(index, Island(position, bytearray(data[position - start : stop - start]), self._stamp))
+                    index += 1
                 added += stop - position
-                index += 1
             if following is None or stop == end:
                 break
             following.stamp = self._stamp  # touched by this segment: its block is the most recent (RFC 2018, 4)

@@ -21,8 +21,11 @@ from hythe.wire import gso
 from hythe.wire.checksum import Octets
 from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VERIFIED, VNET, VNET_PLAIN, VNET_SIZE, Packet
 
-#: Super-segments read from below in a row, and wire packets given to the host in a row.
+#: Read from below in a row: super-segments, and small packets, which a device has room for a few hundred of only.
 _BATCH: Final = 8
+_BATCHES_SMALL: Final = 8
+_SMALL: Final = 2_048
+#: Packets given to the host in a row.
 _SLOTS: Final = 64
 _ALL: Final = 1 << 31
 
@@ -54,12 +57,15 @@ class FaultLink:
 
     def receive(self, now: int, limit: int) -> Sequence[Packet]:
         """As `Link.receive`: what has come through by `now`."""
-        for packet in self._link.receive(now, _BATCH):
-            self._submit(self._received, packet.view, packet.length, packet.gso_size, packet.checksum, now)
+        for _ in range(_BATCHES_SMALL):
+            packets = self._link.receive(now, _BATCH)
+            for packet in packets:
+                self._submit(self._received, packet.view, packet.length, packet.gso_size, packet.checksum, now)
+            if len(packets) < _BATCH or packets[-1].length > _SMALL:
+                break
         due = self._received.take(now, min(limit, _SLOTS))
-        packets = [slot.fill(packet, 0, state) for slot, (packet, state) in zip(self._ring, due, strict=False)]
         self.on_deadline(self.next_deadline())
-        return packets
+        return [slot.fill(packet, 0, state) for slot, (packet, state) in zip(self._ring, due, strict=False)]
 
     def send(self, now: int, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
         """As `Link.send`; bytes are copied."""
