@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 #: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
 #: nothing to protect, an ACK need not wait for company, and nothing old can be on its way when TIME-WAIT is over.
 COMMAND_TCP = TcpConfig(timestamps=False, nagle=False, quick_acks=0, eager_ack=True, time_wait=1 * SECOND)
-#: The same where the link has faults: whatever can happen on a wire does, and what is on its way takes room.
-FAULTY_TCP = TcpConfig(nagle=False, receive_buffer=6 * MIB)
+#: The same where the link has faults: whatever can happen on a wire does, what is on its way takes room,
+#: and a burst overflows the queue.
+FAULTY_TCP = TcpConfig(nagle=False, receive_buffer=6 * MIB, pacing=True)
 #: What one turn can bring at most: super-datagrams lie in the link's ring until then, so this costs nothing.
 DATAGRAM_BUFFER = 4 * MIB
 DEFAULT_ROUTES = (Prefix(bytes(4), 0), Prefix(bytes(16), 0))
