@@ -13,6 +13,7 @@ from hythe.aio.resolver import Resolver, machine_config, parse_server
 from hythe.config import ResolverConfig
 from hythe.errors import MachineError, UsageError
 from hythe.host.lookup import Found, Status
+from hythe.host.resolvconf import is_address
 from hythe.view.found import as_json, asked, sentences
 from hythe.wire import dns
 from hythe.wire.dnsmessage import MX
@@ -47,7 +48,7 @@ def command(
     """
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
-    reverse = _is_address(name)
+    reverse = is_address(name)
     kinds = _kinds(kind, only4=only4, only6=only6, reverse=reverse)
     found, servers, config = asyncio.run(_look_up(name, server, kinds, own=kind is None, tcp=tcp, stack=stack))
     if structured:
@@ -92,7 +93,7 @@ async def _look_up(
     if known and dns.PTR not in kinds:
         kinds = tuple(kind for kind in kinds if kind != MX)
     async with _resolver(machine if known else Resolver(config=config), config, stack=stack and not known) as resolver:
-        if kinds == (dns.PTR,) and _is_address(name):
+        if kinds == (dns.PTR,) and is_address(name):
             found = await resolver.lookup_address(name)
         else:
             found = await resolver.lookup(name, *kinds)
@@ -109,7 +110,7 @@ def _resolver(plain: Resolver, config: ResolverConfig, *, stack: bool) -> contex
 
 def _own(machine: Resolver, name: str) -> bool:
     """Does /etc/hosts know it?"""
-    if _is_address(name):
+    if is_address(name):
         return bool(machine.hosts.names(ipaddress.ip_address(name).packed))
     return bool(machine.hosts.addresses(name))
 
@@ -125,11 +126,3 @@ async def _server(text: str) -> tuple[str, int]:
         return parse_server((await Resolver.of_machine().resolve(text))[0])
     except OSError as error:
         raise MachineError(f"the server {text!r} cannot be asked, {error.strerror}: write its address") from error
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

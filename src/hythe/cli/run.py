@@ -92,9 +92,6 @@ def command(
         dns=parse_servers(dns) if dns is not None else None,
         publish=[each for text in publish for each in parse_publication(text)],
         capture=capture,
-        summary=summary,
-        verbose=verbose,
-        quiet=quiet,
         wait=wait,
         faults=wire,
     )

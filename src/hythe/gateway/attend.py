@@ -9,8 +9,8 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, BinaryIO, Final
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from hythe.gateway.gateway import Gateway
 from hythe.gateway.layout import Layout
@@ -32,7 +32,7 @@ _DRAIN_STEP: Final = 5 * MILLISECOND
 _ENDING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 #: Runs beside the gateway and is cancelled at the end: a view that follows the session.
-Watcher = Callable[[Session], Awaitable[None]]
+Watcher = Callable[[Session], Coroutine[Any, Any, None]]
 
 
 def attend(room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None, watch: Watcher) -> tuple[int, Session]:
@@ -64,7 +64,7 @@ async def _attend(
     gateway.session.notices += room.warnings
     if options.faults is not None and options.faults.notice is not None:
         gateway.session.notices.append(options.faults.notice)
-    watching = loop.create_task(_watch(watch, gateway.session))
+    watching = loop.create_task(watch(gateway.session))
     ended = loop.create_future()
     loop.add_reader(room.pidfd, _resolve, ended, None)
     loop.set_exception_handler(lambda _, context: _resolve(ended, context.get("exception")))
@@ -92,10 +92,6 @@ def _resolve(ended: asyncio.Future[None], bug: BaseException | None) -> None:
             ended.set_result(None)
         else:
             ended.set_exception(bug)
-
-
-async def _watch(watch: Watcher, session: Session) -> None:
-    await watch(session)
 
 
 async def _drain(gateway: Gateway, faulty: FaultLink | None) -> None:

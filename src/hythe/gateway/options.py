@@ -29,9 +29,6 @@ class RunOptions:
         "host_loopback",
         "mtu",
         "publish",
-        "quiet",
-        "summary",
-        "verbose",
         "wait",
     )
 
@@ -45,9 +42,6 @@ class RunOptions:
         dns: list[Server] | None = None,
         publish: list[Publication] | None = None,
         capture: str | None = None,
-        summary: str | None = None,
-        verbose: bool = False,
-        quiet: bool = False,
         wait: bool = False,
         faults: Faults | None = None,
     ) -> None:
@@ -58,8 +52,5 @@ class RunOptions:
         self.dns = dns
         self.publish = publish or []
         self.capture = capture
-        self.summary = summary
-        self.verbose = verbose
-        self.quiet = quiet
         self.wait = wait
         self.faults = faults

@@ -34,7 +34,7 @@ def parse_resolv_conf(text: str) -> ResolverConfig:
         if line[:1] in ("#", ";"):
             continue
         keyword, *words = line.split() or [""]
-        if keyword == "nameserver" and words and _is_address(words[0]) and len(servers) < SERVERS_MAX:
+        if keyword == "nameserver" and words and is_address(words[0]) and len(servers) < SERVERS_MAX:
             servers.append((words[0], PORT))
         elif keyword == "domain" and words:
             search = tuple(filter(_is_domain, words[:1]))
@@ -72,7 +72,8 @@ def _is_domain(text: str) -> bool:
         return False
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Is it an IP address, written as one?"""
     try:
         ipaddress.ip_address(text)
     except ValueError:

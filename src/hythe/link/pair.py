@@ -54,11 +54,9 @@ class PairEnd:
         state = PARTIAL if flags & NEEDS_CSUM else ABSENT
         if self.offload:
             self.peer.deliver(data, gso_size, state)
-        elif gso_size:
+        else:
             for piece in gso.cut(memoryview(data), len(data), gso_size, state):
                 self.peer.deliver(piece, 0, ABSENT)
-        else:
-            self.peer.deliver(gso.complete(memoryview(data), len(data), state), 0, ABSENT)
 
     def deliver(self, data: bytes, gso_size: int, checksum: int) -> None:
         """Queue one packet for `receive`; dropped when the queue is full."""

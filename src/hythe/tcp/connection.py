@@ -12,7 +12,6 @@ either brings text or acknowledges some; once the peer has sent its FIN, only th
 from __future__ import annotations
 
 import errno
-import struct
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -40,14 +39,12 @@ from hythe.tcp.states import (
 )
 from hythe.tcp.urgent import ahead
 from hythe.units import NEVER
-from hythe.wire.options import Options
+from hythe.wire.options import Options, timestamps
 from hythe.wire.options import parse as parse_options
 from hythe.wire.segment import ACK, PSH, Segment, split_key
 
 #: The control bits that header prediction looks at: all but PSH, which says nothing that it would act upon.
 _PREDICTED: Final = 0xFF & ~PSH
-_READ_TIMESTAMPS: Final = struct.Struct(">III").unpack
-_TIMESTAMPS_HEAD: Final = 0x0101080A  # NOP NOP kind 8 length 10
 #: What `Connection.adjust` may change: SO_KEEPALIVE and the like, TCP_NODELAY, TCP_USER_TIMEOUT, TCP_LINGER2.
 ADJUSTABLE: Final = frozenset(
     (
@@ -156,13 +153,11 @@ class Connection(ControlBlock):
         options = segment.options
         if options is None:
             return not self.ts_on
-        if not self.ts_on or len(options) != 12:
-            return False
-        head, value, _ = _READ_TIMESTAMPS(options)
-        if head != _TIMESTAMPS_HEAD or (value - self.ts_recent) & 0xFFFFFFFF > 0x7FFFFFFF:
+        times = timestamps(options) if self.ts_on else None
+        if times is None or (times[0] - self.ts_recent) & 0xFFFFFFFF > 0x7FFFFFFF:
             return False
         if self.rcv_nxt <= self.last_ack_sent:
-            self.ts_recent = value
+            self.ts_recent = times[0]
             self.ts_recent_at = now
         return True
 

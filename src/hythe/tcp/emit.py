@@ -25,11 +25,9 @@ from hythe.tcp.states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
 from hythe.tcp.trace import Probe, Retransmitted
 from hythe.tcp.urgent import pointer
 from hythe.units import NEVER
-from hythe.wire.options import Options, build
+from hythe.wire.options import Options, build, build_timestamps
 from hythe.wire.segment import ACK, FIN, PSH, RST, SYN, URG
 
-_TIMESTAMPS: Final = struct.Struct(">III").pack
-_TIMESTAMPS_HEAD: Final = 0x0101080A  # NOP NOP kind 8 length 10
 #: SACK blocks that fit 40 bytes of options, without and with timestamps (RFC 2018, 3).
 _BLOCKS: Final = (4, 3)
 #: A segment with this much less text than it may have carries SACK blocks as well.
@@ -284,7 +282,7 @@ def _may_be_small(tcb: ControlBlock) -> bool:
 def _transmit(tcb: ControlBlock, seq: int, size: int, flags: int, now: int) -> None:
     """One segment or super-segment, which acknowledges whatever is owed as well."""
     mss = tcb.snd_mss
-    options = _TIMESTAMPS(_TIMESTAMPS_HEAD, tcb.timestamp(now), tcb.ts_recent) if tcb.ts_on else b""
+    options = build_timestamps(tcb.timestamp(now), tcb.ts_recent) if tcb.ts_on else b""
     if tcb.recvq.islands is not None and tcb.sack_on and size <= mss - _ROOM_FOR_SACK:
         options += sack(tcb)
     gso_size = mss if size > mss else 0
@@ -309,7 +307,7 @@ def _acknowledge(tcb: ControlBlock, seq: int, now: int) -> None:
     flags = ecn.mark(tcb, ACK, new=False) if tcb.ecn_on else ACK
     options = b""
     if tcb.ts_on:
-        options = _TIMESTAMPS(_TIMESTAMPS_HEAD, tcb.timestamp(now), tcb.ts_recent)
+        options = build_timestamps(tcb.timestamp(now), tcb.ts_recent)
     if tcb.sack_on and (tcb.dsacks or tcb.recvq.islands is not None):
         while tcb.dsacks and len(tcb.dsacks) > 1:
             told = options + sack(tcb)
