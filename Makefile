@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check bench lint format rfc lock clean
+.PHONY: help install demo test test-all check bench scoreboard lint format rfc lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -46,6 +46,9 @@ test-all: check ## everything, with many more examples of everything random
 
 bench: install ## measure hythe beside slirp4netns, pasta and the kernel (ARGS=--quick)
 	@$(BIN)/python -m bench $(ARGS)
+
+scoreboard: install ## hythe's TCP and Linux's through the same emulated wire, side by side (ARGS=--quick)
+	@$(BIN)/python -m scoreboard $(ARGS)
 
 format: $(STAMP) ## put the code in its usual form
 	$(BIN)/ruff check --quiet --fix-only

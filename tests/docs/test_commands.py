@@ -26,6 +26,7 @@ ELSEWHERE = {
     "make test-all": "runs this test, too",
     "make check": "is the first half of make test",
     "make bench": "takes minutes; tests/bench runs its workloads",
+    "make scoreboard": "takes minutes; tests/scoreboard runs some of its cells",
     "make lock": "asks the package index for every version anew",
     "make format": "changes files",
 }

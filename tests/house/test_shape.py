@@ -23,14 +23,14 @@ READ_ONLY = re.compile(r"\b(Mapping|Sequence|AbstractSet|Collection|Iterable)\b"
 
 
 def test_files_are_short() -> None:
-    lengths = {each.path: each.text.count("\n") for each in sources("src", "bench", "tests")}
+    lengths = {each.path: each.text.count("\n") for each in sources("src", "bench", "scoreboard", "tests")}
     found = [f"{path}: {lines} lines, at most {FILE_LINES_MAX}" for path, lines in lengths.items() if lines > FILE_LINES_MAX]
     assert not found, report(found)
 
 
 def test_functions_fit_a_screen() -> None:
     found = []
-    for source in sources("src", "bench", "tests"):
+    for source in sources("src", "bench", "scoreboard", "tests"):
         for node in ast.walk(source.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
@@ -40,7 +40,9 @@ def test_functions_fit_a_screen() -> None:
 
 
 def test_every_file_says_what_it_is() -> None:
-    found = [f"{each.path}: no docstring" for each in sources("src", "bench") if not ast.get_docstring(each.tree)]
+    found = [
+        f"{each.path}: no docstring" for each in sources("src", "bench", "scoreboard") if not ast.get_docstring(each.tree)
+    ]
     assert not found, report(found)
 
 
@@ -89,7 +91,7 @@ def _is_mutable(value: ast.expr) -> bool:
 
 def test_no_error_is_swallowed() -> None:
     found = []
-    for source in sources("src", "bench", "tests"):
+    for source in sources("src", "bench", "scoreboard", "tests"):
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ExceptHandler) and _catches_all(node.type) and _does_nothing(node.body):
                 found.append(source.at(node, "an error of any kind disappears here"))
@@ -111,7 +113,7 @@ def test_nothing_is_left_to_do_later() -> None:
     later = re.compile(r"#.*\b(TODO|FIXME|XXX|HACK)\b")
     found = [
         f"{source.path}:{number}: {line.strip()}"
-        for source in sources("src", "bench")
+        for source in sources("src", "bench", "scoreboard")
         for number, line in enumerate(source.text.splitlines(), 1)
         if later.search(line)
     ]
@@ -133,7 +135,7 @@ def test_no_path_or_host_of_one_machine() -> None:
 
 def test_the_tools_see_every_file() -> None:
     """A file outside the folders that ruff, mypy and these rules walk over would go unchecked."""
-    known = {"src", "tests", "bench", "requirements", "examples", "docs"}
+    known = {"src", "tests", "bench", "scoreboard", "requirements", "examples", "docs"}
     paths = [path.relative_to(ROOT) for path in ROOT.rglob("*.py") if is_ours(path)]
     found = [str(path) for path in paths if path.parts[0] not in known]
     assert not found, report(found)
