@@ -160,7 +160,8 @@ class Host:
                 if datagram is None:
                     self.input.receive(packet, now, interface)
                 elif not self.endpoints.receive(datagram):
-                    self.input.no_such_port(view[: packet.length], datagram.key, now)
+                    vouched, gso_size = packet.checksum != ABSENT, packet.gso_size
+                    self.input.no_such_port(view[: packet.length], datagram.key, now, vouched=vouched, gso_size=gso_size)
             elif packet.checksum == ABSENT and not _sums_right(view, segment):
                 self.counters.bad_checksum += 1
             else:

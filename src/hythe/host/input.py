@@ -19,9 +19,9 @@ from hythe.host.interfaces import Interface, may_be_source
 from hythe.host.udp import Endpoints
 from hythe.tcp.timers import TimerQueue
 from hythe.units import NEVER
-from hythe.wire import icmp, icmpv6, ipv4, ipv6, segment, udp
+from hythe.wire import gso, icmp, icmpv6, ipv4, ipv6, segment, udp
 from hythe.wire.checksum import pseudo_sum, require
-from hythe.wire.packet import ABSENT, Packet
+from hythe.wire.packet import ABSENT, PARTIAL, Packet
 from hythe.wire.segment import split_key
 
 #: Loose and strict source and record route (RFC 791, 3.1).
@@ -80,15 +80,18 @@ class PacketInput:
             self._control.report(first, kind, code, now)
         self.deadline = self.reassembler.next_deadline()
 
-    def no_such_port(self, view: memoryview, key: bytes, now: int) -> None:
-        """A datagram for a port where nobody is: port unreachable (RFC 1122, 4.1.3.1), if it is for us at all."""
+    def no_such_port(self, view: memoryview, key: bytes, now: int, *, vouched: bool, gso_size: int) -> None:
+        """A datagram for a port where nobody is: port unreachable (RFC 1122, 4.1.3.1), if it is for us at all.
+
+        `vouched`: its checksum may be partial. What is quoted is a packet of a wire, the first of a batch.
+        """
         if not self.is_ours(split_key(key)[2]):
             self._counters.not_ours += 1
             return
         kind, code = (
             (icmp.UNREACHABLE, icmp.PORT_UNREACHABLE) if view[0] >> 4 == 4 else (icmpv6.UNREACHABLE, icmpv6.PORT_UNREACHABLE)
         )
-        self._control.report(view, kind, code, now)
+        self._control.report(gso.cut(view, len(view), gso_size, PARTIAL)[0] if vouched else view, kind, code, now)
 
     def is_ours(self, destination: bytes) -> bool:
         """Do we receive what is sent there?"""
@@ -192,7 +195,7 @@ class PacketInput:
             datagram = udp.read(view, start, end, source, destination, tos, verify)
             datagram.gso_size = gso_size
             if not self._endpoints.receive(datagram):
-                self.no_such_port(view, datagram.key, now)
+                self.no_such_port(view, datagram.key, now, vouched=not verify, gso_size=gso_size)
             return True
         if protocol == segment.PROTOCOL:
             if verify:
