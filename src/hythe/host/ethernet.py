@@ -17,14 +17,14 @@ RFC 894, RFC 2464, RFC 1122, 2.3 and 3.3.6.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from hythe.errors import ParseError
 from hythe.host.host import Host
 from hythe.host.interfaces import Interface
 from hythe.host.neighbors import Neighbors, Waiting
-from hythe.link.frames import Frame, FrameLink
+from hythe.link.frames import DelayingFrameLink, Frame, FrameLink
 from hythe.wire import ethernet, icmp, icmpv6, ipv6, mld, ndp, udp
 from hythe.wire.dhcp import CLIENT_PORT, SERVER_PORT
 from hythe.wire.packet import VNET_PLAIN, VNET_SIZE, Packet
@@ -238,6 +238,33 @@ class EthernetLink:
             error = icmpv6.error_packet(us, us, icmpv6.UNREACHABLE, icmpv6.ADDRESS_UNREACHABLE, original)
         if us in self._host.addresses and self.interface is not None:
             self._host.receive(Packet(len(error)).fill(error), now, self.interface)
+
+
+class DelayingEthernetLink(EthernetLink):
+    """The same on a frame link that keeps frames until a time, and so a `DelayingLink` to whoever drives the host."""
+
+    __slots__ = ("_delaying",)
+
+    def __init__(self, frames: DelayingFrameLink, mac: bytes, host: Host) -> None:
+        super().__init__(frames, mac, host)
+        self._delaying = frames
+
+    @property
+    def on_deadline(self) -> Callable[[int], object]:
+        """As `Delaying.on_deadline`."""
+        return self._delaying.on_deadline
+
+    @on_deadline.setter
+    def on_deadline(self, told: Callable[[int], object]) -> None:
+        self._delaying.on_deadline = told
+
+    def next_deadline(self) -> int:
+        """As `Delaying.next_deadline`."""
+        return self._delaying.next_deadline()
+
+    def release(self, now: int) -> None:
+        """As `Delaying.release`."""
+        self._delaying.release(now)
 
 
 def _untag(frame: Frame) -> None:

@@ -13,14 +13,14 @@ from typing import Any, Final, NamedTuple
 
 from hythe.host.claims import DHCP, LINK_LOCAL, ROUTER, STATIC, Claim, Claims
 from hythe.host.dhcp import BOUND, REBINDING, RENEWING, DhcpClient, Lease
-from hythe.host.ethernet import EthernetLink
+from hythe.host.ethernet import DelayingEthernetLink, EthernetLink
 from hythe.host.groups import Groups
 from hythe.host.host import Host
 from hythe.host.interfaces import Prefix
 from hythe.host.resolution import Resolution
 from hythe.host.routers import Routers
 from hythe.host.routes import Route
-from hythe.link.frames import Frame, FrameLink
+from hythe.link.frames import DelayingFrameLink, Frame, FrameLink
 from hythe.tcp.block import CHANGED
 from hythe.tcp.states import CLOSED
 from hythe.wire import dhcp, ethernet, ipv4, ndp, udp
@@ -65,7 +65,10 @@ class Station:
         self._host = host
         self._leased: list[Route] = []
         timers, config = host.around.timers, host.config.ethernet
-        self.link = EthernetLink(frames, mac, host)
+        if isinstance(frames, DelayingFrameLink):
+            self.link: EthernetLink = DelayingEthernetLink(frames, mac, host)
+        else:
+            self.link = EthernetLink(frames, mac, host)
         self.interface = self.link.interface = host.attach(name, self.link, ())
         self.claims = Claims(config, timers, host.random, self)
         self.routers = Routers(host, self.link, self.interface, self.claims, secret, self._changed)

@@ -35,9 +35,8 @@ class Link(Protocol):
         """Give everything back. Harmless when repeated."""
 
 
-@runtime_checkable
-class DelayingLink(Link, Protocol):
-    """A link that keeps packets until a time, in either direction. Whoever drives it minds its deadline."""
+class Delaying(Protocol):
+    """What keeps packets until a time, in either direction. Whoever drives it minds its deadline."""
 
     #: Called with `next_deadline()` whenever that may have changed.
     on_deadline: Callable[[int], object]
@@ -47,3 +46,8 @@ class DelayingLink(Link, Protocol):
 
     def release(self, now: int) -> None:
         """Send what has waited long enough by `now`."""
+
+
+@runtime_checkable
+class DelayingLink(Link, Delaying, Protocol):
+    """A link that keeps packets until a time."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from hythe.link.base import Delaying
 from hythe.wire.ethernet import HEADER_SIZE
 from hythe.wire.packet import PACKET_ROOM, Packet
 
@@ -46,3 +47,8 @@ class FrameLink(Protocol):
 
     def close(self) -> None:
         """As `Link.close`."""
+
+
+@runtime_checkable
+class DelayingFrameLink(FrameLink, Delaying, Protocol):
+    """A frame link that keeps frames until a time."""

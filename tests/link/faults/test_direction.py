@@ -56,7 +56,7 @@ def test_corruption_flips_exactly_one_bit_anywhere() -> None:
     for packet in originals:
         way.submit(packet, VERIFIED, 0)
     changed, places = 0, set()
-    for original, (packet, checksum) in zip(originals, way.take(0, 1 << 30), strict=True):
+    for original, (packet, checksum, _) in zip(originals, way.take(0, 1 << 30), strict=True):
         difference = int.from_bytes(original) ^ int.from_bytes(packet)
         if difference:
             assert (difference.bit_count(), checksum) == (1, ABSENT)  # nobody vouches for it any more
@@ -97,9 +97,9 @@ def test_take_gives_as_many_as_asked_for() -> None:
         way.submit(packet, ABSENT, 0)
     assert way.next_deadline() == 5
     assert way.take(4, 100) == []
-    assert [number(packet) for packet, _ in way.take(5, 7)] == list(range(7))
+    assert [number(packet) for packet, _, _ in way.take(5, 7)] == list(range(7))
     assert way.next_deadline() == 5
-    assert [number(packet) for packet, _ in way.take(9, 7)] == [7, 8, 9]
+    assert [number(packet) for packet, _, _ in way.take(9, 7)] == [7, 8, 9]
     assert way.next_deadline() == NEVER
 
 

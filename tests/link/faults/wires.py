@@ -45,7 +45,7 @@ def drain(way: Direction) -> list[tuple[int, bytes]]:
     """Everything that comes out, each with its time (ns)."""
     found: list[tuple[int, bytes]] = []
     while (now := way.next_deadline()) != NEVER:
-        found += [(now, packet) for packet, _ in way.take(now, 1 << 30)]
+        found += [(now, packet) for packet, _, _ in way.take(now, 1 << 30)]
     return found
 
 
@@ -57,7 +57,7 @@ def passed(plan: Plan, packets: list[bytes], seed: int = 1, *, every: int = 0, u
         now = index * every
         while way.next_deadline() <= now:
             at = way.next_deadline()
-            found += [(at, each) for each, _ in way.take(at, 1 << 30)]
+            found += [(at, each) for each, _, _ in way.take(at, 1 << 30)]
         way.submit(packet, ABSENT, now)
     return found + drain(way)
 

@@ -15,8 +15,14 @@ from hythe.link.faults.flows import Flows
 from hythe.link.faults.plan import Plan
 from hythe.link.faults.queue import Queue
 from hythe.units import MIB, NEVER
+from hythe.wire import ethernet
 from hythe.wire.packet import ABSENT
 
+#: What comes out of a direction: a packet, its checksum's state, and the header of its frame, empty without frames.
+Traveller = tuple[bytes, int, bytes]
+
+#: What bears a checksum inside its frame.
+_SUMMED: Final = (b"", ethernet.IPV4.to_bytes(2, "big"), ethernet.IPV6.to_bytes(2, "big"))
 #: Bytes on the wire at most; more is dropped. One second of half a gigabit.
 HELD_MOST: Final = 64 * MIB
 
@@ -46,7 +52,7 @@ class Direction:
         self.tally = Tally()
         self._flows = Flows(seed, up=up)
         self._queue = Queue()
-        self._held: list[tuple[int, int, bytes, int]] = []
+        self._held: list[tuple[int, int, Traveller]] = []
         self._held_bytes = 0
         self._latest = 0
         self._serial = 0
@@ -55,8 +61,8 @@ class Direction:
         """Packets on their way."""
         return len(self._held)
 
-    def submit(self, packet: bytes, checksum: int, now: int) -> None:
-        """Put one packet of a wire in; `checksum` as in `Packet`, but complete."""
+    def submit(self, packet: bytes, checksum: int, now: int, header: bytes = b"") -> None:
+        """Put one packet of a wire in; `checksum` as in `Packet`, but complete. `header`: of its frame, if it has one."""
         plan, tally = self.plan, self.tally
         size = len(packet)
         tally.arrived += 1
@@ -79,6 +85,8 @@ class Direction:
         if fate.bit is not None:
             packet, checksum = flip(packet, fate.bit), ABSENT
             tally.corrupted += 1
+            if header[12:14] not in _SUMMED:
+                return  # ARP: the frame's check sequence shows it to the device, which drops it (IEEE 802.3, 3.2.9)
         due = departure + fate.wait
         if fate.late:
             due += fate.late
@@ -89,19 +97,19 @@ class Direction:
         for _ in range(fate.copies):
             self._serial += 1
             self._held_bytes += size
-            heappush(self._held, (due, self._serial, packet, checksum))
+            heappush(self._held, (due, self._serial, (packet, checksum, header)))
 
     def next_deadline(self) -> int:
         """When `take` next has something; NEVER when nothing is on its way."""
         return self._held[0][0] if self._held else NEVER
 
-    def take(self, now: int, limit: int) -> list[tuple[bytes, int]]:
-        """At most `limit` packets that are due, in order: (packet, checksum)."""
+    def take(self, now: int, limit: int) -> list[Traveller]:
+        """At most `limit` packets that are due, in order."""
         held = self._held
-        due: list[tuple[bytes, int]] = []
+        due: list[Traveller] = []
         while held and held[0][0] <= now and len(due) < limit:
-            _, _, packet, checksum = heappop(held)
-            self._held_bytes -= len(packet)
-            due.append((packet, checksum))
+            traveller = heappop(held)[2]
+            self._held_bytes -= len(traveller[0])
+            due.append(traveller)
         self.tally.passed += len(due)
         return due

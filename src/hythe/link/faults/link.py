@@ -1,54 +1,25 @@
-"""The faulty wire as a link between a host and another link.
-
-Theory of operation. Faults happen to packets as they are on a wire, so super-segments are cut on their way in and every
-checksum is completed (`wire/gso`); behind the faults packets travel one by one. One that was corrupted must be judged by
-its checksum, so nothing below is asked to finish it: all go down without offload.
-
-Time is `now`. Received packets wait here until `receive` is called at or after their time, sent ones until `release` is;
-`next_deadline` says when that is, and whoever drives the link is told through `on_deadline` as soon as there is one.
-"""
+"""The faulty wire as a link between a host and another link: IP packets, without frames around them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
-from hythe.errors import ParseError
 from hythe.link.base import Link
-from hythe.link.faults.direction import Direction
 from hythe.link.faults.plan import Plan
-from hythe.wire import gso
-from hythe.wire.checksum import Octets
-from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VERIFIED, VNET, VNET_PLAIN, VNET_SIZE, Packet
-
-#: Read from below in a row: super-segments, and small packets, which a device has room for a few hundred of only.
-_BATCH: Final = 8
-_BATCHES_SMALL: Final = 8
-_SMALL: Final = 2_048
-#: Packets given to the host in a row.
-_SLOTS: Final = 64
-_ALL: Final = 1 << 31
+from hythe.link.faults.wire import ALL, SLOTS, Wire
+from hythe.wire.packet import VNET_PLAIN, Packet
 
 
-class FaultLink:
-    """Stacks on `link`. `up` goes to the far ends of all flows, `down` comes from there.
+class FaultLink(Wire[Link]):
+    """Stacks on a link; arguments as those of `Wire`."""
 
-    The host above is the near end, unless `far_above` says that it stands for the world, as a gateway does. `seed`: any
-    integer of 127 bits; equal seeds give equal packets equal fates.
-    """
-
-    __slots__ = ("_link", "_received", "_ring", "_sent", "down", "on_deadline", "up")
+    __slots__ = ("_ring",)
 
     def __init__(
         self, link: Link, up: Plan | None = None, down: Plan | None = None, *, seed: int = 0, far_above: bool = False
     ) -> None:
-        self._link = link
-        self.up = Direction(up or Plan(), seed, up=True)
-        self.down = Direction(down or Plan(), seed, up=False)
-        self._received, self._sent = (self.up, self.down) if far_above else (self.down, self.up)
-        self._ring = [Packet() for _ in range(_SLOTS)]
-        #: Called with `next_deadline()` whenever it may have changed.
-        self.on_deadline: Callable[[int], object] = _ignore
+        super().__init__(link, up, down, seed=seed, far_above=far_above)
+        self._ring = [Packet() for _ in range(SLOTS)]
 
     @property
     def mtu(self) -> int:
@@ -57,56 +28,16 @@ class FaultLink:
 
     def receive(self, now: int, limit: int) -> Sequence[Packet]:
         """As `Link.receive`: what has come through by `now`."""
-        for _ in range(_BATCHES_SMALL):
-            packets = self._link.receive(now, _BATCH)
-            for packet in packets:
-                self._submit(self._received, packet.view, packet.length, packet.gso_size, packet.checksum, now)
-            if len(packets) < _BATCH or packets[-1].length > _SMALL:
-                break
-        due = self._received.take(now, min(limit, _SLOTS))
-        self.on_deadline(self.next_deadline())
-        return [slot.fill(packet, 0, state) for slot, (packet, state) in zip(self._ring, due, strict=False)]
+        due = self._read(now, limit)
+        return [slot.fill(packet, 0, state) for slot, (packet, state, _) in zip(self._ring, due, strict=False)]
 
     def send(self, now: int, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
         """As `Link.send`; bytes are copied."""
-        flags, _, _, gso_size, _, _ = VNET.unpack_from(head)
-        data = memoryview(b"".join((head[VNET_SIZE:], *payload)))
-        self._submit(self._sent, data, len(data), gso_size, PARTIAL if flags & NEEDS_CSUM else ABSENT, now)
+        self._write(now, head, payload)
         self.release(now)
-
-    def _submit(self, way: Direction, view: Octets, length: int, gso_size: int, checksum: int, now: int) -> None:
-        try:
-            pieces = gso.cut(view, length, gso_size, checksum)
-        except ParseError:
-            pieces, checksum = [bytes(view[:length])], ABSENT  # nobody can finish it: whoever gets it will drop it
-        state = VERIFIED if gso_size or checksum == PARTIAL else checksum
-        for piece in pieces:
-            way.submit(piece, state, now)
 
     def release(self, now: int) -> None:
         """Send down what has come through by `now`."""
-        for packet, _ in self._sent.take(now, _ALL):
+        for packet, _, _ in self._sent.take(now, ALL):
             self._link.send(now, VNET_PLAIN + packet)
         self.on_deadline(self.next_deadline())
-
-    def next_deadline(self) -> int:
-        """When `release` or `receive` next has something; NEVER when nothing is on its way."""
-        return min(self.up.next_deadline(), self.down.next_deadline())
-
-    @property
-    def holds_received(self) -> bool:
-        """Is anything on its way to the host?"""
-        return len(self._received) > 0
-
-    def fileno(self) -> int:
-        """The descriptor of the link below. It says nothing of packets that wait here: `next_deadline` does."""
-        return self._link.fileno()
-
-    def close(self) -> None:
-        """Lose what is on its way, and close the link below."""
-        self.on_deadline = _ignore
-        self._link.close()
-
-
-def _ignore(deadline: int) -> None:
-    """Nobody wants to know."""
