@@ -13,7 +13,7 @@ from tests.tcp.harness import PLAIN, Peer, ms
 def stamped(**changes: Any) -> Peer:
     peer = Peer(PLAIN, timestamps=True, **changes)
     peer.listen()
-    peer.inject("S", mss=1_460, ts_val=100, ts_ecr=0)
+    peer.inject("S", mss=1_460, ts_val=100, ts_ecr=0, sack_permitted=peer.config.sack)
     out = peer.expect("S.")
     assert out.options.ts_ecr == 100
     peer.inject(".", ts_val=100, ts_ecr=out.options.ts_val)
@@ -83,6 +83,56 @@ def test_4_1_a_resent_segment_gives_a_sample_by_its_echo() -> None:
     peer.inject(".", ts_val=101, ts_ecr=again.ts_val)
     assert abs(peer.connection.rtt.latest - 30 * MILLISECOND) <= MILLISECOND
     assert peer.connection.rtt.backoff == 0
+
+
+def test_4_1_an_echo_older_than_what_called_for_the_ack_gives_none() -> None:
+    """Our segment arrived, its ACK was lost; what the repetition calls for still echoes the first one's timestamp."""
+    peer = stamped(sack=True, tail_probes=False)
+    peer.inject("P.", data=1, ts_val=100, ts_ecr=0)
+    peer.write(b"x")
+    first = peer.expect("P.").options
+    peer.tick(ms(210))
+    peer.expect("P.", seq=1)
+    before = peer.connection.rtt.srtt
+    peer.tick(ms(30))
+    peer.inject(".", ack=2, ts_val=101, ts_ecr=first.ts_val, sack=[(1, 2)])
+    assert peer.connection.rtt.srtt == before
+    assert peer.connection.rtt.backoff == 1  # RFC 6298, 3: until something is measured
+
+
+def test_4_1_the_newest_of_all_that_is_news_gives_the_sample() -> None:
+    """The ACK of 1:1001 was lost; what tells of it now was called for by 2001:3001, which left much later."""
+    peer = stamped(sack=True, nagle=False, tail_probes=False)
+    peer.write(1_000)
+    first = peer.expect("P.").options
+    peer.write(1_000)
+    peer.expect("P.", seq=1_001)
+    peer.tick(ms(150))
+    peer.write(1_000)
+    peer.expect("P.", seq=2_001)
+    peer.tick(ms(20))
+    peer.inject(".", ack=1_001, ts_val=101, ts_ecr=first.ts_val, sack=[(2_001, 3_001)])
+    assert peer.connection.rtt.latest == ms(20)
+    assert peer.connection.rtt.srtt <= ms(20)  # and nothing else was taken for one
+
+
+def test_4_1_an_answer_to_an_earlier_syn_gives_no_sample() -> None:
+    peer = Peer(PLAIN, timestamps=True).connect()
+    first = peer.expect("S").options
+    peer.tick(SECOND)
+    peer.expect("S")
+    peer.tick(ms(20))
+    peer.inject("S.", ack=1, mss=1_460, ts_val=100, ts_ecr=first.ts_val)
+    assert peer.connection.rtt.srtt == 0
+    assert peer.connection.rtt.rto == 3 * SECOND  # RFC 6298, 5.7
+
+
+def test_3_2_a_syn_that_came_again_is_the_one_that_is_echoed() -> None:
+    peer = Peer(PLAIN, timestamps=True).listen()
+    peer.inject("S", mss=1_460, ts_val=100, ts_ecr=0)
+    assert peer.expect("S.").options.ts_ecr == 100
+    peer.inject("S", seq=0, mss=1_460, ts_val=1_100, ts_ecr=0)
+    assert peer.expect("S.").options.ts_ecr == 1_100
 
 
 def test_4_1_an_echo_of_nothing_we_sent_gives_none() -> None:

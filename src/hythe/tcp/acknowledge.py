@@ -14,8 +14,12 @@ from hythe.tcp.trace import RecoveryEnded, RecoveryEntered
 from hythe.units import NEVER
 
 
-def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0) -> None:
-    """snd_una < `ack` <= snd_nxt. `echo` is the segment's TSecr, 0 without timestamps."""
+def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0, *, blocks: bool = False) -> int:
+    """snd_una < `ack` <= snd_nxt. `echo` is the segment's TSecr, 0 without timestamps.
+
+    With SACK `blocks` something else may have called for the ACK, so when the newest of what it acknowledges was sent, or
+    -1, is returned instead of being taken for a round trip: `selectively` knows better.
+    """
     una = tcb.snd_una
     nxt = tcb.snd_nxt
     board = tcb.scoreboard
@@ -27,9 +31,10 @@ def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0) -> None:
     sendq.release(ack if ack < end else end)
     tcb.tries = tcb.probes = 0
     if sent_at >= 0:
-        rtt.sample(now - sent_at)
+        if not blocks:
+            rtt.sample(now - sent_at)
     elif echo:
-        tcb.sample_echo(echo, now)  # some of it was resent: only the timestamp can tell which sending this answers
+        _sample_echo(tcb, echo, now, blocks=blocks)
     # RFC 6298, 5.2 and 5.3; earlier for a tail loss probe (RFC 8985, 7.2).
     tcb.rto_at = now + rtt.pto if nxt > ack else NEVER
     if board.recovering or board.probe_end >= 0:
@@ -41,6 +46,18 @@ def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0) -> None:
         tcb.around.ready.append(tcb)
     if ack > end and tcb.fin_queued:
         _fin_acknowledged(tcb, now)
+    return sent_at
+
+
+def _sample_echo(tcb: ControlBlock, echo: int, now: int, *, blocks: bool) -> None:
+    """Some of what is acknowledged was resent: only the timestamp can tell which sending this ACK answers.
+
+    It is that of the last segment in order. So an ACK that something out of order or repeated has called for echoes an
+    old one, which says how long an ACK has been lost and nothing of the path; a round trip of seconds would come of it.
+    """
+    if blocks and (echo - tcb.timestamp(tcb.scoreboard.newest_at)) & 0xFFFFFFFF > 0x7FFFFFFF:
+        return
+    tcb.sample_echo(echo, now)
 
 
 def _in_trouble(tcb: ControlBlock, ack: int, now: int, echo: int) -> None:
@@ -131,10 +148,13 @@ def repeated(tcb: ControlBlock, blocks: tuple[tuple[int, int], ...], ack: int, n
     return True
 
 
-def selectively(tcb: ControlBlock, blocks: tuple[tuple[int, int], ...], now: int, before: int, *, advanced: bool) -> None:
+def selectively(
+    tcb: ControlBlock, blocks: tuple[tuple[int, int], ...], now: int, before: int, sent_at: int, *, advanced: bool
+) -> None:
     """An ACK from a peer with SACK that came with blocks or in trouble: update the scoreboard, see whether all is well.
 
-    `before`: snd_una plus SACKed bytes before this ACK, so that what it delivered is known.
+    `before`: snd_una plus SACKed bytes before this ACK, so that what it delivered is known. `sent_at`: as `acknowledged`
+    has returned it.
     """
     una, nxt = tcb.snd_una, tcb.snd_nxt
     edges = []
@@ -144,9 +164,12 @@ def selectively(tcb: ControlBlock, blocks: tuple[tuple[int, int], ...], now: int
             edges.append((left, right))
     edges.sort()
     board = tcb.scoreboard
-    newly, sent_at = board.mark_sacked(edges, now, tcb.rtt.least)
+    newly, sacked_at = board.mark_sacked(edges, now, tcb.rtt.least)
+    sent_at = max(sent_at, sacked_at)
     if sent_at >= 0:
-        tcb.rtt.sample(now - sent_at)
+        tcb.rtt.sample(now - sent_at)  # the newest of all that is news: it has called for the ACK
+        if advanced and tcb.rto_at != NEVER:
+            tcb.rto_at = min(tcb.rto_at, now + tcb.rtt.rto)
     if newly and not advanced:
         board.dup_acks += 1
     undo.answered(tcb, now)

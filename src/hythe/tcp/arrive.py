@@ -68,6 +68,9 @@ def _synchronized(tcb: ControlBlock, segment: Segment, options: Options, now: in
         if not tcb.passive and flags & ACK:
             seq += 1  # the other half of a simultaneous open: the SYN is known, its ACK is news (3.5, figure 7)
         else:
+            if tcb.ts_on and options.ts_val is not None:
+                tcb.ts_recent = options.ts_val  # the answer's echo is of this one, or the peer's first sample is the wait
+                tcb.ts_recent_at = now
             tcb.syn_due = True  # our SYN-ACK was lost
             tcb.note(0)
             return
@@ -180,11 +183,12 @@ def _check_ack(tcb: ControlBlock, segment: Segment, options: Options, seq: int, 
     before = una + board.sacked
     if sacks:
         repeated(tcb, sacks, ack, now)
+    sent_at = -1
     if ack > una:
-        acknowledged(tcb, ack, now, options.ts_ecr or 0 if tcb.ts_on else 0)
+        sent_at = acknowledged(tcb, ack, now, options.ts_ecr or 0 if tcb.ts_on else 0, blocks=bool(sacks))
     moved = _take_window(tcb, segment, seq, ack)
     if troubled:
-        selectively(tcb, sacks, now, before, advanced=ack > una)
+        selectively(tcb, sacks, now, before, sent_at if sacks else -1, advanced=ack > una)
     elif ack == una < tcb.snd_nxt and not (tcb.sack_on or segment.length or moved):
         duplicate(tcb, now)
     return True

@@ -109,8 +109,7 @@ def _open(tcb: ControlBlock, now: int) -> None:
     if config.window_scaling if active else tcb.rcv_scale or tcb.snd_scale:
         options.wscale = scale_for(tcb.rcv_limit)
     tell(tcb, options)
-    if not tcb.tries:
-        tcb.opened_at = now
+    tcb.opened_at = now  # an answer to an earlier SYN tells nothing of the path (`sample_echo`)
     size = fast_open_in_syn(tcb, options, now) if tcb.fast_open is not None else 0
     tcb.snd_nxt = max(tcb.snd_nxt, tcb.iss + 1 + size)
     flags, ack = (SYN, 0) if active else (SYN | ACK, tcb.rcv_nxt)

@@ -128,8 +128,8 @@ class Scoreboard:
     def acked(self, una: int, now: int = NEVER, least: int = 0) -> int:
         """Everything before `una` arrived. Returns when the newest of it was sent, or -1 if that proves nothing.
 
-        Karn's rule (RFC 6298, 3): once any of it was resent, the ACK may have waited for the repetition. `least` is the
-        shortest round trip seen.
+        Karn's rule (RFC 6298, 3): once any of it was resent, the ACK may have waited for the repetition; and if it was
+        declared lost, for that of something else. `least` is the shortest round trip seen.
         """
         records = self.records
         first = records[0]
@@ -143,7 +143,7 @@ class Scoreboard:
         for record in records:
             if record.start >= una:
                 break
-            if record.resent:
+            if record.resent or record.lost:
                 ambiguous = True
             elif not record.sacked:  # a SACKed record gave its sample when its block came
                 sent_at = record.sent_at
@@ -216,7 +216,7 @@ class Scoreboard:
                 newly += record.end - record.start
                 self._forget(record, record.end - record.start)
                 self._delivered(record, record.end, now, least)
-                if not record.resent:
+                if not (record.resent or record.lost):
                     sent_at = max(sent_at, record.sent_at)
         self.sacked += newly
         self._melt(first, last)
