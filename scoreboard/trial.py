@@ -123,9 +123,10 @@ def attempt(cell: Cell, pairing: Pairing, seed: int, paced: bool) -> Outcome:
 
 def run(cell: Cell, pairing: Pairing, seed: int, *, paced: bool = False) -> Outcome:
     """One run. Equal seeds lose equal packets of a flow, whoever sends. Raises `TrialError`, `MachineError`."""
-    hurry(2)
     try:
         with contextlib.ExitStack() as cleanup:
+            cleanup.callback(os.sched_setscheduler, 0, os.sched_getscheduler(0), os.sched_getparam(0))
+            hurry(2)
             client = cleanup.enter_context(End(pairing.sender, _CLIENT, cell, paced))
             server = cleanup.enter_context(End(pairing.receiver, _SERVER, cell, paced))
             start = monotonic_ns() + _RUN_UP

@@ -1,0 +1,1 @@
+"""The scoreboard measures what it says it measures."""
