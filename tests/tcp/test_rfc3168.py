@@ -63,13 +63,21 @@ def test_6_1_2_an_echo_halves_the_window_once_a_round_trip() -> None:
     for ack in (1_001, 2_001, 3_001):
         peer.inject("E.", ack=ack)
     control = peer.connection.congestion
-    assert (control.cwnd, control.ssthresh) == (4_500, 4_500)  # half of what was out
+    assert (control.cwnd, control.ssthresh) == (5_000, 5_000)  # half of what was out
     assert peer.connection.retransmits == 0
     peer.inject("E.", ack=10_001)
     peer.write(4_000)
     out = peer.sent()[0]
     assert "W" in out.flags
     assert out.tos & ecn.MASK == ecn.ECT_0
+
+
+def test_6_1_2_an_echo_with_nothing_outstanding_is_none() -> None:
+    peer = sender()
+    peer.inject(".", ack=10_001)
+    before = peer.connection.congestion.cwnd
+    peer.inject("E.", ack=10_001)
+    assert peer.connection.congestion.cwnd == before
 
 
 def test_6_1_2_a_loss_is_told_with_cwr_too() -> None:

@@ -83,6 +83,7 @@ def _synchronized(tcb: ControlBlock, segment: Segment, options: Options, now: in
         challenge(tcb, now)  # in a synchronized state it proves nothing (RFC 5961, 4.2)
         return
     tcb.heard_at = now
+    flight = tcb.snd_nxt - tcb.snd_una
     if not flags & ACK or not _check_ack(tcb, segment, options, seq, now):
         return
     # Only now: a segment whose ACK is impossible must not move the clock on and have the peer's own be taken for old.
@@ -94,7 +95,7 @@ def _synchronized(tcb: ControlBlock, segment: Segment, options: Options, now: in
     if options.user_timeout is not None:
         heed(tcb, options.user_timeout)
     if tcb.ecn_on:
-        ecn.arrived(tcb, segment, now)
+        ecn.arrived(tcb, segment, flight, now)
     if segment.size:
         take_text(tcb, segment, seq, now)
     if flags & FIN:

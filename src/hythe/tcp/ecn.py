@@ -48,15 +48,18 @@ def mark(tcb: ControlBlock, flags: int, *, new: bool) -> int:
     return flags
 
 
-def arrived(tcb: ControlBlock, segment: Segment, now: int) -> None:
-    """An acceptable segment came, and its ACK has been taken: what does it say of congestion, either way?"""
+def arrived(tcb: ControlBlock, segment: Segment, flight: int, now: int) -> None:
+    """An acceptable segment came, and its ACK has been taken: what does it say of congestion, either way?
+
+    `flight`: bytes that were outstanding before it. One that acknowledges all of them tells of their congestion, too.
+    """
     flags = segment.flags
     if flags & CWR:
         tcb.ece_owed = False
     if segment.size and segment.tos & MASK == CE:
         marked(tcb)
-    if flags & ECE and tcb.snd_una > tcb.ecn_point and tcb.snd_nxt > tcb.snd_una and not tcb.scoreboard.recovering:
-        tcb.congestion.lost(now, tcb.snd_nxt - tcb.snd_una)  # as for a loss, once a round trip (6.1.2)
+    if flags & ECE and tcb.snd_una > tcb.ecn_point and flight and not tcb.scoreboard.recovering:
+        tcb.congestion.lost(now, flight)  # as for a loss, once a round trip (6.1.2)
         reduced(tcb)
         if tcb.trace is not None:
             tcb.trace(CongestionEchoed(now, "RFC 3168, 6.1.2", tcb.congestion.ssthresh))
