@@ -18,6 +18,8 @@ SERVER: Final = "10.0.0.2"
 PORT: Final = 8_080
 #: Bytes that an application writes at once.
 BLOCK: Final = 64 * 1_024
+#: What it has written and TCP has not sent yet, at most about: asyncio's transports, and ours, pause there.
+AHEAD: Final = 64 * 1_024
 #: The largest product of rate and delay is half a megabyte, with a deep queue two: nobody is to wait for room.
 BUFFER: Final = 8 * MIB
 CONGESTION: Final = "cubic"

@@ -18,7 +18,7 @@ from hythe.tcp.connection import Connection
 from hythe.units import SECOND
 from scoreboard.cells import MTU
 from scoreboard.outcome import Outcome
-from scoreboard.settings import BLOCK, CLIENT, PORT, SERVER, settings
+from scoreboard.settings import AHEAD, BLOCK, CLIENT, PORT, SERVER, settings
 
 if TYPE_CHECKING:
     from hythe.link.base import Link
@@ -65,9 +65,9 @@ class Source:
     _block = bytes(BLOCK)
 
     def visit(self, connection: Connection, now: int) -> None:
-        """Write while there is room."""
+        """Write while not much waits to be sent."""
         connection.news = 0
-        while connection.room() >= BLOCK:
+        while connection.sendq.end - connection.snd_nxt < AHEAD:
             connection.write(self._block)
 
 

@@ -47,8 +47,7 @@ def test_virtual_flows_share_the_wire() -> None:
 @pytest.mark.parametrize("paced", [False, True], ids=["unpaced", "paced"])
 @pytest.mark.parametrize("stacks", [("linux", "hythe"), ("hythe", "linux")], ids=" to ".join)
 def test_both_stacks_fill_the_wire(stacks: tuple[str, str], paced: bool) -> None:
-    needs.tun()
-    needs.root()
+    needs.network()
     outcome = trial.run(Brief(10, flows=2), Pairing(*stacks), 1, paced=paced)
     assert len(outcome.received) == 2
     assert 10 < outcome.goodput < 20  # a machine that tests is a busy one
