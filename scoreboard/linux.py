@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _DEVICE: Final = "tun0"
 _ROOM: Final = 1 << 20
+#: Orphans would go on trying for minutes, and the kernel clamps the windows of others when all buffers together are large.
+_ABORT: Final = struct.pack("ii", 1, 0)
 #: linux/tcp.h: tcp_info.tcpi_total_retrans; asm-generic/socket.h: SO_MAX_PACING_RATE.
 _TOTAL_RETRANS: Final = 100
 _SO_MAX_PACING_RATE: Final = 47
@@ -36,6 +38,7 @@ _NO_LIMIT: Final = (1 << 32) - 2
 
 def set_up(address: str) -> int:
     """Leave for a namespace with a TUN device that has `address`: its descriptor. Raises `MachineError`."""
+    check_memory()
     enter_namespace()
     fd, _ = open_device(_DEVICE)
     try:
@@ -54,6 +57,17 @@ def set_up(address: str) -> int:
     return fd
 
 
+def check_memory() -> None:
+    """`MachineError` when all sockets of this machine hold so much that the kernel clamps windows (tcp(7), tcp_mem)."""
+    with open("/proc/net/sockstat", encoding="ascii") as file:
+        words = next(line for line in file if line.startswith("TCP:")).split()
+    with open("/proc/sys/net/ipv4/tcp_mem", encoding="ascii") as file:
+        least = int(file.read().split()[0])
+    held = int(words[words.index("mem") + 1])
+    if held >= least:
+        raise MachineError(f"the sockets of this machine hold {held} pages, and from {least} on Linux clamps windows: wait")
+
+
 def send(cell: Cell, start: int, end: int, paced: bool) -> int:
     """Connect all flows at `start` and write to them until `end` (monotonic ns); how many segments were resent."""
     flows = [socket.socket() for _ in range(cell.flows)]
@@ -64,6 +78,7 @@ def send(cell: Cell, start: int, end: int, paced: bool) -> int:
         flow.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, CONGESTION.encode())
         flow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         flow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, AHEAD)
+        flow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         if paced:
             flow.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, struct.pack("I", _NO_LIMIT))
         number = flow.connect_ex((SERVER, PORT))
