@@ -11,9 +11,11 @@ from types import MappingProxyType
 from typing import Final
 
 from hythe.config import HostConfig
+from hythe.errors import ParseError
 from hythe.host.fragments import Reassembler, fragment4, fragment6
 from hythe.host.hostsfile import HostsFile
 from hythe.host.resolvconf import parse_resolv_conf
+from hythe.view.filter import Filter, FilterError, Names
 from hythe.wire import (
     arp,
     dhcp,
@@ -28,6 +30,7 @@ from hythe.wire import (
     mld,
     ndp,
     options,
+    pcap,
     pcapng,
     quote,
     segment,
@@ -98,6 +101,31 @@ def _fragmenting(data: bytes) -> None:
     assert all(len(piece) <= 1_280 for piece in pieces)
 
 
+class _NoNames(Names):
+    """Nobody is asked."""
+
+    __slots__ = ()
+
+    def addresses(self, name: str) -> list[bytes]:
+        return []
+
+
+def _filter(data: bytes) -> None:
+    """What means something can be run, on anything."""
+    try:
+        passes = Filter(data.decode("latin-1"), _NoNames()).predicate(1)
+    except FilterError as error:
+        raise ParseError("means nothing") from error
+    assert passes(data, len(data)) in (False, True)
+
+
+def _pcap(data: bytes) -> None:
+    reader = pcap.Reader()
+    for _ in reader.feed(data):
+        pass
+    reader.end()
+
+
 def _gso(data: bytes) -> None:
     if data:
         gso.cut(data[1:], len(data) - 1, 4 * data[0], PARTIAL)
@@ -110,6 +138,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "dns-query": lambda data: dns.parse_query(data, len(data)),
         "dns-response": lambda data: dnsmessage.parse_message(data, len(data)),
         "ethernet": lambda data: ethernet.parse(data, len(data)),
+        "filter": _filter,
         "fragmenting": _fragmenting,
         "fragments": _fragments,
         "gso": _gso,
@@ -121,6 +150,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "mld": lambda data: mld.parse_query(data, len(data), _SIX, _SIX, verify=False),
         "ndp": _ndp,
         "options": _options,
+        "pcap": _pcap,
         "pcapng": lambda data: list(pcapng.read(data)),
         "quote4": quote.parse4,
         "quote6": quote.parse6,

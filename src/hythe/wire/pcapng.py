@@ -1,18 +1,18 @@
-"""pcapng capture files: a writer for what hythe sees, and a reader for what it wrote.
+"""pcapng capture files: a writer for what hythe sees, and a reader for what anybody wrote.
 
 Theory of operation. A pcapng file is a list of blocks: type, total length, body padded to 4 bytes, total length again.
 A section header comes first and says by its byte-order magic how the section's numbers are stored; each interface has a
 description block, and packets name their interface by its index. The writer writes one section in little-endian order,
 timestamps in nanoseconds, and hands each block to the file in one `write`, so that a file cut off by a crash ends in a
-whole block as far as the file object flushes. The reader takes both orders, several sections, and skips blocks that it
-does not know.
+whole block as far as the file object flushes. The reader is fed pieces of a file of any size, takes both orders, several
+sections, and skips blocks that it does not know.
 Layout: IETF draft-ietf-opsawg-pcapng, sections 3 and 4.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from hythe.errors import ParseError
@@ -22,9 +22,17 @@ if TYPE_CHECKING:
 
     from hythe.wire.checksum import Octets
 
-#: Link types (LINKTYPE_ values): IP packets without a link-layer header, and Ethernet.
-LINKTYPE_RAW: Final = 101
+#: Link types (LINKTYPE_ values). RAW is IP without a link-layer header, of the version its first byte tells; SLL is what
+#: Linux gives where several kinds of interface meet; NULL has an address family before the packet, in the order of the
+#: machine that captured, LOOP the same in network order.
+LINKTYPE_NULL: Final = 0
 LINKTYPE_ETHERNET: Final = 1
+LINKTYPE_RAW: Final = 101
+LINKTYPE_LOOP: Final = 108
+LINKTYPE_LINUX_SLL: Final = 113
+LINKTYPE_IPV4: Final = 228
+LINKTYPE_IPV6: Final = 229
+LINKTYPE_LINUX_SLL2: Final = 276
 
 #: Direction bits of a packet's flags (4.3.1 of the draft), as seen by the interface.
 INBOUND: Final = 1
@@ -32,6 +40,8 @@ OUTBOUND: Final = 2
 
 SECTION_HEADER: Final = 0x0A0D0D0A
 INTERFACE_DESCRIPTION: Final = 1
+OLD_PACKET: Final = 2
+SIMPLE_PACKET: Final = 3
 ENHANCED_PACKET: Final = 6
 _MAGIC: Final = 0x1A2B3C4D
 _SECTION_LENGTH_UNKNOWN: Final = 0xFFFFFFFFFFFFFFFF
@@ -44,11 +54,14 @@ _SHB_APPLICATION: Final = 4
 _IF_NAME: Final = 2
 _IF_DESCRIPTION: Final = 3
 _IF_TSRESOL: Final = 9
+_IF_TSOFFSET: Final = 14
 _EPB_FLAGS: Final = 2
 
 _NANOSECONDS: Final = 9  # if_tsresol: 10 to the minus nine
 _MICROSECONDS: Final = 6  # and what its absence means
 _OPTION_MAX: Final = 65_535
+#: No block of ours or of anybody's is longer; a length past it is damage, not a reason to read on.
+_BLOCK_MAX: Final = 16 << 20
 
 _BLOCK: Final = struct.Struct("<II")
 _LENGTH: Final = struct.Struct("<I")
@@ -56,6 +69,8 @@ _OPTION: Final = struct.Struct("<HH")
 _SECTION: Final = struct.Struct("<IHHQ")
 _INTERFACE: Final = struct.Struct("<HHI")
 _PACKET: Final = struct.Struct("<IIIII")
+_BLOCK_BIG: Final = struct.Struct(">II")
+_PACKET_BIG: Final = struct.Struct(">IIIII")
 
 
 class Writer:
@@ -135,12 +150,13 @@ def _options(*options: tuple[int, str | bytes]) -> bytes:
 
 @dataclass(slots=True)
 class Interface:
-    """An interface as described. `ticks`: timestamp units a second."""
+    """An interface as described. `ticks`: timestamp units a second. `offset`: seconds to add to every timestamp."""
 
     name: str
     linktype: int
     snaplen: int
     ticks: int
+    offset: int = 0
 
 
 @dataclass(slots=True)
@@ -155,84 +171,149 @@ class CapturedPacket:
     comment: str = ""
 
 
-@dataclass(slots=True)
-class _Section:
-    order: str = "<"
-    interfaces: list[Interface] = field(default_factory=list)
-
-
 def read(data: bytes) -> Iterator[CapturedPacket]:
     """The packets of a whole pcapng file, in the order of the file.
 
     Raises `ParseError`, naming the place, when the bytes are no pcapng file or a block does not fit; what came before
     has been yielded by then.
     """
-    section = _Section()
-    at = 0
-    while at < len(data):
-        if data[at : at + 4] == SECTION_HEADER.to_bytes(4, "big"):
-            section = _Section(_order_of(data, at))
-        elif not at:
+    reader = Reader()
+    yield from reader.feed(data)
+    reader.end()
+
+
+class Reader:
+    """Reads a file piece by piece. Use up what `feed` yields before feeding more, and call `end` where the file ends.
+
+    Both raise `ParseError` as `read` does. `order` is that of the section, as `struct` writes it.
+    """
+
+    __slots__ = ("_interfaces", "_offset", "_rest", "order")
+
+    def __init__(self) -> None:
+        self.order = "<"
+        self._interfaces: list[Interface] = []
+        self._rest = b""
+        self._offset = 0
+
+    def feed(self, chunk: bytes) -> Iterator[CapturedPacket]:
+        """The packets that `chunk` completes."""
+        data = self._rest + chunk if self._rest else chunk
+        at, size = 0, len(data)
+        while at + 12 <= size:
+            kind, total = self._block_at(data, at)
+            if at + total > size:
+                break
+            if kind == ENHANCED_PACKET:
+                yield self._enhanced(data, at, total)
+            elif kind == INTERFACE_DESCRIPTION:
+                self._interfaces.append(self._interface(data[at + 8 : at + total - 4], self._offset + at))
+            elif kind == SIMPLE_PACKET:
+                yield self._simple(data[at + 8 : at + total - 4], self._offset + at)
+            elif kind == OLD_PACKET:
+                yield self._old(data[at + 8 : at + total - 4], self._offset + at)
+            at += total
+        self._rest = data[at:]
+        self._offset += at
+
+    def end(self) -> None:
+        """Raise `ParseError` if the file cannot end here."""
+        size = len(self._rest)
+        if not self._offset and self._rest[:4] != SECTION_HEADER.to_bytes(4, "big"):
             raise ParseError("not a pcapng file: it does not begin with a section header")
-        if at + 12 > len(data):
-            raise ParseError(f"pcapng block at byte {at} is cut off")
-        kind, total = struct.unpack_from(section.order + "II", data, at)
-        if total < 12 or total % 4 or at + total > len(data):
-            raise ParseError(f"pcapng block at byte {at} has length {total}, {len(data) - at} bytes are there")
-        body = data[at + 8 : at + total - 4]
-        if kind == INTERFACE_DESCRIPTION:
-            section.interfaces.append(_read_interface(section, body, at))
-        elif kind == ENHANCED_PACKET:
-            yield _read_packet(section, body, at)
-        at += total
+        if size >= 12:
+            _, total = self._block_at(self._rest, 0)
+            raise ParseError(f"pcapng block at byte {self._offset} has length {total}, {size} bytes are there")
+        if size:
+            raise ParseError(f"pcapng block at byte {self._offset} is cut off")
+
+    def _block_at(self, data: bytes, at: int) -> tuple[int, int]:
+        """Type and length of a block whose first 12 bytes are there; a section header sets the order and forgets."""
+        place = self._offset + at
+        if data[at : at + 4] == b"\x0a\x0d\x0d\x0a":
+            self.order = _order_of(data, at, place)
+            self._interfaces = []
+        elif not place:
+            raise ParseError("not a pcapng file: it does not begin with a section header")
+        kind, total = (_BLOCK if self.order == "<" else _BLOCK_BIG).unpack_from(data, at)
+        if total < 12 or total % 4 or total > _BLOCK_MAX:
+            raise ParseError(f"pcapng block at byte {place} has length {total}, which no block has")
+        return kind, total
+
+    def _enhanced(self, data: bytes, at: int, total: int) -> CapturedPacket:
+        if total < 32:
+            raise ParseError(f"pcapng packet at byte {self._offset + at} is cut off")
+        index, high, low, size, length = (_PACKET if self.order == "<" else _PACKET_BIG).unpack_from(data, at + 8)
+        end = at + 28 + size
+        if index >= len(self._interfaces) or end > at + total - 4:
+            raise self._misfit(self._offset + at, index, size)
+        interface = self._interfaces[index]
+        ticks = high << 32 | low
+        timestamp = ticks if interface.ticks == 1_000_000_000 else ticks * 1_000_000_000 // interface.ticks
+        if interface.offset:
+            timestamp += interface.offset * 1_000_000_000
+        packet = CapturedPacket(interface, timestamp, data[at + 28 : end], length)
+        end += -size % 4
+        if end < at + total - 4:
+            options = dict(self._options(data[end : at + total - 4], self._offset + at))
+            packet.flags = int.from_bytes(options.get(_EPB_FLAGS, b""), "little" if self.order == "<" else "big")
+            packet.comment = options.get(_OPT_COMMENT, b"").decode(errors="replace")
+        return packet
+
+    def _simple(self, body: bytes, place: int) -> CapturedPacket:
+        """A packet of the first interface, without a time (4.4 of the draft)."""
+        if len(body) < 4:
+            raise ParseError(f"pcapng packet at byte {place} is cut off")
+        (length,) = struct.unpack_from(self.order + "I", body)
+        if not self._interfaces:
+            raise self._misfit(place, 0, length)
+        interface = self._interfaces[0]
+        size = min(length, interface.snaplen or length)
+        if size > len(body) - 4:
+            raise self._misfit(place, 0, size)
+        return CapturedPacket(interface, 0, body[4 : 4 + size], length)
+
+    def _old(self, body: bytes, place: int) -> CapturedPacket:
+        """A block of the first drafts, which said how many packets had been dropped (appendix A of the draft)."""
+        if len(body) < 20:
+            raise ParseError(f"pcapng packet at byte {place} is cut off")
+        index, _, high, low, size, length = struct.unpack_from(self.order + "HHIIII", body)
+        if index >= len(self._interfaces) or size > len(body) - 20:
+            raise self._misfit(place, index, size)
+        interface = self._interfaces[index]
+        timestamp = (high << 32 | low) * 1_000_000_000 // interface.ticks + interface.offset * 1_000_000_000
+        return CapturedPacket(interface, timestamp, body[20 : 20 + size], length)
+
+    def _misfit(self, place: int, index: int, size: int) -> ParseError:
+        return ParseError(f"pcapng packet at byte {place} names interface {index} and {size} bytes, which are not there")
+
+    def _interface(self, body: bytes, place: int) -> Interface:
+        if len(body) < 8:
+            raise ParseError(f"pcapng interface at byte {place} is cut off")
+        linktype, _, snaplen = struct.unpack_from(self.order + "HHI", body)
+        options = dict(self._options(body[8:], place))
+        resolution = options.get(_IF_TSRESOL, bytes((_MICROSECONDS,)))[:1] or bytes((_MICROSECONDS,))
+        exponent = resolution[0]
+        # The top bit chooses powers of two (4.2 of the draft).
+        ticks = 1 << (exponent & 0x7F) if exponent & 0x80 else 10**exponent
+        name = options.get(_IF_NAME, b"").decode(errors="replace")
+        offset = int.from_bytes(options.get(_IF_TSOFFSET, b""), "little" if self.order == "<" else "big", signed=True)
+        return Interface(name, linktype, snaplen, ticks, offset)
+
+    def _options(self, data: bytes, place: int) -> Iterator[tuple[int, bytes]]:
+        at = 0
+        while at + 4 <= len(data):
+            code, size = struct.unpack_from(self.order + "HH", data, at)
+            if code == _OPT_END:
+                return
+            if at + 4 + size > len(data):
+                raise ParseError(f"pcapng option {code} of the block at byte {place} is cut off")
+            yield code, data[at + 4 : at + 4 + size]
+            at += 4 + size + -size % 4
 
 
-def _order_of(data: bytes, at: int) -> str:
+def _order_of(data: bytes, at: int, place: int) -> str:
     for order in "<>":
         if data[at + 8 : at + 12] == struct.pack(order + "I", _MAGIC):
             return order
-    raise ParseError(f"pcapng section at byte {at} has no byte-order magic")
-
-
-def _read_interface(section: _Section, body: bytes, at: int) -> Interface:
-    if len(body) < 8:
-        raise ParseError(f"pcapng interface at byte {at} is cut off")
-    linktype, _, snaplen = struct.unpack_from(section.order + "HHI", body)
-    options = dict(_read_options(section, body[8:], at))
-    resolution = options.get(_IF_TSRESOL, bytes((_MICROSECONDS,)))[:1] or bytes((_MICROSECONDS,))
-    exponent = resolution[0]
-    # The top bit chooses powers of two (4.2 of the draft).
-    ticks = 1 << (exponent & 0x7F) if exponent & 0x80 else 10**exponent
-    return Interface(options.get(_IF_NAME, b"").decode(errors="replace"), linktype, snaplen, ticks)
-
-
-def _read_packet(section: _Section, body: bytes, at: int) -> CapturedPacket:
-    if len(body) < 20:
-        raise ParseError(f"pcapng packet at byte {at} is cut off")
-    index, high, low, size, length = struct.unpack_from(section.order + "IIIII", body)
-    end = 20 + size
-    if index >= len(section.interfaces) or end > len(body):
-        raise ParseError(f"pcapng packet at byte {at} names interface {index} and {size} bytes, which are not there")
-    interface = section.interfaces[index]
-    options = dict(_read_options(section, body[end + -size % 4 :], at))
-    flags = options.get(_EPB_FLAGS, b"")
-    return CapturedPacket(
-        interface,
-        (high << 32 | low) * 1_000_000_000 // interface.ticks,
-        body[20:end],
-        length,
-        int.from_bytes(flags, "little" if section.order == "<" else "big"),
-        options.get(_OPT_COMMENT, b"").decode(errors="replace"),
-    )
-
-
-def _read_options(section: _Section, data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-    place = 0
-    while place + 4 <= len(data):
-        code, size = struct.unpack_from(section.order + "HH", data, place)
-        if code == _OPT_END:
-            return
-        if place + 4 + size > len(data):
-            raise ParseError(f"pcapng option {code} of the block at byte {at} is cut off")
-        yield code, data[place + 4 : place + 4 + size]
-        place += 4 + size + -size % 4
+    raise ParseError(f"pcapng section at byte {place} has no byte-order magic")

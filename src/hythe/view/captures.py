@@ -1,0 +1,96 @@
+"""Capture files as a source of packets: pcap or pcapng, compressed by gzip or not, whole or broken.
+
+A source, to whatever shows or filters packets, is an iterator of `CapturedPacket`. This one reads a megabyte at a time, so
+the size of a file does not matter, and a pipe is read as it fills.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Final
+
+from hythe.errors import MachineError, ParseError
+from hythe.wire import pcap, pcapng
+from hythe.wire.pcapng import CapturedPacket
+
+_CHUNK: Final = 1 << 20
+_GZIP: Final = b"\x1f\x8b"
+_MAGIC_SIZE: Final = 4
+
+
+def read_capture(path: str) -> Iterator[CapturedPacket]:
+    """The packets of a file, `-` for standard input.
+
+    Raises `MachineError` for a file that is no capture, and, after what could be read, at the place where one breaks.
+    """
+    name = "standard input" if path == "-" else path
+    count = 0
+    with ExitStack() as stack:
+        try:
+            descriptor = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            if path != "-":
+                stack.callback(os.close, descriptor)
+            for packet in _packets(_pieces(descriptor)):
+                count += 1
+                yield packet
+        except OSError as error:
+            raise MachineError(f"{name} cannot be read: {error.strerror}") from error
+        except (ParseError, zlib.error) as error:
+            after = f"after {count} packet{'s' * (count != 1)}: " if count else ""
+            raise MachineError(f"{name} breaks off {after}{error}" if count else f"{name}: {error}") from error
+
+
+def _packets(pieces: Iterator[bytes]) -> Iterator[CapturedPacket]:
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= _MAGIC_SIZE:
+            break
+    magic = head[:_MAGIC_SIZE]
+    reader: pcap.Reader | pcapng.Reader
+    if magic in pcap.MAGICS:
+        reader = pcap.Reader()
+    elif magic == pcapng.SECTION_HEADER.to_bytes(4, "big"):
+        reader = pcapng.Reader()
+    elif not head:
+        raise ParseError("the file is empty, not even a header is there")
+    else:
+        raise ParseError(f"no capture file: it begins with {magic.hex()}, neither pcap nor pcapng")
+    yield from reader.feed(head)
+    del head
+    for piece in pieces:
+        yield from reader.feed(piece)
+    reader.end()
+
+
+def _pieces(descriptor: int) -> Iterator[bytes]:
+    """What the file holds, unpacked if it is compressed."""
+    piece = os.read(descriptor, _CHUNK)
+    if piece.startswith(_GZIP):
+        yield from _unpacked(descriptor, piece)
+        return
+    while piece:
+        yield piece
+        piece = os.read(descriptor, _CHUNK)
+
+
+def _unpacked(descriptor: int, piece: bytes) -> Iterator[bytes]:
+    """A gzip file may have several members, one behind the other, and zeros at its end."""
+    unpacker = None
+    while piece or (piece := os.read(descriptor, _CHUNK)):
+        if unpacker is None:
+            unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        out = unpacker.decompress(piece, _CHUNK)
+        yield out
+        while len(out) == _CHUNK and not unpacker.eof:
+            out = unpacker.decompress(unpacker.unconsumed_tail, _CHUNK)
+            yield out
+        piece = b""
+        if unpacker.eof:
+            piece, unpacker = unpacker.unused_data.lstrip(b"\0"), None
+    if unpacker is not None:
+        raise ParseError("the compressed data are cut off")

@@ -1,0 +1,140 @@
+"""Where a packet's network header is, and how its protocol shows, for each link type.
+
+Most have the EtherType at a fixed place. `vlan`, `mpls` and `pppoes` in an expression move both places for all that stands
+to their right, as in tcpdump: hence an object that changes while an expression is read from left to right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from hythe.view.filter.checks import FALSE, TRUE, Arithmetic, Check, Compare, Load, Number, either, equal, every
+from hythe.wire import pcapng
+
+IPV4: Final = 0x0800
+IPV6: Final = 0x86DD
+#: What may stand before a VLAN tag: IEEE 802.1Q, 802.1ad, and what was used before that.
+VLAN_TYPES: Final = (0x8100, 0x88A8, 0x9100)
+MPLS: Final = 0x8847
+PPPOE_DISCOVERY: Final = 0x8863
+PPPOE_SESSION: Final = 0x8864
+#: What an Ethernet type field says up to here is a length, and an LLC header follows (IEEE 802.3).
+LLC_MAX: Final = 1_500
+_PPP: Final[Mapping[int, int]] = MappingProxyType({IPV4: 0x21, IPV6: 0x57})
+
+#: link type -> (offset of the EtherType, of the network header).
+_TYPED: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
+    {
+        pcapng.LINKTYPE_ETHERNET: (12, 14),
+        pcapng.LINKTYPE_LINUX_SLL: (14, 16),
+        pcapng.LINKTYPE_LINUX_SLL2: (0, 20),
+    }
+)
+#: The same for those without: where an address family stands, or the version of IP.
+_UNTYPED: Final[Mapping[int, int]] = MappingProxyType(
+    {
+        pcapng.LINKTYPE_NULL: 4,
+        pcapng.LINKTYPE_LOOP: 4,
+        pcapng.LINKTYPE_RAW: 0,
+        pcapng.LINKTYPE_IPV4: 0,
+        pcapng.LINKTYPE_IPV6: 0,
+    }
+)
+#: Where SLL and SLL2 say which way a packet went: (size, offset), and the value that means out.
+_DIRECTIONS: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
+    {pcapng.LINKTYPE_LINUX_SLL: (2, 0), pcapng.LINKTYPE_LINUX_SLL2: (1, 10)}
+)
+_OUTGOING: Final = 4
+#: AF_INET6 of the systems that write such captures: Darwin; NetBSD and OpenBSD; FreeBSD.
+_INET6: Final = (30, 24, 28)
+
+LINKTYPES: Final = frozenset((*_TYPED, *_UNTYPED))
+
+
+class Layer:
+    """The link layer of packets of one type, as far as an expression has been read.
+
+    `order`: byte order of the machine that captured, as `struct` writes it, for what NULL stores in it.
+    """
+
+    __slots__ = ("_inner", "_order", "_type_at", "linktype", "network")
+
+    def __init__(self, linktype: int, order: str = "<") -> None:
+        self.linktype = linktype
+        self._order = order
+        self._inner = ""
+        self._type_at, self.network = _TYPED.get(linktype) or (-1, _UNTYPED[linktype])
+
+    @property
+    def is_ethernet(self) -> bool:
+        """Are there MAC addresses and an EtherType, and may tags stand before it?"""
+        return self.linktype == pcapng.LINKTYPE_ETHERNET
+
+    def carries(self, ethertype: int) -> Check:
+        """Is this the protocol of the network layer?"""
+        if self._inner == "mpls":
+            # Nothing says what is below the last label but its own first bits.
+            last = equal(Arithmetic("&", Load(1, self.network - 2), Number(1)), 1)
+            return every(last, self._version(ethertype))
+        if self._inner == "ppp":
+            return equal(Load(2, self.network - 2), _PPP.get(ethertype, ethertype))
+        if self._type_at >= 0:
+            found = Load(2, self._type_at)
+            if self.is_ethernet and ethertype <= LLC_MAX:
+                return every(Compare("<=", found, Number(LLC_MAX)), equal(Load(1, self.network), ethertype))
+            return equal(found, ethertype)
+        if self.linktype in (pcapng.LINKTYPE_NULL, pcapng.LINKTYPE_LOOP):
+            return self._family(ethertype)
+        if self.linktype == pcapng.LINKTYPE_RAW:
+            return self._version(ethertype)
+        return TRUE if ethertype == (IPV4 if self.linktype == pcapng.LINKTYPE_IPV4 else IPV6) else FALSE
+
+    def _version(self, ethertype: int) -> Check:
+        if ethertype not in (IPV4, IPV6):
+            return FALSE
+        return equal(Arithmetic("&", Load(1, self.network), Number(0xF0)), 0x40 if ethertype == IPV4 else 0x60)
+
+    def _family(self, ethertype: int) -> Check:
+        """Of the system that captured; AF_INET is 2 on all of them."""
+        if ethertype not in (IPV4, IPV6):
+            return FALSE
+        swapped = self.linktype == pcapng.LINKTYPE_NULL and self._order == "<"
+        families = (2,) if ethertype == IPV4 else _INET6
+        return either(*(equal(Load(4, 0), family << 24 if swapped else family) for family in families))
+
+    def tag(self, identifier: int | None) -> Check:
+        """A VLAN tag, of this identifier; what comes later is behind it."""
+        found = either(*(self.carries(each) for each in VLAN_TYPES))
+        if identifier is not None:
+            found = every(found, equal(Arithmetic("&", Load(2, self.network), Number(0xFFF)), identifier))
+        self._type_at += 4
+        self.network += 4
+        return found
+
+    def label(self, value: int | None) -> Check:
+        """An MPLS label, on the bottom of the stack or not; what comes later is behind it."""
+        if self._inner == "mpls":
+            more = equal(Arithmetic("&", Load(1, self.network - 2), Number(1)), 0)
+        else:
+            more = self.carries(MPLS)
+        if value is not None:
+            more = every(more, equal(Arithmetic("&", Load(4, self.network), Number(0xFFFFF000)), value << 12))
+        self._inner = "mpls"
+        self.network += 4
+        return more
+
+    def session(self, identifier: int | None) -> Check:
+        """A PPPoE session; what comes later is in its PPP frame."""
+        found = self.carries(PPPOE_SESSION)
+        if identifier is not None:
+            found = every(found, equal(Arithmetic("&", Load(4, self.network), Number(0xFFFF)), identifier))
+        self._inner = "ppp"
+        self.network += 8
+        return found
+
+    def outgoing(self) -> Check | None:
+        """Did the packet leave the machine that captured it? None where packets do not say."""
+        where = _DIRECTIONS.get(self.linktype)
+        return equal(Load(*where), _OUTGOING) if where else None
