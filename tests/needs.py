@@ -106,7 +106,7 @@ def public_python(folder: Path) -> Path:
     interpreter = _system_python()
     subprocess.run([interpreter, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60)
     site = next(folder.glob("lib/python3*/site-packages"))
-    for name in ("hythe", "click"):
+    for name in ("hythe", "click", "h11"):
         module = __import__(name)
         shutil.copytree(os.path.dirname(str(module.__file__)), site / name, ignore=shutil.ignore_patterns("__pycache__"))
     script = folder / "bin" / "hythe"

@@ -1,8 +1,12 @@
-"""The machine after `hythe run` is the machine before it: processes, devices, mounts, files; `kill -9` included."""
+"""The machine after `hythe run` is the machine before it: processes, devices, mounts, files; `kill -9` included.
+
+One thing a killed hythe cannot do is remove its socket: the next `hythe ps` does.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -30,6 +34,8 @@ exec sleep 60
 """
 #: Nothing dies in less time: a namespace ends a moment after its last process.
 PATIENCE = 10.0
+#: Files of hythe's that are not left behind: folders of these tests, and directories for sockets of sessions.
+PASSING = re.compile("hythe-(test-.*|[0-9]+)")
 
 
 def marked(mark: str) -> list[str]:
@@ -57,11 +63,20 @@ def machine() -> dict[str, object]:
 
 
 def ours(place: str) -> list[str]:
-    """Return the names in a folder that hythe could have made (others make files on this machine, too)."""
+    """Return the names in a folder that hythe could have made (others make files on this machine, too).
+
+    Runtime directories come and go with sessions of other tests: `sockets` looks into them.
+    """
     try:
-        return sorted(name for name in os.listdir(place) if "hythe" in name and not name.startswith("hythe-test-"))
+        return sorted(name for name in os.listdir(place) if "hythe" in name and not PASSING.fullmatch(name))
     except FileNotFoundError:
         return []
+
+
+def sockets(mark: str) -> list[str]:
+    """Return the sockets of our sessions."""
+    folders = [*Path("/tmp").glob("hythe-[0-9]*"), *Path("/run/user").glob("*/hythe")]
+    return [name for folder in folders for name in os.listdir(folder) if name.startswith(mark)]
 
 
 def wait_until(true: Callable[[], bool]) -> bool:
@@ -78,9 +93,9 @@ def run_many(person: Person, times: int) -> None:
     mark = f"{os.getpid()}-{person.name}-many"
     before, folder = machine(), sorted(os.listdir(person.folder))
     for _ in range(times):
-        result = person.run("", "true", HYTHE_TEST_MARK=mark)
+        result = person.run(f"--name {mark}", "true", HYTHE_TEST_MARK=mark)
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-        assert marked(mark) == []
+        assert (marked(mark), sockets(mark)) == ([], [])
     assert machine() == before
     assert sorted(os.listdir(person.folder)) == folder
 
@@ -91,9 +106,9 @@ def kill_many(person: Person, rng: Random, times: int) -> dict[str, int]:
     needs.program("ping")
     before, folder = machine(), sorted(os.listdir(person.folder))
     reached = {"begun": 0, "not begun": 0}
-    for _ in range(times):
+    for number in range(times):
         process = subprocess.Popen(
-            person.words("-p 0:80", "sh", "-c", f"echo begun; {BUSY}"),
+            person.words(f"--name {mark}-{number} -p 0:80", "sh", "-c", f"echo begun; {BUSY}"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -108,6 +123,9 @@ def kill_many(person: Person, rng: Random, times: int) -> dict[str, int]:
         process.stdout.close()
         reached["begun" if said else "not begun"] += 1
         assert wait_until(lambda: not marked(mark)), marked(mark)
+    ps = [*person.prefix, person.python, "-m", "hythe", "ps"]
+    subprocess.run(ps, check=True, stdout=subprocess.DEVNULL, cwd=person.folder, env=needs.clean_environment(), timeout=30)
+    assert sockets(mark) == []
     assert wait_until(lambda: machine() == before), (machine(), before)
     assert sorted(os.listdir(person.folder)) == folder
     return reached

@@ -15,6 +15,7 @@ from hythe.errors import MachineError, UsageError
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("hythe.cli.run", "Run a command on a network of its own."),
+        "ps": ("hythe.cli.ps", "Show the sessions that run."),
         "host": ("hythe.cli.host", "Look a name or an address up."),
         "pkt": ("hythe.cli.pkt", "Run packet scripts against hythe, or against Linux."),
         "demo": ("hythe.cli.demo", "Show what `hythe run` does, on something real."),

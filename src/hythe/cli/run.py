@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     metavar="[text|json]",
     help="Print the table of connections at the end, to standard error.",
 )
+@click.option("--name", metavar="NAME", help="What the session is called in hythe ps; made of COMMAND unless given.")
 @click.option("--wait", is_flag=True, help="Wait for processes that the command leaves in the background.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell of each connection as it opens and ends.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no notices.")
@@ -60,6 +61,7 @@ def command(
     mtu: int | None,
     capture: str | None,
     summary: str | None,
+    name: str | None,
     wait: bool,
     verbose: bool,
     quiet: bool,
@@ -94,6 +96,7 @@ def command(
         capture=capture,
         wait=wait,
         faults=wire,
+        name=name,
     )
     status, session = run(options, follow)
     if summary is not None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from hythe.gateway.api.door import Door
 from hythe.gateway.gateway import Gateway
 from hythe.gateway.layout import Layout
 from hythe.gateway.namespace import FORWARDED_SIGNALS, Room
@@ -22,8 +23,10 @@ from hythe.link.tun import Tun
 from hythe.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
+    from hythe.gateway.api.resources import Resources
     from hythe.link.capture import Capture
     from hythe.link.faults import FaultLink
+    from hythe.session.places import Claim
 
 #: How long what the command sent before it ended may take on its way out without any progress.
 DRAIN_LIMIT: Final = 5 * SECOND
@@ -35,13 +38,18 @@ _ENDING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 Watcher = Callable[[Session], Coroutine[Any, Any, None]]
 
 
-def attend(room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None, watch: Watcher) -> tuple[int, Session]:
-    """Wait for the room, serve it, and return the command's exit status and what there is to tell of its connections."""
-    return asyncio.run(_attend(room, layout, options, capture, watch))
+def attend(
+    room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None, claim: Claim | str, watch: Watcher
+) -> tuple[int, Session]:
+    """Wait for the room, serve it, and return the command's exit status and what there is to tell of its connections.
+
+    `claim`: where the session can be asked, or why nowhere.
+    """
+    return asyncio.run(_attend(room, layout, options, capture, claim, watch))
 
 
 async def _attend(
-    room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None, watch: Watcher
+    room: Room, layout: Layout, options: RunOptions, capture: BinaryIO | None, claim: Claim | str, watch: Watcher
 ) -> tuple[int, Session]:
     loop = asyncio.get_running_loop()
     gc.freeze()  # modules are not worth looking through for garbage, ever
@@ -64,6 +72,7 @@ async def _attend(
     gateway.session.notices += room.warnings
     if options.faults is not None and options.faults.notice is not None:
         gateway.session.notices.append(options.faults.notice)
+    door = _open_door(claim, gateway, room, layout, options)
     watching = loop.create_task(watch(gateway.session))
     ended = loop.create_future()
     loop.add_reader(room.pidfd, _resolve, ended, None)
@@ -76,6 +85,8 @@ async def _attend(
         status = room.wait()
         await _drain(gateway, faulty)
     finally:
+        if door is not None:
+            await door.close()
         gateway.close()
         if taken is not None and taken.failure is not None:
             reason = taken.failure.strerror
@@ -83,6 +94,19 @@ async def _attend(
         watching.cancel()
         await asyncio.wait([watching])
     return status, gateway.session
+
+
+def _open_door(claim: Claim | str, gateway: Gateway, room: Room, layout: Layout, options: RunOptions) -> Door | None:
+    if isinstance(claim, str):
+        gateway.session.notices.append(claim)
+        return None
+
+    def resources() -> Resources:
+        from hythe.gateway.api.resources import Resources  # when the first request has come
+
+        return Resources(claim.name, gateway, room, layout, options)
+
+    return Door(claim.listener, resources)
 
 
 def _resolve(ended: asyncio.Future[None], bug: BaseException | None) -> None:

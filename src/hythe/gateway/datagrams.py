@@ -45,11 +45,19 @@ _NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, e
 class DatagramFlow:
     """One socket pair of the command's. `mapping` is None where the destination is refused: then `refusal` says why."""
 
-    __slots__ = ("expires", "idle", "key", "mapping", "peer", "record", "refusal", "sender")
+    __slots__ = ("expires", "gate", "idle", "key", "mapping", "peer", "record", "refusal", "sender")
 
     def __init__(
-        self, key: bytes, record: FlowRecord, mapping: Mapping | None, peer: Peer, sender: Sender, idle: int
+        self,
+        gate: DatagramGate,
+        key: bytes,
+        record: FlowRecord,
+        mapping: Mapping | None,
+        peer: Peer,
+        sender: Sender,
+        idle: int,
     ) -> None:
+        self.gate = gate
         self.key = key
         self.record = record
         self.mapping = mapping
@@ -61,6 +69,15 @@ class DatagramFlow:
 
     def refresh(self) -> None:
         """The record's figures are always fresh."""
+
+    def fileno(self) -> int:
+        """The mapping's."""
+        return self.mapping.fd if self.mapping is not None else -1
+
+    def kill(self, now: int) -> None:
+        """As `LiveFlow.kill`; UDP knows no reset, and the next datagram begins a flow anew."""
+        self.record.error = errno.ECONNABORTED
+        self.gate.end(self, now)
 
 
 class Mapping:
@@ -214,13 +231,13 @@ class DatagramGate:
     ) -> DatagramFlow:
         outside = (destination.host, destination.port) if destination is not None else None
         record = self.session.begin("udp", key, outside, now)
-        flow = DatagramFlow(key, record, mapping, peer, self.host.endpoints.sender(key), self.config.udp_idle)
+        flow = DatagramFlow(self, key, record, mapping, peer, self.host.endpoints.sender(key), self.config.udp_idle)
         flow.expires = now + flow.idle
         self.flows[key] = flow
-        self.session.live[record.number] = flow
         if mapping is not None:
             mapping.flows[peer] = flow
             record.state = "UNREPLIED"
+        self.session.enter(flow)
         if len(self.flows) > self.config.udp_flows:
             self.end(next(iter(self.flows.values())), now)
         if self.deadline == NEVER:

@@ -6,6 +6,7 @@ time out, just as it went outside). After that it is a splice like any other (`p
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Protocol
 
@@ -37,3 +38,11 @@ class StreamFlow(pumps.Splice):
         elif self.writable:
             self.connected = True
             self.connection.accept()
+
+    def kill(self, now: int) -> None:
+        """As `LiveFlow.kill`; what is not open yet is turned down."""
+        if self.connected:
+            super().kill(now)
+        else:
+            self.let_go()
+            self.gate.turn_down(self.connection, self.record, errno.ECONNABORTED, now)

@@ -25,7 +25,8 @@ from hythe.link.base import Link
 from hythe.units import MIB, SECOND
 
 if TYPE_CHECKING:
-    from hythe.gateway.publish.publisher import Publisher
+    from hythe.gateway.publish.publications import Publication
+    from hythe.gateway.publish.publisher import Published, Publisher
 
 #: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
 #: nothing to protect, an ACK need not wait for company, and nothing old can be on its way when TIME-WAIT is over.
@@ -70,21 +71,26 @@ class Gateway:
             layout.families,
             options.dns,
             host_loopback=options.host_loopback,
-            notices=self.session.notices,
+            session=self.session,
         )
-        self.published = self._publish(options, layout, relay) if options.publish else None
+        self._families = layout.families
+        self.published: Publisher | None = None
+        if options.publish:
+            self.publish(options.publish)
         self.driver.add_link(interface)
 
-    def _publish(self, options: RunOptions, layout: Layout, relay: RelayConfig) -> Publisher:
-        from hythe.gateway.publish.datagrams import DatagramPublishGate  # start-up pays for what is used
-        from hythe.gateway.publish.publisher import Publisher
-        from hythe.gateway.publish.streams import PublishGate
+    def publish(self, publications: list[Publication]) -> list[Published]:
+        """Let outside clients reach ports of the command, or raise `MachineError`."""
+        if self.published is None:
+            from hythe.gateway.publish.datagrams import DatagramPublishGate  # start-up pays for what is used
+            from hythe.gateway.publish.publisher import Publisher
+            from hythe.gateway.publish.streams import PublishGate
 
-        return Publisher(
-            options.publish,
-            PublishGate(self.host, self.driver, self.session, self.streams.flows, layout.families),
-            DatagramPublishGate(self.host, self.driver, self.session, layout.families, relay),
-        )
+            self.published = Publisher(
+                PublishGate(self.host, self.driver, self.session, self.streams.flows, self._families),
+                DatagramPublishGate(self.host, self.driver, self.session, self._families, RelayConfig()),
+            )
+        return self.published.publish(publications)
 
     def close(self) -> None:
         """Stop serving."""

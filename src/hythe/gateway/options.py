@@ -17,7 +17,8 @@ class RunOptions:
     """`argv`: the command. `families`: 4, 6 or both. Sizes in bytes.
 
     `dns`: the resolvers to ask, an empty list for none; None asks whom this machine asks. `publish`: ports of the command
-    that outside clients reach. `faults`: of the wire between the command and the gateway; None for none.
+    that outside clients reach. `faults`: of the wire between the command and the gateway; None for none. `name`: of the
+    session; None for one made of the command's.
     """
 
     __slots__ = (
@@ -28,6 +29,7 @@ class RunOptions:
         "faults",
         "host_loopback",
         "mtu",
+        "name",
         "publish",
         "wait",
     )
@@ -44,6 +46,7 @@ class RunOptions:
         capture: str | None = None,
         wait: bool = False,
         faults: Faults | None = None,
+        name: str | None = None,
     ) -> None:
         self.argv = argv
         self.mtu = mtu if mtu is not None else MTU if faults is None else MTU_FAULTY
@@ -54,3 +57,4 @@ class RunOptions:
         self.capture = capture
         self.wait = wait
         self.faults = faults
+        self.name = name

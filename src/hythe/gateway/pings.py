@@ -62,6 +62,15 @@ class PingFlow:
     def refresh(self) -> None:
         """The record's figures are always fresh."""
 
+    def fileno(self) -> int:
+        """Of its own socket."""
+        return self.fd
+
+    def kill(self, now: int) -> None:
+        """As `LiveFlow.kill`; the next request begins a flow anew."""
+        self.record.error = errno.ECONNABORTED
+        self.gate.end(self, now)
+
 
 class PingGate:
     """Owner of the host's queue of echo requests to others."""
@@ -134,10 +143,10 @@ class PingGate:
         record = self.session.begin("icmp", make_key(source, identifier, address, 0), (destination.host, 0), now)
         record.state = "UNREPLIED"
         flow = self.flows[key] = PingFlow(self, key, outside, record)
-        self.session.live[record.number] = flow
+        self.session.enter(flow)
         self.driver.register(flow.fd, flow, select.EPOLLIN)
         if len(self.flows) > self.config.ping_mappings:
-            self._end(next(iter(self.flows.values())), now)
+            self.end(next(iter(self.flows.values())), now)
         if self.deadline == NEVER:
             self.deadline = now + _SWEEP
             self.host.around.timers.file(self)
@@ -169,10 +178,11 @@ class PingGate:
     def fire(self, now: int) -> None:
         """End what has been idle for long enough."""
         for flow in [each for each in self.flows.values() if each.expires <= now]:
-            self._end(flow, now)
+            self.end(flow, now)
         self.deadline = now + _SWEEP if self.flows else NEVER
 
-    def _end(self, flow: PingFlow, now: int) -> None:
+    def end(self, flow: PingFlow, now: int) -> None:
+        """Forget a flow."""
         del self.flows[flow.key]
         self.session.end(flow.record, now)
         self.driver.unregister(flow.fd)

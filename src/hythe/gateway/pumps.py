@@ -198,6 +198,13 @@ class Splice:
         self.refresh()
         self.gate.session.end(self.record, now)
 
+    def kill(self, now: int) -> None:
+        """As `LiveFlow.kill`."""
+        self.record.error = errno.ECONNABORTED
+        self.reset_stream()
+        self.connection.abort()
+        self.close(now)
+
     def reset_stream(self) -> None:
         """When the stream is closed, let the far side see a reset."""
         self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -208,6 +215,10 @@ class Splice:
         self.gate.flows.discard(self)
         self.stream.close()
         self.connection.owner = None
+
+    def fileno(self) -> int:
+        """The stream's."""
+        return self.fd
 
     def refresh(self) -> None:
         """The connection's figures into the record; `up` is what we received from the command."""

@@ -18,6 +18,7 @@ from hythe.gateway.names.resolvconf import ResolvConf
 from hythe.gateway.namespace import FORWARDED_SIGNALS, NetworkPlan, Room
 from hythe.gateway.namespace.plan import CONGESTION_CONTROL
 from hythe.gateway.options import RunOptions
+from hythe.session import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from hythe.gateway.attend import Watcher
     from hythe.gateway.session import Session
+    from hythe.session.places import Claim
 
 
 def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Session]:
@@ -34,6 +36,15 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
     Raises `UsageError`, `MachineError`.
     """
     descriptors.make_sure()
+    claim = _claim(options)  # first, so that what it makes is hidden
+    try:
+        return _run(options, follow, claim)
+    finally:
+        if not isinstance(claim, str):
+            claim.close()
+
+
+def _run(options: RunOptions, follow: Callable[[], Watcher], claim: Claim | str) -> tuple[int, Session]:
     gc.disable()  # what start-up makes is here to stay; `attend` switches it on again
     layout = Layout(options)
     plan = NetworkPlan(
@@ -42,7 +53,7 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
         ipv4=layout.ipv4.addressing if layout.ipv4 else None,
         ipv6=layout.ipv6.addressing if layout.ipv6 else None,
         resolv_conf=_resolv_conf(layout, options),
-        hidden=[each for each in runtime_directories() if os.path.isdir(each)],
+        hidden=[each for each in places.directories() if os.path.isdir(each)],
     )
     capture = _open_capture(options.capture) if options.capture is not None else None
     room = Room.begin(plan, options.argv, wait=options.wait)
@@ -52,16 +63,19 @@ def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Sessio
             room.go()  # nothing that can still fail stands in its way: it starts beside our imports, and its packets wait
         from hythe.gateway.attend import attend
 
-        return attend(room, layout, options, capture, follow())
+        return attend(room, layout, options, capture, claim, follow())
     finally:
         room.close()
 
 
-def runtime_directories() -> list[str]:
-    """Where hythe's processes of this user keep what they tell each other; no command may look into it."""
-    user = os.getuid()
-    places = [os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"]
-    return list(dict.fromkeys([f"{place}/hythe" for place in places if place] + [f"/tmp/hythe-{user}"]))
+def _claim(options: RunOptions) -> Claim | str:
+    """The session's name and socket, or a sentence why it has none, which is no obstacle unless it was asked for."""
+    try:
+        return places.claim("".join(options.argv[:1]), options.name)
+    except MachineError as error:
+        if options.name is not None:
+            raise
+        return str(error)
 
 
 def _resolv_conf(layout: Layout, options: RunOptions) -> str | None:

@@ -1,21 +1,26 @@
 """The session: what a running gateway knows of its connections. Views read it, and it alone.
 
 A flow that is going on is read from its connection when somebody asks; one that has ended leaves its figures in its
-`FlowRecord`. The number of records kept of ended flows is bounded; `count` and the byte totals are not.
+`FlowRecord`. The number of records kept of ended flows is bounded; `count` and the byte totals are not. Answers to DNS
+queries are kept as they came, the last few, to be read when somebody asks.
+
+Observers are told what happens as it does. There are none normally, and then that costs nothing.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from hythe.wire.segment import split_key
 
 #: Ended flows remembered.
 KEPT: Final = 20_000
+#: Answers to DNS queries remembered.
+ANSWERS_KEPT: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -63,6 +68,25 @@ class LiveFlow(Protocol):
     def refresh(self) -> None:
         """Bring the figures in `record` up to date."""
 
+    def fileno(self) -> int:
+        """The descriptor of its socket outside, -1 for none."""
+
+    def kill(self, now: int) -> None:
+        """End it, as far as both sides can be told: by resets. Its error is ECONNABORTED."""
+
+
+class Answer(NamedTuple):
+    """A DNS message that went to the command at `now`. `took`: ns since it was asked, 0 where nobody else was."""
+
+    now: int
+    took: int
+    message: bytes
+
+
+#: What observers are told: "opened", "closed" or "refused" with a `FlowRecord`, "query" with an `Answer`, others with
+#: what their name says. They must not change anything, nor take long.
+Observer = Callable[[str, object], None]
+
 
 class Session:
     """All flows of one gateway, by number."""
@@ -72,24 +96,50 @@ class Session:
         self.live: dict[int, LiveFlow] = {}
         self.past: deque[FlowRecord] = deque(maxlen=KEPT)
         self.notices: list[str] = []  # sentences for the person who runs this
+        self.answers: deque[Answer] = deque(maxlen=ANSWERS_KEPT)
+        self.observers: list[Observer] = []
         self.count = 0
         self.ended = 0
+        self.refused = 0
+        self.answered = 0
         self.bytes_up = 0
         self.bytes_down = 0
 
     def begin(self, protocol: str, key: bytes, outside: tuple[str, int] | None, now: int) -> FlowRecord:
-        """A flow more; its owner puts itself into `live` under the record's number if it goes on."""
+        """A flow more; its owner calls `enter` if it goes on."""
         self.count += 1
         return FlowRecord(self.count, protocol, key, outside, now)
 
-    def end(self, record: FlowRecord, now: int) -> None:
-        """It has ended; its figures are final."""
+    def enter(self, flow: LiveFlow) -> None:
+        """It goes on."""
+        self.live[flow.record.number] = flow
+        if self.observers:
+            self.tell("opened", flow.record)
+
+    def end(self, record: FlowRecord, now: int, *, refused: bool = False) -> None:
+        """It has ended, or come to nothing; its figures are final."""
         self.live.pop(record.number, None)
         record.ended = now
         self.bytes_up += record.bytes_up
         self.bytes_down += record.bytes_down
         self.ended += 1
+        self.refused += refused
         self.past.append(record)
+        if self.observers:
+            self.tell("refused" if refused else "closed", record)
+
+    def answer(self, now: int, took: int, message: bytes) -> None:
+        """The command has got an answer to a DNS query."""
+        self.answered += 1
+        answer = Answer(now, took, message)
+        self.answers.append(answer)
+        if self.observers:
+            self.tell("query", answer)
+
+    def tell(self, kind: str, about: object) -> None:
+        """Tell the observers."""
+        for observer in self.observers:
+            observer(kind, about)
 
     def records(self) -> Iterator[FlowRecord]:
         """Every flow known, ended ones first, figures fresh."""

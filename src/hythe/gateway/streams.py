@@ -81,7 +81,7 @@ class StreamGate:
             return
         flow = StreamFlow(connection, stream, self, record)
         self.flows.add(flow)
-        self.session.live[record.number] = flow
+        self.session.enter(flow)
         self.driver.register(flow.fd, flow)
 
     def _say_exhausted(self) -> None:
@@ -104,4 +104,4 @@ class StreamGate:
             connection.refuse()
         record.error = number
         record.state = "CLOSED"
-        self.session.end(record, now)
+        self.session.end(record, now, refused=True)

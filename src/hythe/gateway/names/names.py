@@ -13,6 +13,7 @@ from hythe.gateway.names.resolvconf import PORT, Server
 from hythe.gateway.names.resolvers import Resolvers
 from hythe.gateway.names.streams import StreamService
 from hythe.gateway.names.zone import Zone
+from hythe.gateway.session import Session
 from hythe.host.host import Host
 from hythe.units import NEVER, SECOND
 
@@ -32,13 +33,13 @@ class Names:
         servers: list[Server] | None,
         *,
         host_loopback: bool,
-        notices: list[str],
+        session: Session,
     ) -> None:
         self.host = host
-        self.resolvers = Resolvers(servers, notices)
+        self.resolvers = Resolvers(servers, session.notices)
         zone = Zone(families, host_loopback=host_loopback)
-        self.queries = QueryService(driver, zone, self.resolvers, random)
-        self.streams = StreamService(driver, zone, self.resolvers)
+        self.queries = QueryService(driver, zone, self.resolvers, random, session)
+        self.streams = StreamService(driver, zone, self.resolvers, session)
         self.deadline = NEVER
         self.filed = NEVER
         self._sizes = {len(family.gateway) for family in families}

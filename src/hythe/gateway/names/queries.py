@@ -17,6 +17,7 @@ from hythe.aio.driver import Driver
 from hythe.errors import ParseError
 from hythe.gateway.names.resolvers import Resolver, Resolvers
 from hythe.gateway.names.zone import Zone
+from hythe.gateway.session import Session
 from hythe.host.udp import Endpoint
 from hythe.units import NEVER, SECOND
 from hythe.wire import dns
@@ -36,10 +37,11 @@ _UNHELPFUL: Final = frozenset({dns.SERVFAIL, dns.NOTIMP, dns.REFUSED})
 class QueryService:
     """Owner of the endpoints at port 53."""
 
-    def __init__(self, driver: Driver, zone: Zone, resolvers: Resolvers, random: Random) -> None:
+    def __init__(self, driver: Driver, zone: Zone, resolvers: Resolvers, random: Random, session: Session) -> None:
         self.driver = driver
         self.resolvers = resolvers
         self.random = random
+        self.session = session
         self.outstanding: dict[tuple[bytes, bytes], _Errand] = {}
         self.dropped = 0
         self._zone = zone
@@ -62,6 +64,7 @@ class QueryService:
         if answer is None and not self.resolvers.all:
             answer = dns.build_answer(query, rcode=dns.REFUSED, limit=query.udp_max)
         if answer is not None:
+            self.session.answer(now, 0, answer)
             endpoint.sender(key).send(now, answer)
         elif (key, message) in self.outstanding:
             return  # asked again: the answer is on its way
@@ -83,6 +86,7 @@ class _Errand:
     __slots__ = (
         "_asked",
         "_attempts",
+        "_began",
         "_endpoint",
         "_fallback",
         "_identifier",
@@ -111,6 +115,7 @@ class _Errand:
         self._asked = 0
         self._attempts: dict[int, _Attempt] = {}  # by the resolver's number
         self._fallback: bytes | None = None
+        self._began = now
         self._until = now + GIVE_UP
         self.deadline = NEVER
         self.filed = NEVER
@@ -181,6 +186,7 @@ class _Errand:
             answer = dns.build_answer(self._query, rcode=dns.SERVFAIL, limit=self._query.udp_max)
         else:
             answer = self._message[:2] + message[2:]
+        self._service.session.answer(now, now - self._began, answer)
         self._endpoint.sender(self._key).send(now, answer)
 
     def end(self) -> None:

@@ -17,6 +17,7 @@ from hythe.aio.driver import EDGE, Driver
 from hythe.errors import ParseError
 from hythe.gateway.names.resolvers import Resolver, Resolvers
 from hythe.gateway.names.zone import Zone
+from hythe.gateway.session import Session
 from hythe.tcp.connection import Connection
 from hythe.tcp.listener import Listener
 from hythe.tcp.states import CLOSED
@@ -37,10 +38,11 @@ _LENGTH: Final = struct.Struct(">H")
 class StreamService:
     """Owner of the listeners at port 53."""
 
-    def __init__(self, driver: Driver, zone: Zone, resolvers: Resolvers) -> None:
+    def __init__(self, driver: Driver, zone: Zone, resolvers: Resolvers, session: Session) -> None:
         self.driver = driver
         self.zone = zone
         self.resolvers = resolvers
+        self.session = session
         self.clients: set[_Client] = set()
 
     def visit(self, listener: Listener, now: int) -> None:
@@ -65,7 +67,7 @@ class _Client:
         self._service = service
         self._connection = connection
         self._ahead = bytearray()
-        self._waiting: list[tuple[dns.Query, bytes]] = []
+        self._waiting: list[tuple[dns.Query, bytes, int]] = []  # and when it came
         self._upstream: _Upstream | None = None
         self._resolver = 0  # whose turn it is
         self._tries = 0  # without any answer
@@ -120,32 +122,33 @@ class _Client:
         if answer is None and not self._service.resolvers.all:
             answer = dns.build_answer(query, rcode=dns.REFUSED)
         if answer is not None:
-            self._reply(answer)
+            self._reply(answer, now, now)
             return
         if not self._waiting:
             self._tries = 0
             self._wait(now)
-        self._waiting.append((query, message))
+        self._waiting.append((query, message, now))
         if self._upstream is None:
             self._dial(now)
         else:
             self._upstream.ask(message)
 
-    def _reply(self, message: bytes) -> None:
+    def _reply(self, message: bytes, asked: int, now: int) -> None:
+        self._service.session.answer(now, now - asked, message)
         self._connection.write(_LENGTH.pack(len(message)) + message)
 
     # --- The resolver's side
 
     def heard(self, message: bytes, now: int) -> None:
         """An answer has come."""
-        for number, (query, _) in enumerate(self._waiting):
+        for number, (query, _, _) in enumerate(self._waiting):
             if message[:2] == query.identifier.to_bytes(2, "big"):
-                del self._waiting[number]
+                _, _, asked = self._waiting.pop(number)
                 break
         else:
             return  # asked twice, after a lost connection, or not at all
         self._tries = 0
-        self._reply(message)
+        self._reply(message, asked, now)
         if self._waiting:
             self._wait(now)
         else:
@@ -168,13 +171,13 @@ class _Client:
                 self._resolver += 1
                 continue
             self._upstream = upstream
-            for _, message in self._waiting:
+            for _, message, _ in self._waiting:
                 upstream.ask(message)
             self._wait(now)
             return
         self._service.resolvers.silent()
-        for query, _ in self._waiting:
-            self._reply(dns.build_answer(query, rcode=dns.SERVFAIL))
+        for query, _, asked in self._waiting:
+            self._reply(dns.build_answer(query, rcode=dns.SERVFAIL), asked, now)
         self._waiting.clear()
         self.deadline = NEVER
 

@@ -110,6 +110,10 @@ class PublishedDatagrams:
             return error.errno or errno.EIO
         return 0
 
+    def fileno(self) -> int:
+        """The socket's."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Receive no more."""
         self._gate.driver.unregister(self._socket.fileno())
@@ -136,7 +140,7 @@ class _Association:
         self.record.state = "UNREPLIED"
         self.deadline = now + gate.config.udp_idle
         self.filed = NEVER
-        gate.session.live[self.record.number] = self
+        gate.session.enter(self)
         gate.host.around.timers.file(self)
 
     def _bind(self, way: Target) -> tuple[Endpoint, bytes]:
@@ -191,6 +195,15 @@ class _Association:
 
     def refresh(self) -> None:
         """The record's figures are always fresh."""
+
+    def fileno(self) -> int:
+        """The published port's."""
+        return self._port.fileno()
+
+    def kill(self, now: int) -> None:
+        """As `LiveFlow.kill`; the client's next datagram begins an association anew."""
+        self.record.error = errno.ECONNABORTED
+        self.end(now)
 
     def fire(self, now: int) -> None:
         """It has been idle for long enough."""

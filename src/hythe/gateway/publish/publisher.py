@@ -2,42 +2,65 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from hythe.gateway.publish.datagrams import DatagramPublishGate, PublishedDatagrams
 from hythe.gateway.publish.listening import listen
 from hythe.gateway.publish.publications import Publication
 from hythe.gateway.publish.streams import PublishedPort, PublishGate
 
 
-class Publisher:
-    """Opens every publication's sockets, or raises `MachineError`; `close` ends them all."""
+class Published(NamedTuple):
+    """One socket that listens outside, at (`address`, `outside`), for the command's port `inside`."""
 
-    def __init__(self, publications: list[Publication], streams: PublishGate, datagrams: DatagramPublishGate) -> None:
+    protocol: str
+    address: str
+    outside: int
+    inside: int
+
+
+class Publisher:
+    """Publishes more whenever it is asked to; `close` ends it all. `ports`: those that are listened on."""
+
+    def __init__(self, streams: PublishGate, datagrams: DatagramPublishGate) -> None:
         self._streams = streams
         self._datagrams = datagrams
-        self._ports: list[PublishedPort | PublishedDatagrams] = []
+        self._open: list[PublishedPort | PublishedDatagrams] = []
+        self.ports: list[Published] = []
+
+    def publish(self, publications: list[Publication]) -> list[Published]:
+        """Open the sockets of all of them, or raise `MachineError` and open none."""
+        before = len(self._open)
         try:
             for publication in publications:
                 self._publish(publication)
         except BaseException:
-            self.close()
+            self._close_from(before)
             raise
+        return self.ports[before:]
 
     def _publish(self, publication: Publication) -> None:
         sockets = listen(publication)
-        if publication.udp:
-            self._ports += [PublishedDatagrams(each, publication.inside, self._datagrams) for each in sockets]
-        else:
-            self._ports += [PublishedPort(each, publication.inside, self._streams) for each in sockets]
+        inside, protocol = publication.inside, publication.protocol
+        for each in sockets:
+            if publication.udp:
+                self._open.append(PublishedDatagrams(each, inside, self._datagrams))
+            else:
+                self._open.append(PublishedPort(each, inside, self._streams))
+            address, port, *_ = each.getsockname()
+            self.ports.append(Published(protocol, address, port, inside))
         if not publication.outside:
             names = " and ".join(
-                f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-                for host, port, *_ in (each.getsockname() for each in sockets)
+                f"[{each.address}]:{each.outside}" if ":" in each.address else f"{each.address}:{each.outside}"
+                for each in self.ports[-len(sockets) :]
             )
-            inside = f"{publication.protocol} port {publication.inside}"
-            self._streams.session.notices.append(f"{names} leads to the command's {inside}")
+            self._streams.session.notices.append(f"{names} leads to the command's {protocol} port {inside}")
 
     def close(self) -> None:
         """Listen no more; clients that are connected stay."""
-        for port in self._ports:
+        self._close_from(0)
+
+    def _close_from(self, first: int) -> None:
+        for port in self._open[first:]:
             port.close()
-        self._ports.clear()
+        del self._open[first:], self.ports[first:]

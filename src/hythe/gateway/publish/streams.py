@@ -55,7 +55,7 @@ class PublishGate:
         record = self.session.begin("tcp", connection.key, (address, client_port), now)
         record.inbound = True
         flow = PublishedFlow(connection, client, self, record, ways, port)
-        self.session.live[record.number] = flow
+        self.session.enter(flow)
         self.driver.register(flow.fd, flow)
 
     def dial(self, ways: list[Target], port: int, client_port: int, now: int) -> Connection | None:

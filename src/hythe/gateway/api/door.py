@@ -1,0 +1,115 @@
+"""The door of a session: its listening socket, watched by the loop. Whoever it lets in is served by `serving`.
+
+The socket's file is its user's alone, and the command's mount namespace has its directory covered. Should a command find
+another way to it (a directory that was made later, by a session with another environment), it still stands in a user
+namespace of its own, and is turned away for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hythe.gateway.api.resources import Resources
+
+#: Callers at a time; more wait in the kernel's queue until one goes.
+CALLERS: Final = 64
+_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
+
+class Door:
+    """Listens until `close`. `resources`: makes what is served, when the first request comes."""
+
+    def __init__(self, listener: socket.socket, resources: Callable[[], Resources]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._make = resources
+        self._resources: Resources | None = None
+        self._silent: set[socket.socket] = set()  # callers that have not said anything
+        self._served: set[asyncio.Task[None]] = set()
+        self._open = False
+        self._watch()
+
+    def _watch(self) -> None:
+        """Listen as long as there is room for one more."""
+        room = len(self._silent) + len(self._served) < CALLERS
+        if room != self._open:
+            self._open = room
+            if room:
+                self._loop.add_reader(self._listener.fileno(), self._accept)
+            else:
+                self._loop.remove_reader(self._listener.fileno())
+
+    def _accept(self) -> None:
+        try:
+            caller, _ = self._listener.accept()
+        except OSError:
+            return  # gone again, or no descriptor is left: then it is tried again with the loop's next turn
+        if not _is_welcome(caller):
+            caller.close()
+            return
+        caller.setblocking(False)
+        self._silent.add(caller)
+        self._loop.add_reader(caller.fileno(), self._begin, caller)
+        self._watch()
+
+    def _begin(self, caller: socket.socket) -> None:
+        """The first bytes: until now it may have been somebody who only looks whether we live."""
+        self._loop.remove_reader(caller.fileno())
+        self._silent.discard(caller)
+        if not _says_something(caller):
+            caller.close()
+            self._watch()
+            return
+        from hythe.gateway.api.serving import serve
+
+        if self._resources is None:
+            self._resources = self._make()
+        task = self._loop.create_task(serve(caller, self._resources))
+        self._served.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._served.discard(task)
+        if self._listener.fileno() >= 0:
+            self._watch()
+        if not task.cancelled():
+            task.result()  # a bug of ours
+
+    async def close(self) -> None:
+        """Turn everybody out. The socket stays its owner's."""
+        if self._open:
+            self._loop.remove_reader(self._listener.fileno())
+        for caller in self._silent:
+            self._loop.remove_reader(caller.fileno())
+            caller.close()
+        self._silent.clear()
+        for task in self._served:
+            task.cancel()
+        if self._served:
+            await asyncio.wait(self._served)
+
+
+def _says_something(caller: socket.socket) -> bool:
+    try:
+        return bool(caller.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
+
+
+def _is_welcome(caller: socket.socket) -> bool:
+    """Does it stand where we stand: outside of every room?
+
+    Where that cannot be seen, root is trusted: it is root of the machine, since root of a room is nobody but its user.
+    """
+    pid, uid, _ = _CREDENTIALS.unpack(caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    try:
+        return os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
+    except OSError:
+        return bool(uid == 0 != os.getuid())

@@ -1,0 +1,133 @@
+"""From what the gateway knows to what the API says: records, flows and ports as objects of `session.model`."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from hythe.gateway.pumps import Splice
+from hythe.session import model
+from hythe.units import SECOND
+
+if TYPE_CHECKING:
+    from hythe.gateway.session import FlowRecord, LiveFlow
+    from hythe.link.faults.direction import Tally
+    from hythe.tcp.connection import Connection
+
+
+def moment(now: int, epoch: int) -> float:
+    """Seconds since 1970 of an instant. `epoch`: nanoseconds since 1970 when the driver's clock read 0."""
+    return (now + epoch) / SECOND
+
+
+def connection(
+    record: FlowRecord, flow: LiveFlow | None, epoch: int, process: model.Process | None = None
+) -> model.Connection:
+    """One connection as it is now; `flow` is None for one that has ended."""
+    held_up = held_down = 0
+    if flow is not None:
+        flow.refresh()
+        if isinstance(flow, Splice):
+            held_up = flow.connection.recvq.held
+            held_down = flow.connection.sendq.end - flow.connection.snd_una
+    return model.Connection(
+        id=record.number,
+        protocol=record.protocol,
+        inbound=record.inbound,
+        inside=model.End(*record.inside),
+        remote=model.End(*record.destination),
+        outside_local=_local_end(flow.fileno()) if flow is not None else None,
+        outside=model.End(*record.outside) if record.outside is not None else None,
+        name=record.name or None,
+        state=record.state,
+        error=error_name(record.error),
+        began=moment(record.began, epoch),
+        ended=moment(record.ended, epoch) if record.ended else None,
+        bytes_up=record.bytes_up,
+        bytes_down=record.bytes_down,
+        held_up=held_up,
+        held_down=max(0, held_down),
+        rtt=record.rtt / SECOND if record.rtt else None,
+        retransmits=record.retransmits,
+        process=process,
+    )
+
+
+def address(packed: bytes) -> str:
+    """An address for people."""
+    return str(ipaddress.ip_address(packed))
+
+
+def error_name(number: int) -> str | None:
+    """``ECONNREFUSED``; None for no error."""
+    return errno.errorcode.get(number, str(number)) if number else None
+
+
+def _local_end(fd: int) -> model.End | None:
+    if fd < 0:
+        return None
+    try:
+        with socket.socket(fileno=os.dup(fd)) as outside:
+            name: Any = outside.getsockname()
+    except OSError:
+        return None  # it has failed, and is about to go
+    return end(name)
+
+
+def end(name: Any) -> model.End | None:
+    """What getsockname(2) tells, where that is an address of the Internet's families."""
+    return model.End(name[0], name[1]) if isinstance(name, tuple) else None
+
+
+def info(connection: Connection) -> model.Info:
+    """`Connection.info()` for the API."""
+    found = connection.info()
+
+    def seconds(nanoseconds: int) -> float | None:
+        return nanoseconds / SECOND if 0 < nanoseconds < 1 << 62 else None
+
+    return model.Info(
+        congestion=found.congestion,
+        cwnd=found.cwnd,
+        ssthresh=found.ssthresh if found.ssthresh < 1 << 31 else None,
+        rtt=seconds(found.rtt),
+        rtt_min=seconds(found.rtt_min),
+        rtt_variance=seconds(found.rtt_variance),
+        rto=found.rto / SECOND,
+        mss=found.mss,
+        receive_mss=found.receive_mss,
+        unacknowledged=found.unacknowledged,
+        unsent=found.unsent,
+        unread=found.unread,
+        send_window=found.send_window,
+        receive_window=found.receive_window,
+        delivered=found.delivered,
+        sacked=found.sacked,
+        lost=found.lost,
+        resent=found.resent,
+        reordering=found.reordering,
+        pacing_rate=int(found.pacing_rate),
+        retransmits=found.retransmits,
+        fast_retransmits=found.fast_retransmits,
+        timeouts=found.timeouts,
+        backoff=found.backoff,
+        undone=found.undone,
+        dsacks=found.dsacks,
+        ecn=bool(found.ecn),
+    )
+
+
+def tally(found: Tally) -> model.Tally:
+    """What became of the packets of one direction."""
+    return model.Tally(
+        arrived=found.arrived,
+        passed=found.passed,
+        lost=found.lost,
+        dropped=found.dropped,
+        late=found.late,
+        doubled=found.doubled,
+        corrupted=found.corrupted,
+    )

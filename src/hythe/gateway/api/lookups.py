@@ -1,0 +1,89 @@
+"""What the command has asked DNS: its queries, and the names by which it knows addresses.
+
+Answers are kept as bytes and read here when somebody asks, each once for its addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Final
+
+from hythe.errors import ParseError
+from hythe.gateway.api.figures import moment
+from hythe.gateway.session import Answer, FlowRecord, Session
+from hythe.session import model
+from hythe.units import SECOND
+from hythe.wire import dns
+from hythe.wire.dnsmessage import Message, parse_message
+from hythe.wire.dnstext import data_text, name_text, rcode_name, type_name
+from hythe.wire.segment import split_key
+
+#: Addresses whose names are remembered, and names of each.
+_ADDRESSES: Final = 4_096
+_NAMES: Final = 8
+#: Answers read between two turns of the loop.
+_BATCH: Final = 20
+
+
+class Lookups:
+    """`refresh` reads what has come since the last time."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._read = 0
+        self._names: OrderedDict[bytes, list[tuple[int, str]]] = OrderedDict()
+
+    async def refresh(self) -> None:
+        """Learn the names of all addresses that the command has been told."""
+        fresh = min(self._session.answered - self._read, len(self._session.answers))
+        self._read = self._session.answered
+        answers = list(self._session.answers)[len(self._session.answers) - fresh :]
+        for number, answer in enumerate(answers):
+            if number % _BATCH == _BATCH - 1:
+                await asyncio.sleep(0)
+            self._learn(answer)
+
+    def _learn(self, answer: Answer) -> None:
+        message = _parse(answer)
+        if message is None or message.question is None:
+            return
+        name = name_text(message.question.name).rstrip(".")
+        for record in message.answers:
+            if record.kind in (dns.A, dns.AAAA):
+                known = self._names.setdefault(record.data, [])
+                known.append((answer.now, name))
+                del known[:-_NAMES]
+                self._names.move_to_end(record.data)
+        while len(self._names) > _ADDRESSES:
+            self._names.popitem(last=False)
+
+    def name(self, record: FlowRecord) -> str:
+        """The name that the command had looked up last when this flow began; empty for none. The record remembers it."""
+        if not record.name and not record.inbound:
+            _, _, address, _ = split_key(record.key)
+            before = [name for at, name in self._names.get(address, ()) if at <= record.began]
+            record.name = before[-1] if before else ""
+        return record.name
+
+
+def query(answer: Answer, epoch: int) -> model.Query | None:
+    """One answer for people; None for one that cannot be read."""
+    message = _parse(answer)
+    if message is None or message.question is None:
+        return None
+    return model.Query(
+        at=moment(answer.now, epoch),
+        name=name_text(message.question.name),
+        type=type_name(message.question.kind),
+        rcode=rcode_name(message.rcode),
+        answers=[f"{type_name(record.kind)} {data_text(record)}" for record in message.answers],
+        took=answer.took / SECOND if answer.took else None,
+    )
+
+
+def _parse(answer: Answer) -> Message | None:
+    try:
+        return parse_message(answer.message, len(answer.message))
+    except ParseError:
+        return None

@@ -1,0 +1,207 @@
+"""What each route of the API does: one method for each `operation` of `session.routes`.
+
+Whatever takes long gives the loop its turn between pieces: traffic goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from hythe.errors import HytheError, MachineError
+from hythe.gateway.api import figures, metrics
+from hythe.gateway.api.broadcast import Broadcast
+from hythe.gateway.api.lookups import Lookups, query
+from hythe.gateway.publish.publications import parse as parse_publication
+from hythe.gateway.pumps import Splice
+from hythe.gateway.session import Answer, FlowRecord
+from hythe.session import model
+from hythe.session.openapi import document
+from hythe.session.plain import plain
+from hythe.session.routes import API
+from hythe.units import SECOND
+
+if TYPE_CHECKING:
+    from hythe.gateway.gateway import Gateway
+    from hythe.gateway.layout import Layout
+    from hythe.gateway.namespace import Room
+    from hythe.gateway.options import RunOptions
+    from hythe.gateway.publish.publisher import Published
+
+#: Objects made, or flows looked at, between two turns of the loop: less than a millisecond's worth.
+_BATCH: Final = 25
+_GLANCES: Final = 500
+
+
+class UnknownError(HytheError):
+    """There is no such thing."""
+
+
+class Resources:
+    """One session. `name`: what it is called."""
+
+    def __init__(self, name: str, gateway: Gateway, room: Room, layout: Layout, options: RunOptions) -> None:
+        self.name = name
+        self.gateway = gateway
+        self.session = gateway.session
+        self.room = room
+        self.layout = layout
+        self.options = options
+        self.epoch = time.time_ns() - gateway.driver.clock()
+        self._lookups = Lookups(self.session)
+        self._broadcast = Broadcast(self.session, self._event)
+
+    # --- The session
+
+    async def about(self) -> model.About:
+        """Who this is."""
+        families = self.layout.families
+        return model.About(
+            name=self.name,
+            pid=os.getpid(),
+            command=list(self.options.argv),
+            since=figures.moment(self.session.began, self.epoch),
+            api=API,
+            mtu=self.options.mtu,
+            addresses=[figures.address(each.command) for each in families],
+            gateways=[figures.address(each.gateway) for each in families],
+            faults=(await self.faults()).words,
+            notices=list(self.session.notices),
+            totals=await self._totals(),
+        )
+
+    async def _totals(self) -> model.Totals:
+        session = self.session
+        up, down = session.bytes_up, session.bytes_down
+        for number, flow in enumerate(list(session.live.values())):
+            if number % _GLANCES == _GLANCES - 1:
+                await asyncio.sleep(0)
+            flow.refresh()
+            up += flow.record.bytes_up
+            down += flow.record.bytes_down
+        return model.Totals(
+            connections=session.count,
+            open=len(session.live),
+            refused=session.refused,
+            bytes_up=up,
+            bytes_down=down,
+            queries=session.answered,
+        )
+
+    async def metrics(self) -> str:
+        """For Prometheus."""
+        counters = self.gateway.host.counters
+        host = {name: getattr(counters, name) for name in counters.__slots__}
+        since = figures.moment(self.session.began, self.epoch)
+        return metrics.text(self.name, since, await self._totals(), await self.faults(), host)
+
+    async def openapi(self) -> dict[str, Any]:
+        """What there is."""
+        return document()
+
+    # --- Connections
+
+    async def connections(self, *, ended: int = 0, processes: bool = False) -> AsyncGenerator[bytes, None]:
+        """A JSON array, made as it is read."""
+        await self._lookups.refresh()
+        past = self.session.past
+        records = [past[number] for number in range(max(0, len(past) - ended), len(past))]
+        records += [flow.record for flow in self.session.live.values()]
+        return _rows(records, self._connection)
+
+    async def connection(self, number: int) -> model.Detail:
+        """One of them."""
+        await self._lookups.refresh()
+        flow = self.session.live.get(number)
+        if flow is None:
+            record = next((each for each in self.session.past if each.number == number), None)
+            if record is None:
+                raise UnknownError(f"there is no connection {number}, or it ended long ago")
+            return model.Detail(self._connection(record), None)
+        info = figures.info(flow.connection) if isinstance(flow, Splice) else None
+        return model.Detail(self._connection(flow.record), info)
+
+    async def kill(self, number: int) -> model.Connection:
+        """Reset it."""
+        flow = self.session.live.get(number)
+        if flow is None:
+            raise UnknownError(f"no connection {number} goes on")
+        driver = self.gateway.driver
+        flow.kill(driver.clock())
+        driver.wake()
+        return self._connection(flow.record)
+
+    def _connection(self, record: FlowRecord) -> model.Connection:
+        self._lookups.name(record)
+        return figures.connection(record, self.session.live.get(record.number), self.epoch)
+
+    # --- Ports
+
+    async def listeners(self, *, processes: bool = False) -> list[model.Listener]:
+        """Published ones, and those inside."""
+        published = self.gateway.published
+        return [self._published(each) for each in published.ports] if published is not None else []
+
+    async def publish(self, wanted: model.Publish) -> list[model.Listener]:
+        """Publish, and tell what was opened."""
+        opened = [self._published(each) for each in self.gateway.publish(parse_publication(wanted.publish))]
+        for each in opened:
+            self.session.tell("published", each)
+        return opened
+
+    def _published(self, port: Published) -> model.Listener:
+        command = figures.address(self.layout.families[0].command)
+        return model.Listener(port.protocol, model.End(port.address, port.outside), model.End(command, port.inside), None)
+
+    # --- The wire, and what has been looked up
+
+    async def faults(self) -> model.Faults:
+        """Of the wire."""
+        return model.Faults({}, None, None, None)
+
+    async def set_faults(self, words: dict[str, str | None]) -> model.Faults:
+        """Change them."""
+        raise MachineError("the faults of this session cannot be changed yet")
+
+    async def queries(self) -> AsyncGenerator[bytes, None]:
+        """A JSON array, made as it is read."""
+        return _rows(list(self.session.answers), lambda answer: query(answer, self.epoch))
+
+    # --- What happens
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """Server-sent events."""
+        return self._broadcast.listen()
+
+    def _event(self, kind: str, about: object) -> model.Event | None:
+        at = time.time_ns() / SECOND
+        if isinstance(about, FlowRecord):
+            return model.Event(kind, at, connection=self._connection(about))
+        if isinstance(about, Answer):
+            found = query(about, self.epoch)
+            return model.Event(kind, at, query=found) if found is not None else None
+        if isinstance(about, model.Faults):
+            return model.Event(kind, at, faults=about)
+        if isinstance(about, model.Listener):
+            return model.Event(kind, at, listener=about)
+        return model.Event(kind, at, notice=str(about))
+
+
+async def _rows(items: Iterable[Any], make: Callable[[Any], Any]) -> AsyncGenerator[bytes, None]:
+    """A JSON array of what `make` makes of each; None is left out."""
+    rows: list[str] = []
+    separator = "["
+    for item in items:
+        made = make(item)
+        if made is not None:
+            rows.append(separator + json.dumps(plain(made)))
+            separator = ",\n"
+        if len(rows) >= _BATCH:
+            yield "".join(rows).encode()
+            rows.clear()
+            await asyncio.sleep(0)
+    yield "".join((*rows, "[" if separator == "[" else "", "]\n")).encode()

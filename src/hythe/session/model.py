@@ -1,0 +1,209 @@
+"""What a session says of itself, as both ends of the API know it.
+
+Each class is one object of the JSON that travels, field by field (`plain`), and one component of the OpenAPI schema
+(`openapi`), which takes its words from the comments `#:` here. Sizes are bytes, lengths of time seconds, moments seconds
+since 1970 (UTC). "Up" is away from the command, "inside" is the command's network, "outside" the world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a connection: an address (or a name, where the way out resolves names) and a port."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Who holds a socket inside. `pid` is this machine's number for it, not the one that the command sees."""
+
+    pid: int
+    program: str
+    user: int
+    descriptor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of the session so far. `refused`: attempts that came to nothing; `open`: connections that go on."""
+
+    connections: int
+    open: int
+    refused: int
+    bytes_up: int
+    bytes_down: int
+    queries: int
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """One session. `command`: its words; `faults`: those of its wire, as one would write them; `api`: version of this."""
+
+    name: str
+    pid: int
+    command: list[str]
+    since: float
+    api: int
+    mtu: int
+    addresses: list[str]
+    gateways: list[str]
+    faults: dict[str, str]
+    notices: list[str]
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection, or for UDP and ICMP what belongs together: a socket pair.
+
+    `inside` is the command's end and `remote` the other one as the command knows it; `outside` and `outside_local` are the
+    ends of the socket that leads there (null where there is none). `name`: by which the command had looked `remote` up.
+    `held_up` and `held_down`: on their way, in hythe's hands. `state`: as netstat has it for TCP, UNREPLIED or ASSURED for
+    others. `error`: what ended it, or stands in its way, as errno has it (ECONNREFUSED). `process`: only where asked for.
+    """
+
+    id: int
+    protocol: str
+    inbound: bool
+    inside: End
+    remote: End
+    outside_local: End | None
+    outside: End | None
+    name: str | None
+    state: str
+    error: str | None
+    began: float
+    ended: float | None
+    bytes_up: int
+    bytes_down: int
+    held_up: int
+    held_down: int
+    rtt: float | None
+    retransmits: int
+    process: Process | None
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What Linux's tcp_info tells, of hythe's end of the connection with the command; null for what is not known."""
+
+    congestion: str
+    cwnd: int
+    ssthresh: int | None
+    rtt: float | None
+    rtt_min: float | None
+    rtt_variance: float | None
+    rto: float
+    mss: int
+    receive_mss: int
+    unacknowledged: int
+    unsent: int
+    unread: int
+    send_window: int
+    receive_window: int
+    delivered: int
+    sacked: int
+    lost: int
+    resent: int
+    reordering: int
+    pacing_rate: int
+    retransmits: int
+    fast_retransmits: int
+    timeouts: int
+    backoff: int
+    undone: int
+    dsacks: int
+    ecn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One connection with its `info()`; null for what is not TCP, or has ended."""
+
+    connection: Connection
+    info: Info | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port that is listened on: outside, published and leading to `inside`, or inside by a `process`."""
+
+    protocol: str
+    outside: End | None
+    inside: End
+    process: Process | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Packets of one direction of the wire, by what became of them."""
+
+    arrived: int
+    passed: int
+    lost: int
+    dropped: int
+    late: int
+    doubled: int
+    corrupted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Of the wire between the command and hythe. `words`: as the options of `hythe run` have them, by name (up_delay).
+
+    `seed` is null, and so are the tallies, as long as the wire has never had any.
+    """
+
+    words: dict[str, str]
+    seed: int | None
+    up: Tally | None
+    down: Tally | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question that was answered. `answers`: type and data of each record; `took`: null where hythe knew it itself."""
+
+    at: float
+    name: str
+    type: str
+    rcode: str
+    answers: list[str]
+    took: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened. `kind` says which of the others is there.
+
+    opened, closed, refused (connection); query (query); faults (faults); published (listener); notice (notice); dropped
+    (count): so many events were left out here, because they were not read as fast as they came.
+    """
+
+    kind: str
+    at: float
+    connection: Connection | None = None
+    query: Query | None = None
+    faults: Faults | None = None
+    listener: Listener | None = None
+    notice: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """What to publish, as `hythe run -p` takes it: ``[ADDR:]HOSTPORT:PORT[/udp]``."""
+
+    publish: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a request, where, and what to do."""
+
+    error: str

@@ -1,0 +1,59 @@
+"""Data classes to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from hythe.errors import UsageError
+from hythe.session.model import End, Event, Listener, Process
+from hythe.session.plain import build, plain
+
+
+@dataclass(frozen=True)
+class Everything:
+    name: str
+    share: float
+    on: bool
+    ends: list[End]
+    words: dict[str, str]
+    maybe: Process | None
+    count: int = 7
+
+
+VALUE = Everything("x", 2.0, True, [End("10.0.0.1", 80)], {"loss": "5%"}, Process(1, "sh", 0, 3), 8)
+
+
+def test_a_value_comes_back_as_it_went() -> None:
+    assert build(Everything, json.loads(json.dumps(plain(VALUE)))) == VALUE
+    listener = Listener("tcp", None, End("::", 80), None)
+    assert build(Listener, json.loads(json.dumps(plain(listener)))) == listener
+    assert plain([listener]) == [
+        {"protocol": "tcp", "outside": None, "inside": {"address": "::", "port": 80}, "process": None}
+    ]
+
+
+def test_a_later_versions_fields_are_left_out_and_what_has_a_default_may_lack() -> None:
+    value = plain(VALUE) | {"new": [1]}
+    del value["count"]
+    assert build(Everything, value).count == 7
+    assert build(Event, {"kind": "notice", "at": 1, "notice": "n"}) == Event("notice", 1.0, notice="n")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"name": 1}, "Everything.name cannot be 1: str is what belongs there"),
+        ({"on": 1}, "Everything.on cannot be 1"),
+        ({"count": True}, "Everything.count cannot be True"),
+        ({"ends": [{}]}, r"Everything.ends\[0\] lacks 'address'"),
+        ({"ends": {}}, "Everything.ends cannot be"),
+        ({"words": {"a": 1}}, "Everything.words.a cannot be 1"),
+        ({"maybe": 3}, "Everything.maybe cannot be 3: an object"),
+    ],
+)
+def test_what_does_not_fit_is_named(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        build(Everything, plain(VALUE) | change)
