@@ -15,11 +15,15 @@ from hythe.units import KIB, MIB, MILLISECOND, SECOND
 class TcpConfig:
     """What one TCP connection does; a host has one for all, a listener or a connect may bring its own."""
 
-    # Buffers. 512 KiB is as fast as 4 MiB with super-segments (measured); the window never exceeds it.
+    # Buffers. The window is 512 KiB at first: as fast as 4 MiB where a super-segment is a system call away (measured).
+    # It grows with what the reader takes in a round trip (`tcp.sizing`), to what 650 Mbit/s need at 200 ms; Linux's
+    # tcp_rmem is 6 MiB, half of it window. A maximum not above `receive_buffer`: it stays as it is.
     receive_buffer: int = 512 * KIB
-    #: Least and most unacknowledged plus unsent bytes held for the application (see `SendPool`).
+    receive_buffer_max: int = 16 * MIB
+    #: Least and most unacknowledged plus unsent bytes held for the application; between them they follow the congestion
+    #: window (see `sendq`; Linux's tcp_wmem is 4 MiB).
     send_buffer_min: int = 128 * KIB
-    send_buffer_max: int = 4 * MIB
+    send_buffer_max: int = 16 * MIB
 
     # Opening. RFC 6298 (2.1): 1 s before the first sample; Linux tcp_syn_retries 6, tcp_synack_retries 5.
     rto_initial: int = 1 * SECOND
@@ -87,6 +91,11 @@ class TcpConfig:
 
     #: RFC 5961, 7: challenge ACKs are throttled; Linux tcp_invalid_ratelimit 500 ms per connection.
     challenge_ack_interval: int = 500 * MILLISECOND
+
+    @property
+    def window_max(self) -> int:
+        """The largest window that may ever be offered: what the window scale is chosen by."""
+        return max(self.receive_buffer, self.receive_buffer_max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,8 @@ class HostConfig:
     time_wait_limit: int = 16_384
     #: Memory for data waiting to be sent or acknowledged, of all connections together (see `SendPool`).
     send_pool: int = 256 * MIB
+    #: The same for what was received and not yet taken: beyond it windows shut (see `ReceiveMemory`; Linux tcp_mem).
+    receive_memory: int = 256 * MIB
     #: Accept packets for any destination address and connections to any port: what a gateway needs.
     any_destination: bool = False
     #: Datagrams an endpoint holds for its owner: RFC has no say; Linux rmem_default is 208 KiB.

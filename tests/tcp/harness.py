@@ -85,6 +85,8 @@ class Peer:
     def __init__(
         self, config: TcpConfig = PLAIN, *, mtu: int = 1_500, host: HostConfig | None = None, **changes: Any
     ) -> None:
+        if "receive_buffer" in changes:
+            changes.setdefault("receive_buffer_max", changes["receive_buffer"])
         self.config = replace(config, **changes)
         self.now = 10 * SECOND
         self.wire = _Wire(mtu)

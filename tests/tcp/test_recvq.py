@@ -13,7 +13,6 @@ def queue(*pieces: bytes) -> ReceiveQueue:
     for piece in pieces:
         recvq.views.append(memoryview(bytearray(piece)))
         recvq.held += len(piece)
-        recvq.borrowed = True
     return recvq
 
 
@@ -27,7 +26,7 @@ def test_consume_takes_whole_views_and_parts() -> None:
     assert content(recvq) == b"efghi"
     assert recvq.held == 5
     recvq.consume(5)
-    assert (recvq.views, recvq.held, recvq.borrowed) == ([], 0, False)
+    assert (recvq.views, recvq.held, recvq.kept) == ([], 0, 0)
 
 
 def test_keep_copies_what_is_borrowed_once() -> None:
@@ -42,7 +41,7 @@ def test_keep_copies_what_is_borrowed_once() -> None:
     recvq.keep()
     assert recvq.views[0] is kept
     assert bytes(kept) == b"x" * 20_000
-    assert not recvq.borrowed
+    assert recvq.kept == len(recvq.views)
 
 
 def test_keep_joins_small_leftovers() -> None:

@@ -210,4 +210,4 @@ def test_options_in_full_default() -> None:
     peer.inject("S.", ack=1, mss=1_460, wscale=8, sack_permitted=True, ts_val=1, ts_ecr=out.ts_val)
     peer.expect(".", ack=1)
     connection = peer.connection
-    assert (connection.snd_scale, connection.rcv_scale, connection.sack_on, connection.ts_on) == (8, 3, True, True)
+    assert (connection.snd_scale, connection.rcv_scale, connection.sack_on, connection.ts_on) == (8, 8, True, True)

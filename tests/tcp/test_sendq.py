@@ -69,16 +69,21 @@ def test_released_chunks_are_used_again() -> None:
 def test_flows_counts_queues_that_hold_something() -> None:
     pool = SendPool(1_000, 100, 600)
     queues = [SendQueue(pool, 0) for _ in range(3)]
-    assert pool.share() == 600
+    assert pool.share(700) == 600
     for sendq in queues:
         sendq.append(b"abc")
-    assert (pool.flows, pool.share()) == (3, 333)
+    assert (pool.flows, pool.share(700)) == (3, 333)
     for sendq in queues:
         sendq.clear()
         sendq.clear()
     assert pool.flows == 0
     pool.flows = 50
-    assert pool.share() == 100
+    assert pool.share(700) == 100
+
+
+def test_a_share_is_no_more_than_is_wanted() -> None:
+    pool = SendPool(1_000, 100, 600)
+    assert [pool.share(wanted) for wanted in (50, 300, 700)] == [100, 300, 600]
 
 
 @given(st.lists(st.one_of(st.integers(1, 9_000), st.just(0)), max_size=20))

@@ -14,6 +14,7 @@ from hythe.gateway.egress.direct import Direct
 from hythe.gateway.layout import Layout
 from hythe.gateway.machine import Machine
 from hythe.gateway.names.names import Names
+from hythe.gateway.namespace.plan import BUFFER_MAX
 from hythe.gateway.options import RunOptions
 from hythe.gateway.pings import PingGate
 from hythe.gateway.session import Session
@@ -22,18 +23,27 @@ from hythe.host.host import Host
 from hythe.host.interfaces import Prefix
 from hythe.host.routes import Route
 from hythe.link.base import Link
-from hythe.units import MIB, SECOND
+from hythe.units import KIB, MIB, SECOND
 
 if TYPE_CHECKING:
     from hythe.gateway.publish.publications import Publication
     from hythe.gateway.publish.publisher import Published, Publisher
 
 #: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
-#: nothing to protect, an ACK need not wait for company, and nothing old can be on its way when TIME-WAIT is over.
-COMMAND_TCP = TcpConfig(timestamps=False, nagle=False, quick_acks=0, eager_ack=True, time_wait=1 * SECOND)
+#: nothing to protect, an ACK need not wait for company, and nothing old can be on its way when TIME-WAIT is over. No buffer
+#: need be larger than what keeps both sides busy.
+COMMAND_TCP = TcpConfig(
+    timestamps=False,
+    nagle=False,
+    quick_acks=0,
+    eager_ack=True,
+    time_wait=1 * SECOND,
+    receive_buffer_max=512 * KIB,
+    send_buffer_max=4 * MIB,
+)
 #: The same where the link has faults: whatever can happen on a wire does, what is on its way takes room,
 #: and a burst overflows the queue.
-FAULTY_TCP = TcpConfig(nagle=False, receive_buffer=6 * MIB, pacing=True)
+FAULTY_TCP = TcpConfig(nagle=False, receive_buffer_max=BUFFER_MAX // 2, send_buffer_max=BUFFER_MAX // 2, pacing=True)
 #: What one turn can bring at most: super-datagrams lie in the link's ring until then, so this costs nothing.
 DATAGRAM_BUFFER = 4 * MIB
 DEFAULT_ROUTES = (Prefix(bytes(4), 0), Prefix(bytes(16), 0))

@@ -16,7 +16,7 @@ from hythe.gateway.layout import Layout
 from hythe.gateway.names import resolvconf
 from hythe.gateway.names.resolvconf import ResolvConf
 from hythe.gateway.namespace import FORWARDED_SIGNALS, NetworkPlan, Room
-from hythe.gateway.namespace.plan import CONGESTION_CONTROL
+from hythe.gateway.namespace.plan import BUFFER_MAX, CONGESTION_CONTROL
 from hythe.gateway.options import RunOptions
 from hythe.session import places
 
@@ -50,6 +50,7 @@ def _run(options: RunOptions, follow: Callable[[], Watcher], claim: Claim | str)
     plan = NetworkPlan(
         mtu=options.mtu,
         congestion_control=CONGESTION_CONTROL if options.faults is None else None,
+        buffer_max=BUFFER_MAX if options.faults is not None else None,
         ipv4=layout.ipv4.addressing if layout.ipv4 else None,
         ipv6=layout.ipv6.addressing if layout.ipv6 else None,
         resolv_conf=_resolv_conf(layout, options),

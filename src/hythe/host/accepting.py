@@ -110,7 +110,7 @@ class Acceptor:
         if tcp.timestamps and asked.ts_val is not None:
             asked.sack_permitted = options.sack_permitted = tcp.sack and asked.sack_permitted
             if tcp.window_scaling and asked.wscale is not None:
-                options.wscale = scale_for(tcp.receive_buffer)
+                options.wscale = scale_for(tcp.window_max)
             options.ts_val = stamp(now // MILLISECOND, asked) + self._around.sequence.timestamp_offset(key) & 0xFFFFFFFF
             options.ts_ecr = asked.ts_val
         window = min(tcp.receive_buffer, 0xFFFF)

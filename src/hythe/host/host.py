@@ -40,6 +40,7 @@ from hythe.tcp.fastopen import FastOpen
 from hythe.tcp.isn import SequenceNumbers
 from hythe.tcp.listener import Listener
 from hythe.tcp.pathmtu import path_changed
+from hythe.tcp.recvq import ReceiveMemory
 from hythe.tcp.sendq import SendPool
 from hythe.tcp.states import CLOSED, TIME_WAIT
 from hythe.tcp.timers import TimerQueue
@@ -61,6 +62,7 @@ class Host:
         self.around = Surroundings(
             TimerQueue(), SendPool(config.send_pool, tcp.send_buffer_min, tcp.send_buffer_max), SequenceNumbers(secret)
         )
+        self.around.memory = ReceiveMemory(config.receive_memory)
         self.around.fast_open = FastOpen(secret, config.fast_open_servers)
         self.around.challenges = ChallengeLimit(config.challenge_acks_per_second, random)
         self.counters = Counters()
@@ -303,6 +305,7 @@ class Host:
         return connection
 
     def _retire(self, connection: Connection, now: int) -> None:
+        connection.recvq.charge(self.around.memory, 0)  # what its owner has not read is its own matter now
         if self.connections.get(connection.key) is not connection:
             return
         if connection.parent is not None:

@@ -64,7 +64,7 @@ def put(socket: Socket, level: int, name: int, given: Any, now: int) -> None:
     elif which == _of(_SOCKET, "SO_KEEPALIVE"):
         socket.configure(now, keepalive=bool(value))
     elif which == _of(_SOCKET, "SO_RCVBUF"):
-        socket.configure(now, receive_buffer=value)
+        socket.configure(now, receive_buffer=value, receive_buffer_max=value)
     elif which == _of(_TCP, "TCP_MAXSEG"):
         if not 88 <= value <= _MSS_MOST:
             raise OSError(errno.EINVAL, "MSS out of range")

@@ -138,8 +138,9 @@ def _count(field: str, scale: int = 1) -> Callable[[str], dict[str, Any]]:
 
 
 def _receive_memory(value: str) -> dict[str, Any]:
-    """tcp_rmem: least, default, most; half of the default is the window (tcp_adv_win_scale 1)."""
-    return {"receive_buffer": int(value.split()[1]) // 2}
+    """tcp_rmem: least, default, most; half of a buffer is window (tcp_adv_win_scale 1)."""
+    _, default, most = (int(each) for each in value.split())
+    return {"receive_buffer": default // 2, "receive_buffer_max": most // 2}
 
 
 def _send_memory(value: str) -> dict[str, Any]:

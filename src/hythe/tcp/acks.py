@@ -42,6 +42,8 @@ def waited_in_vain(tcb: ControlBlock) -> None:
 def free_room(tcb: ControlBlock) -> int:
     """Bytes of receive buffer not taken, or 0 while too few are free to be worth offering (Linux: a sixteenth)."""
     limit = tcb.rcv_limit
+    if tcb.around.memory.short:
+        return 0
     free = limit - tcb.recvq.held
     return free if free >= min(limit >> 1, max(limit >> 4, tcb.rcv_mss)) else 0
 

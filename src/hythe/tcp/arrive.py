@@ -90,6 +90,8 @@ def _synchronized(tcb: ControlBlock, segment: Segment, options: Options, now: in
     if tcb.ts_on and options.ts_val is not None and seq <= tcb.last_ack_sent:
         tcb.ts_recent = options.ts_val  # RFC 7323, 4.3 (2)
         tcb.ts_recent_at = now
+    if tcb.sizing is not None and options.ts_ecr is not None:
+        tcb.sizing.echo = options.ts_ecr
     if flags & URG:
         take_urgent(tcb, seq + segment.urgent)
     if options.user_timeout is not None:

@@ -10,7 +10,7 @@ door, so no comparison below it has to think modulo 2^32.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hythe.config import TcpConfig
 from hythe.tcp.challenges import ChallengeLimit
@@ -20,7 +20,7 @@ from hythe.tcp.fastopen import FastOpen
 from hythe.tcp.isn import SequenceNumbers
 from hythe.tcp.rack import Rack
 from hythe.tcp.recovery import Scoreboard
-from hythe.tcp.recvq import ReceiveQueue
+from hythe.tcp.recvq import ReceiveMemory, ReceiveQueue
 from hythe.tcp.rtt import RoundTrip
 from hythe.tcp.sendq import SendPool, SendQueue
 from hythe.tcp.states import CLOSED, Event, after
@@ -29,6 +29,9 @@ from hythe.tcp.trace import Decision
 from hythe.tcp.undo import Undo
 from hythe.units import MILLISECOND, NEVER
 from hythe.wire.segment import Envelope
+
+if TYPE_CHECKING:
+    from hythe.tcp.sizing import Sizing
 
 #: Sends one packet: (now, virtio-net header and protocol headers, payload views).
 Send = Callable[[int, bytes, Sequence[memoryview]], None]
@@ -62,11 +65,12 @@ class Ready(Protocol):
 class Surroundings:
     """What all connections of one host share: given to each by the constructor."""
 
-    __slots__ = ("challenges", "fast_open", "owing", "pool", "ready", "sequence", "timers")
+    __slots__ = ("challenges", "fast_open", "memory", "owing", "pool", "ready", "sequence", "timers")
 
     def __init__(self, timers: TimerQueue, pool: SendPool, sequence: SequenceNumbers) -> None:
         self.timers = timers
         self.pool = pool
+        self.memory = ReceiveMemory()
         self.sequence = sequence
         self.challenges: ChallengeLimit | None = None  # none in a world of one connection
         self.fast_open: FastOpen | None = None
@@ -137,6 +141,7 @@ class ControlBlock:
         "rack",
         "rcv_adv",
         "rcv_limit",
+        "rcv_mark",
         "rcv_mss",
         "rcv_nxt",
         "rcv_scale",
@@ -151,6 +156,7 @@ class ControlBlock:
         "send",
         "sendq",
         "sent_at",
+        "sizing",
         "snd_max_wnd",
         "snd_mss",
         "snd_nxt",
@@ -262,6 +268,8 @@ class ControlBlock:
         self.rcv_scale = 0
         self.rcv_up = 0  # end of the peer's last urgent data
         self.rcv_limit = config.receive_buffer
+        self.rcv_mark = NEVER  # bytes received from which on it is worth measuring whether that should grow
+        self.sizing: Sizing | None = None
         self.rcv_mss = 0  # longest segment seen, by which "two full segments" are reckoned
         self.text_at = now - config.delayed_ack_max  # when text last came
         self.recvq = ReceiveQueue()

@@ -99,6 +99,11 @@ class Info:
     dsacks: int
     ecn: bool
     receive_mss: int
+    #: Of auto-tuning, as `tcp_info` names them: the round trip as a receiver sees it (0: not measured yet), the most that
+    #: was taken in one, and the window that may be offered at present.
+    rcv_rtt: int
+    rcv_space: int
+    rcv_ssthresh: int
 
 
 class Connection(ControlBlock):
@@ -116,7 +121,8 @@ class Connection(ControlBlock):
             and segment.flags & _PREDICTED == ACK
             and segment.seq == nxt & 0xFFFFFFFF
             and nxt >= self.snd_wl1
-            and self.recvq.islands is None
+            and (recvq := self.recvq).islands is None
+            and not (recvq.charged and self.around.memory.short)
             and not (board := self.scoreboard).recovering
             and board.probe_end < 0
             and not self.deaf
@@ -156,6 +162,8 @@ class Connection(ControlBlock):
         times = timestamps(options) if self.ts_on else None
         if times is None or (times[0] - self.ts_recent) & 0xFFFFFFFF > 0x7FFFFFFF:
             return False
+        if self.sizing is not None:
+            self.sizing.echo = times[1]
         if self.rcv_nxt <= self.last_ack_sent:
             self.ts_recent = times[0]
             self.ts_recent_at = now
@@ -164,8 +172,11 @@ class Connection(ControlBlock):
     def emit(self, now: int) -> None:
         """Send what is due and re-arm. The turn ends here: what the owner left unread moves out of the link's ring."""
         emit(self, now)
-        if self.recvq.borrowed:
-            self.recvq.keep()
+        recvq = self.recvq
+        if len(recvq.views) > recvq.kept:
+            recvq.keep()
+        if recvq.charged != recvq.held and self.state not in (CLOSED, TIME_WAIT):
+            recvq.charge(self.around.memory, recvq.held)
 
     def fire(self, now: int) -> None:
         """A timer is due."""
@@ -263,7 +274,8 @@ class Connection(ControlBlock):
         if self.state not in MAY_SEND or self.fin_queued:
             return 0
         sendq = self.sendq
-        return self.around.pool.share() - (sendq.end - sendq.start)
+        wanted = self.snd_nxt - self.snd_una + self.congestion.cwnd
+        return self.around.pool.share(wanted) - (sendq.end - sendq.start)
 
     def shutdown(self) -> None:
         """Nothing more to send: FIN behind what is queued (RFC 9293, 3.10.4). Harmless when repeated."""
@@ -392,4 +404,7 @@ class Connection(ControlBlock):
             dsacks=self.dsacks_received,
             ecn=self.ecn_on,
             receive_mss=self.rcv_mss,
+            rcv_rtt=self.sizing.rtt if self.sizing is not None else 0,
+            rcv_space=self.sizing.space if self.sizing is not None else 0,
+            rcv_ssthresh=self.rcv_limit,
         )

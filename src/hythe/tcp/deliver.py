@@ -27,6 +27,10 @@ def take_text(tcb: ControlBlock, segment: Segment, seq: int, now: int) -> None:
         tcb.fail_loudly(errno.ECONNABORTED)  # RFC 2525, 2.17: nobody will ever read this
         return
     measure(tcb, segment)
+    if tcb.around.memory.short and (seq > tcb.rcv_nxt or (tcb.recvq.charged and tcb.recvq.views)):
+        tcb.ack_now = True  # what would have to be kept is dropped; what closes a gap frees memory
+        tcb.note(0)
+        return
     if end > tcb.rcv_adv:
         end = tcb.rcv_adv
         tcb.ack_now = True  # the peer should know at once that not all of it was taken
@@ -60,7 +64,6 @@ def accept_text(tcb: ControlBlock, data: memoryview, size: int, now: int) -> Non
     recvq = tcb.recvq
     recvq.views.append(data)
     recvq.held += size
-    recvq.borrowed = True
     tcb.rcv_nxt += size
     tcb.ack_owed += size
     tcb.bytes_received += size

@@ -21,6 +21,7 @@ from hythe.tcp.block import ControlBlock
 from hythe.tcp.opening import fast_open_in_syn, scale_for
 from hythe.tcp.patience import tell
 from hythe.tcp.recovery import Sent
+from hythe.tcp.sizing import right_size
 from hythe.tcp.states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, Event
 from hythe.tcp.trace import Probe, Retransmitted
 from hythe.tcp.urgent import pointer
@@ -107,7 +108,7 @@ def _open(tcb: ControlBlock, now: int) -> None:
         options.ts_val = tcb.timestamp(now)
         options.ts_ecr = 0 if active else tcb.ts_recent
     if config.window_scaling if active else tcb.rcv_scale or tcb.snd_scale:
-        options.wscale = scale_for(tcb.rcv_limit)
+        options.wscale = scale_for(config.window_max)
     tell(tcb, options)
     tcb.opened_at = now  # an answer to an earlier SYN tells nothing of the path (`sample_echo`)
     size = fast_open_in_syn(tcb, options, now) if tcb.fast_open is not None else 0
@@ -291,7 +292,7 @@ def _transmit(tcb: ControlBlock, seq: int, size: int, flags: int, now: int) -> N
     if tcb.snd_up > seq:
         flags |= URG
         urgent = pointer(tcb, seq)
-    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), size, gso_size, options, urgent)
+    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb, now), size, gso_size, options, urgent)
     tcb.send(now, head, tcb.sendq.slices(seq, size) if size else ())
     if not tcb.ping_pong and size and now - tcb.text_at < tcb.ato:
         tcb.ping_pong = True  # an answer: ACKs can wait for the next one (Linux's pingpong mode)
@@ -310,9 +311,9 @@ def _acknowledge(tcb: ControlBlock, seq: int, now: int) -> None:
     if tcb.sack_on and (tcb.dsacks or tcb.recvq.islands is not None):
         while tcb.dsacks and len(tcb.dsacks) > 1:
             told = options + sack(tcb)
-            tcb.send(now, tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), 0, 0, told), ())
+            tcb.send(now, tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb, now), 0, 0, told), ())
         options += sack(tcb)
-    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb), 0, 0, options)
+    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb, now), 0, 0, options)
     for _ in range(max(tcb.dup_acks_owed, 1)):
         tcb.send(now, head, ())
     _acknowledged_by_this(tcb)
@@ -353,7 +354,7 @@ def _acknowledged_by_this(tcb: ControlBlock) -> None:
     tcb.ack_at = NEVER
 
 
-def advertise(tcb: ControlBlock) -> int:
+def advertise(tcb: ControlBlock, now: int) -> int:
     """The window field; moves rcv_adv, never back (RFC 9293, 3.8.6), and not by slivers (3.8.6.2.2).
 
     The field is rounded down: that the edge a peer computes may fall short of rcv_adv by part of a unit is foreseen
@@ -361,6 +362,8 @@ def advertise(tcb: ControlBlock) -> int:
     """
     nxt = tcb.rcv_nxt
     adv = tcb.rcv_adv
+    if tcb.bytes_received >= tcb.rcv_mark:
+        right_size(tcb, now)
     edge = nxt + (free_room(tcb) if tcb.recvq.held else tcb.rcv_limit)
     if edge <= adv or (edge - adv < tcb.rcv_mss and edge - adv < tcb.rcv_limit >> 1):
         edge = adv

@@ -12,6 +12,7 @@ from hythe.tcp import ecn
 from hythe.tcp.block import WRITABLE, ControlBlock
 from hythe.tcp.deliver import accept_text, take_fin, take_text
 from hythe.tcp.patience import heed
+from hythe.tcp.sizing import FIRST_LOOK, most
 from hythe.tcp.states import SYN_RECEIVED, Event
 from hythe.units import NEVER
 from hythe.wire.options import OPTIONS_MAX, WSCALE_MAX, Options
@@ -70,7 +71,7 @@ def synchronize(tcb: ControlBlock, segment: Segment, options: Options, now: int)
         tcb.ts_recent_at = now
     if config.window_scaling and options.wscale is not None:
         tcb.snd_scale = options.wscale
-        tcb.rcv_scale = scale_for(tcb.rcv_limit)
+        tcb.rcv_scale = scale_for(config.window_max)
     else:
         tcb.snd_scale = tcb.rcv_scale = 0
         tcb.rcv_limit = min(tcb.rcv_limit, 0xFFFF)
@@ -79,6 +80,8 @@ def synchronize(tcb: ControlBlock, segment: Segment, options: Options, now: int)
     tcb.set_mss(options.mss or default)
     if options.user_timeout is not None:
         heed(tcb, options.user_timeout)
+    if most(tcb) > tcb.rcv_limit:
+        tcb.rcv_mark = FIRST_LOOK
     tcb.rcv_mss = min(tcb.mss_local, _FULL_AT_FIRST)
     tcb.snd_wnd = tcb.snd_max_wnd = segment.window
     tcb.snd_wl1 = segment.seq

@@ -7,6 +7,10 @@ owner normally takes them in the same turn, so nothing is copied; `keep` copies 
 `held` counts every byte kept here, islands included: the window is the limit less `held`. What that count does not see,
 the cost of an object a piece, is bounded too: small leftovers are joined, and past `ISLANDS_MAX` pieces a segment beyond
 a gap is dropped as if the network had lost it.
+
+Windows are promises, and a host may promise more than it has. What is really kept from turn to turn is charged to the
+`ReceiveMemory` of the host. When that is short no window opens further, and what would have to wait is dropped; who reads
+at once is not concerned.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from operator import attrgetter
 from typing import Final
+
+from hythe.units import NEVER
 
 #: More pieces than an honest sender makes of the default window: 512 KiB at an MSS of 536.
 ISLANDS_MAX: Final = 1_024
@@ -36,17 +42,35 @@ class Island:
         self.stamp = stamp
 
 
-class ReceiveQueue:
-    """`views`: what the owner may take, in order. `borrowed`: some of it lies in the link's ring still."""
+class ReceiveMemory:
+    """What the receive queues of one host keep together: `held` bytes, and the `limit` from which on memory is short."""
 
-    __slots__ = ("_kept", "_stamp", "borrowed", "held", "islands", "views")
+    __slots__ = ("held", "limit")
+
+    def __init__(self, limit: int = NEVER) -> None:
+        self.limit = limit
+        self.held = 0
+
+    @property
+    def short(self) -> bool:
+        """Is there no room for more?"""
+        return self.held >= self.limit
+
+
+class ReceiveQueue:
+    """`views`: what the owner may take, in order; all but the first `kept` lie in the link's ring still.
+
+    `charged`: bytes that the host's memory was last told of.
+    """
+
+    __slots__ = ("_stamp", "charged", "held", "islands", "kept", "views")
 
     def __init__(self) -> None:
         self.views: list[memoryview] = []
         self.held = 0
-        self.borrowed = False
+        self.charged = 0
         self.islands: list[Island] | None = None
-        self._kept = 0  # so many of `views` are copies already
+        self.kept = 0
         self._stamp = 0
 
     def consume(self, size: int) -> None:
@@ -55,30 +79,26 @@ class ReceiveQueue:
         views = self.views
         if len(views) == 1 and size == len(views[0]):
             views.clear()
-            self._kept = 0
-            self.borrowed = False
+            self.kept = 0
             return
         taken = 0
         while size and size >= len(views[taken]):
             size -= len(views[taken])
             taken += 1
         del views[:taken]
-        self._kept = max(0, self._kept - taken)
+        self.kept = max(0, self.kept - taken)
         if size:
             views[0] = views[0][size:]
-        elif not views:
-            self.borrowed = False
 
     def keep(self) -> None:
         """The turn ends: what the owner has not taken is copied out of the link's ring."""
         views = self.views
-        kept = self._kept
+        kept = self.kept
         if len(views) > kept:
             if kept and len(views[kept - 1]) < _WORTH_A_VIEW:
                 kept -= 1
             views[kept:] = [memoryview(b"".join(views[kept:]))]
-            self._kept = kept + 1
-        self.borrowed = False
+            self.kept = kept + 1
 
     def add_island(self, start: int, data: memoryview) -> int:
         """Keep bytes beyond a gap; where they overlap, what came first stays. Returns how many bytes were new."""
@@ -151,10 +171,14 @@ class ReceiveQueue:
         merged.sort(key=lambda block: -block[2])
         return [(start, end) for start, end, _ in merged[:limit]]
 
+    def charge(self, memory: ReceiveMemory, size: int) -> None:
+        """Of `memory` this queue takes `size` bytes now, whatever it was before."""
+        memory.held += size - self.charged
+        self.charged = size
+
     def clear(self) -> None:
         """Forget everything: nobody will read it."""
         self.views.clear()
         self.islands = None
         self.held = 0
-        self._kept = 0
-        self.borrowed = False
+        self.kept = 0

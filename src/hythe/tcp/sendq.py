@@ -6,7 +6,8 @@ has room worth a system call, and goes back to the pool when its last byte is ac
 one super-segment (`burst`), so that a full read leaves as a full super-segment out of one buffer. `bytes` that the owner
 hands over are immutable and are referred to, not copied.
 
-What may be held is a share of the pool: `SendPool.share` divides it by the flows that are sending, between
+What may be held is what the connection has use for, which is what is on its way and a congestion window more, but no
+more than its share of the pool: `SendPool.share` divides it by the flows that are sending. The least and the most are
 `send_buffer_min` and `send_buffer_max`.
 """
 
@@ -72,9 +73,11 @@ class SendPool:
         if last:
             self.flows -= 1
 
-    def share(self) -> int:
-        """Bytes that one queue may hold now."""
+    def share(self, wanted: int) -> int:
+        """Bytes that one queue, which has use for `wanted`, may hold now."""
         share = self.limit // (self.flows or 1)
+        if share > wanted:
+            share = wanted
         if share > self._most:
             return self._most
         return share if share > self._least else self._least

@@ -27,6 +27,10 @@ def apply(plan: NetworkPlan) -> list[str]:
 def _wanted(plan: NetworkPlan) -> Iterator[tuple[str, str, str]]:
     if plan.congestion_control is not None:
         yield "net.ipv4.tcp_congestion_control", plan.congestion_control, "uploads will be slower than they could be"
+    if plan.buffer_max is not None:
+        for name, default in ("tcp_rmem", 131_072), ("tcp_wmem", 16_384):  # least and default as the kernel has them
+            value = f"4096 {default} {plan.buffer_max}"
+            yield f"net.ipv4.{name}", value, "a single connection will be slower than it could be where the delay is long"
     if plan.ping:
         low, high = _mapped_groups()
         yield "net.ipv4.ping_group_range", f"{low} {high}", "ping may not work"
