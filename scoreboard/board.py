@@ -38,6 +38,7 @@ class Board:
         self.pairings = pairings
         self.how = how
         self.notes: list[str] = []
+        self.machine = {**machine(), "qdisc": qdisc()}
         self.started = time.time()
         self._outcomes: dict[tuple[str, str], list[Outcome | None]] = {}
 
@@ -94,7 +95,7 @@ class Board:
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self.started)),
             "seconds": round(time.time() - self.started, 1),
             "how": self.how,
-            "machine": {**machine(), "qdisc": qdisc()},
+            "machine": self.machine,
             "cells": {cell.name: self._cell(cell) for cell in self.cells},
             "notes": self.notes,
         }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scoreboard.board import EQUAL, HYTHE, LEAST, LINUX
+from scoreboard.cells import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +61,7 @@ def verdict(board: Board) -> Iterator[str]:
 
 def measured(board: Board) -> Iterator[str]:
     """When, how, and on what."""
-    machine = board.document()["machine"]
-    assert isinstance(machine, dict)
+    machine = board.machine
     yield (
         f"{board.how}; {machine['cpus']} CPUs, Linux {machine['kernel']}, CPython {machine['python']}, "
         f"qdisc {machine['qdisc']}"
@@ -79,7 +79,7 @@ def publish(board: Board) -> None:
 
 
 def _rate(cell: Cell) -> str:
-    return "" if cell.rate == type(cell)(cell.rtt).rate else f" ({cell.rate} Mbit/s)"
+    return "" if cell.rate == RATE else f" ({cell.rate} Mbit/s)"
 
 
 def _names(cells: list[tuple[Cell, float]]) -> str:
