@@ -95,3 +95,19 @@ def test_rfc3522_3_2_the_echo_of_the_retransmission_does_not() -> None:
     peer = eifel(False)
     assert peer.connection.undone == 0
     assert peer.connection.scoreboard.lost > 0
+
+
+def test_rfc8985_6_2_step_3_a_needless_recovery_tells_of_reordering() -> None:
+    """What came late had been resent by then, so only the undoing can tell that nothing was lost."""
+    peer = Peer(timestamps=True, sack=True).accepted(mss=1_000, ts_val=1, ts_ecr=0, sack_permitted=True)
+    board = peer.connection.scoreboard
+    peer.write(9_880)
+    first = peer.sent()[0].options.ts_val
+    peer.tick(ms(20))
+    peer.inject(".", ack=1, ts_val=2, ts_ecr=first, sack=((989, 989 + 3 * 988),))
+    assert 1 in [out.seq for out in peer.sent()]
+    assert board.recovering
+    peer.inject(".", ack=1 + 4 * 988, ts_val=2, ts_ecr=first)
+    assert not board.recovering
+    assert peer.connection.undone == 1
+    assert board.reordered == 4 * 988

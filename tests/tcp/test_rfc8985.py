@@ -80,6 +80,23 @@ def test_6_2_a_lost_retransmission_is_found_without_a_time_out() -> None:
     assert peer.connection.timeouts == 0
 
 
+def test_rfc5681_4_3_a_second_reduction_when_the_retransmission_is_lost_at_the_lower_rate() -> None:
+    """The first retransmission met the queue that the old rate had filled, the one after it did not."""
+    peer = sender(segments=30)
+    board, control = peer.connection.scoreboard, peer.connection.congestion
+    peer.tick(ms(100))
+    ssthresh = []
+    for _ in range(4):
+        peer.inject(".", ack=1, sack=((1_001, peer.connection.snd_nxt - peer.iss),))
+        peer.tick(ms(25))
+        if 1 in [out.seq for out in peer.sent()]:
+            ssthresh.append(control.ssthresh)
+        peer.tick(ms(100))
+    assert ssthresh == [5_000, 5_000, 2_500]
+    assert board.recovering
+    assert peer.connection.timeouts == 0
+
+
 def test_6_2_step_4_a_d_sack_widens_the_window() -> None:
     peer = sender()
     peer.tick(ms(100))

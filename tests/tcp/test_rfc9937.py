@@ -10,7 +10,7 @@ MSS = 1_000
 
 def test_6_the_window_shrinks_in_proportion() -> None:
     """20 segments to 10: one leaves for every two that arrive."""
-    prr = ProportionalReduction(20 * MSS)
+    prr = ProportionalReduction(20 * MSS, 0)
     pipe, sent = 19 * MSS, []
     for _ in range(18):
         pipe -= MSS
@@ -24,19 +24,19 @@ def test_6_the_window_shrinks_in_proportion() -> None:
 
 
 def test_6_below_ssthresh_as_much_as_was_delivered_or_one_more() -> None:
-    prr = ProportionalReduction(20 * MSS)
+    prr = ProportionalReduction(20 * MSS, 0)
     prr.out = 4 * MSS
     assert prr.window(4 * MSS, 10 * MSS, 2 * MSS, MSS, safe=False) == 6 * MSS
     assert prr.window(4 * MSS, 10 * MSS, 2 * MSS, MSS, safe=True) == 7 * MSS
 
 
 def test_6_never_above_ssthresh() -> None:
-    prr = ProportionalReduction(20 * MSS)
+    prr = ProportionalReduction(20 * MSS, 0)
     assert prr.window(9 * MSS, 10 * MSS, 8 * MSS, MSS, safe=True) == 10 * MSS
 
 
 def test_6_the_first_ack_always_lets_one_out() -> None:
-    prr = ProportionalReduction(1_000 * MSS)
+    prr = ProportionalReduction(1_000 * MSS, 0)
     assert prr.window(900 * MSS, MSS, 1, MSS, safe=False) >= 901 * MSS
 
 

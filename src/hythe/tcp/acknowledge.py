@@ -86,7 +86,7 @@ def _open_window(tcb: ControlBlock, size: int, una: int, nxt: int, now: int) -> 
     cwnd = control.cwnd
     if una < tcb.limited or flight + tcb.snd_mss > cwnd or (cwnd < control.ssthresh and 2 * flight > cwnd):
         if control.hystart is not None:
-            control.watch(tcb.rtt.latest, tcb.snd_una, nxt)
+            control.watch(tcb.rtt.latest, tcb.snd_una, nxt, now, bursts=tcb.pace_next < 0)
         control.acked(size, now, tcb.rtt.srtt)
 
 
@@ -172,6 +172,8 @@ def selectively(
             tcb.rto_at = min(tcb.rto_at, now + tcb.rtt.rto)
     if newly and not advanced:
         board.dup_acks += 1
+        if tcb.congestion.hystart is not None:
+            tcb.congestion.watch(tcb.rtt.latest, una, nxt, now, bursts=tcb.pace_next < 0)
     undo.answered(tcb, now)
     if tcb.config.rack:
         lost = look(tcb, now)
@@ -196,11 +198,24 @@ def look(tcb: ControlBlock, now: int) -> int:
         return 0
     threshold = tcb.config.dup_threshold
     window = tcb.rack.window(board, tcb.rtt, threshold * tcb.snd_mss, threshold)
-    lost, tcb.reo_at = rack.detect(board, now, window, tcb.rtt.least >> 2)
+    lost, tcb.reo_at, resent_at = rack.detect(board, now, window, tcb.rtt.least >> 2)
     tcb.wake_at = min(tcb.wake_at, tcb.reo_at)
     if lost:
         recover(tcb, now, "time", "RFC 8985, 6.2")
+        # Proportional reduction takes a round trip: what left before met the queue that the old rate had filled.
+        if board.recovering and not board.by_timeout and tcb.prr is not None and resent_at > tcb.prr.since + tcb.rtt.srtt:
+            _reduce_again(tcb, now)
     return lost
+
+
+def _reduce_again(tcb: ControlBlock, now: int) -> None:
+    """What left at the reduced rate was lost, too: so the rate is too high still (RFC 5681, 4.3)."""
+    tcb.congestion.lost_again(now)
+    tcb.prr = ProportionalReduction(tcb.snd_nxt - tcb.snd_una - tcb.scoreboard.sacked, now)
+    ecn.reduced(tcb)
+    if tcb.trace is not None:
+        point, ssthresh = tcb.scoreboard.recovery_point, tcb.congestion.ssthresh
+        tcb.trace(RecoveryEntered(now, "RFC 5681, 4.3", "a lost retransmission", point, ssthresh))
 
 
 def _count(tcb: ControlBlock, now: int) -> int:
@@ -243,7 +258,7 @@ def recover(tcb: ControlBlock, now: int, reason: str, section: str) -> None:
     tcb.fast_retransmits += 1
     flight = tcb.snd_nxt - tcb.snd_una
     tcb.congestion.lost(now, flight)
-    tcb.prr = ProportionalReduction(flight - board.sacked)
+    tcb.prr = ProportionalReduction(flight - board.sacked, now)
     tcb.undo.begin(tcb.snd_una, board.resent, watching=False)
     board.begin(tcb.snd_nxt, by_timeout=False)
     board.urgent = True

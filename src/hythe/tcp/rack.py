@@ -52,8 +52,11 @@ class Rack:
             self._persist = _PERSIST
 
 
-def detect(board: Scoreboard, now: int, window: int, slack: int) -> tuple[int, int]:
-    """Declare lost what is late. Returns the bytes newly declared, and when to look again or NEVER (6.2, step 5).
+def detect(board: Scoreboard, now: int, window: int, slack: int) -> tuple[int, int, int]:
+    """Declare lost what is late.
+
+    Returns the bytes newly declared, when to look again or NEVER (6.2, step 5), and when the newest retransmission left
+    that is among them, or -1.
 
     What left in one turn has one time, so that of a retransmission and newer data nobody knows which was first: the
     retransmission has `slack` nanoseconds more.
@@ -62,6 +65,7 @@ def detect(board: Scoreboard, now: int, window: int, slack: int) -> tuple[int, i
     allowed = board.newest_rtt + window
     lost = 0
     oldest = NEVER
+    again = -1
     for record in board.records:
         if record.sacked or (record.lost and not record.in_flight_again):
             continue
@@ -73,7 +77,9 @@ def detect(board: Scoreboard, now: int, window: int, slack: int) -> tuple[int, i
         if sent == at and record.resent:
             sent += slack
         if sent + allowed <= now:
+            if record.in_flight_again:
+                again = max(again, record.sent_at)
             lost += board.declare(record)
         elif sent < oldest:
             oldest = sent
-    return lost, oldest + allowed if oldest != NEVER else NEVER
+    return lost, oldest + allowed if oldest != NEVER else NEVER, again

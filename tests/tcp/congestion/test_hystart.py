@@ -9,12 +9,14 @@ from hythe.units import MILLISECOND
 MSS = 1_000
 
 
-def play(hystart: HyStart, rtts: list[float], samples: int = 8) -> None:
-    """A round trip each of so many milliseconds."""
+def play(hystart: HyStart, rtts: list[float], samples: int = 8, apart: float = 3, *, bursts: bool = True) -> None:
+    """A round trip each of so many milliseconds, its ACKs so many milliseconds `apart`."""
     for rtt in rtts:
         start = max(hystart._end, 0)
+        now = hystart._train_at + 100 * MILLISECOND
         for index in range(samples):
-            hystart.sample(int(rtt * MILLISECOND), start + 1 + index, start + 1_000)
+            at = now + int(index * apart * MILLISECOND)
+            hystart.sample(int(rtt * MILLISECOND), start + 1 + index, start + 1_000, at, bursts=bursts)
 
 
 def test_4_2_a_longer_round_trip_makes_careful() -> None:
@@ -57,6 +59,40 @@ def test_4_2_after_five_careful_rounds_slow_start_is_over() -> None:
     assert hystart.over
 
 
+def test_rfc9438_4_10_a_train_of_acks_half_a_round_trip_long_makes_careful() -> None:
+    hystart = HyStart()
+    play(hystart, [50, 50], samples=26, apart=1)
+    assert not hystart.conservative
+    play(hystart, [50], samples=27, apart=1)
+    assert hystart.conservative
+
+
+def test_acks_that_are_not_close_are_no_train() -> None:
+    hystart = HyStart()
+    play(hystart, [50, 50], samples=60, apart=2.1)
+    assert not hystart.conservative
+
+
+def test_a_paced_sender_sees_its_own_trains() -> None:
+    hystart = HyStart()
+    play(hystart, [50, 50], samples=60, apart=1, bursts=False)
+    assert not hystart.conservative
+
+
+def test_a_short_path_has_no_use_for_trains() -> None:
+    hystart = HyStart()
+    play(hystart, [3, 3], samples=60, apart=1)
+    assert not hystart.conservative
+
+
+def test_rfc9438_4_9_what_was_needless_did_not_end_the_watch() -> None:
+    cubic = Cubic(MSS, 10)
+    watch = cubic.hystart
+    cubic.lost(0, 10 * MSS)
+    cubic.undo()
+    assert cubic.hystart is watch
+
+
 def test_a_controller_grows_a_quarter_as_fast_and_then_leaves_slow_start() -> None:
     cubic = Cubic(MSS, 10)
     una = 0
@@ -64,14 +100,14 @@ def test_a_controller_grows_a_quarter_as_fast_and_then_leaves_slow_start() -> No
         nxt = una + 1_000
         for _ in range(8):
             una += 125
-            cubic.watch(rtt * MILLISECOND, una, nxt)
+            cubic.watch(rtt * MILLISECOND, una, nxt, una * MILLISECOND, bursts=True)
         before = cubic.cwnd
         hystart = cubic.hystart
         cubic.acked(4_000, 0, 50 * MILLISECOND)
         if hystart is not None and hystart.conservative:
             assert cubic.cwnd - before == 1_000
     nxt = una + 1_000
-    cubic.watch(80 * MILLISECOND, una + 1, nxt)
+    cubic.watch(80 * MILLISECOND, una + 1, nxt, una * MILLISECOND, bursts=True)
     assert cubic.hystart is None
     assert cubic.ssthresh <= cubic.cwnd
 

@@ -22,7 +22,7 @@ class Controller:
     `cwnd`, `ssthresh`: bytes. `mss`: bytes, kept by the connection when the path MTU changes.
     """
 
-    __slots__ = ("_cwnd_before", "_ssthresh_before", "cwnd", "hystart", "mss", "ssthresh")
+    __slots__ = ("_cwnd_before", "_hystart_before", "_ssthresh_before", "cwnd", "hystart", "mss", "ssthresh")
 
     name = "none"
 
@@ -31,6 +31,7 @@ class Controller:
         self.cwnd = initial_window * mss
         self.ssthresh = UNLIMITED
         self.hystart: HyStart | None = None  # while it watches over slow start
+        self._hystart_before: HyStart | None = None
         self._cwnd_before = 0  # before the last reduction
         self._ssthresh_before = UNLIMITED
 
@@ -51,11 +52,11 @@ class Controller:
         if size:
             self._avoid(size, now, srtt)
 
-    def watch(self, rtt: int, una: int, nxt: int) -> None:
+    def watch(self, rtt: int, una: int, nxt: int, now: int, *, bursts: bool) -> None:
         """Before `acked`, while `hystart` is set: the latest round trip, snd_una and snd_nxt (RFC 9406, 4.2)."""
         hystart = self.hystart
         if hystart is not None:
-            hystart.sample(rtt, una, nxt)
+            hystart.sample(rtt, una, nxt, now, bursts=bursts)
             if hystart.over:
                 self.ssthresh = self.cwnd
                 self.hystart = None
@@ -65,6 +66,11 @@ class Controller:
         self._remember()
         self.ssthresh = max(self._reduced(now, flight), 2 * self.mss)
         self.cwnd = self.ssthresh
+
+    def lost_again(self, now: int) -> None:
+        """A retransmission of the fast recovery was lost: a second sign, a second reduction (RFC 5681, 4.3)."""
+        self.cwnd = self.ssthresh  # proportional rate reduction may have had it anywhere
+        self.ssthresh = max(self._reduced(now, self.cwnd), 2 * self.mss)
 
     def timed_out(self, now: int, flight: int) -> None:
         """The retransmission timer fired: RFC 5681, 3.1 (equation 4) and the loss window of one segment."""
@@ -80,6 +86,7 @@ class Controller:
         """The last reduction was needless: window and threshold are what they were (RFC 4015, 3)."""
         self.cwnd = max(self.cwnd, self._cwnd_before)
         self.ssthresh = self._ssthresh_before
+        self.hystart = self._hystart_before
 
     def rested(self, length: int, rto: int, restart: int) -> None:
         """Nothing was sent for `length`, more than one time-out: what the window says is stale (RFC 5681, 4.1).
@@ -100,6 +107,7 @@ class Controller:
         self.mss = mss
 
     def _remember(self) -> None:
+        self._hystart_before = self.hystart
         self.hystart = None  # a first loss ends the first slow start
         self._cwnd_before = self.cwnd
         self._ssthresh_before = self.ssthresh

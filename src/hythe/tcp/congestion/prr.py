@@ -9,11 +9,12 @@ from __future__ import annotations
 
 
 class ProportionalReduction:
-    """One episode. All in bytes: `delivered` and `out` since its beginning, `flight` outstanding then (RecoverFS)."""
+    """One reduction, `since` when. In bytes: `delivered` and `out` since then, `flight` outstanding then (RecoverFS)."""
 
-    __slots__ = ("_delivered", "_flight", "out")
+    __slots__ = ("_delivered", "_flight", "out", "since")
 
-    def __init__(self, flight: int) -> None:
+    def __init__(self, flight: int, since: int) -> None:
+        self.since = since
         self._delivered = 0
         self._flight = max(flight, 1)
         self.out = 0
