@@ -32,7 +32,7 @@ def test_half_open_ones_are_counted_not_shown() -> None:
     assert (listener.pending, listener.arrivals, listener.full) == (1, [], False)
     begun(listener, 2)
     assert listener.full
-    listener.failed(first)
+    listener.failed(first, 0)
     assert (listener.pending, listener.full, first.parent) == (1, False, None)
 
 

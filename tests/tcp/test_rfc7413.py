@@ -155,13 +155,30 @@ def test_5_1_pending_requests_are_limited() -> None:
     peer.expect("S.", ack=6)
 
 
-def test_5_1_one_that_fails_makes_room_again() -> None:
+def test_5_1_one_that_times_out_makes_room_again() -> None:
     peer = server(pending=1)
     peer.inject("S", data=b"GET /", fast_open=good(peer), mss=1_460)
+    peer.tick(300 * SECOND)
+    assert peer.connection.error == errno.ETIMEDOUT
+    assert peer.listener is not None
+    assert (peer.listener.early, peer.listener.pending) == (0, 0)
+
+
+def test_5_1_one_that_is_reset_goes_on_being_counted_for_a_minute() -> None:
+    peer = server(pending=1)
+    peer.inject("S", data=b"GET /", fast_open=good(peer), mss=1_460)
+    peer.expect("S.", ack=6)
     peer.inject("R", seq=6)
     assert peer.connection.error == errno.ECONNRESET
     assert peer.listener is not None
-    assert (peer.listener.early, peer.listener.pending) == (0, 0)
+    assert peer.listener.pending == 0
+    peer.tick(59 * SECOND)
+    peer.inject("S", seq=0, data=b"GET /", fast_open=good(peer), port=5)
+    peer.expect("S.", ack=1)
+    peer.tick(1 * SECOND)
+    peer.sent()
+    peer.inject("S", seq=0, data=b"GET /", fast_open=good(peer), port=6)
+    peer.expect("S.", ack=6)
 
 
 def test_4_2_1_a_server_that_does_not_offer_it_says_nothing_of_it() -> None:

@@ -286,20 +286,27 @@ class Host:
         ssl_shutdown_timeout: float | None = None,
         happy_eyeballs_delay: float | None = None,
         config: TcpConfig | None = None,
+        fast_open: bytes | None = None,
     ) -> tuple[asyncio.Transport, P]:
         """Connect to (`host`, `port`) and return (transport, protocol), as `loop.create_connection` does.
 
         The addresses of a name are tried in order, with `happy_eyeballs_delay` (seconds; RFC 8305 says 0.25) the next
         before the last has failed. `local_addr`: (address or None, port or 0) to connect from. `config`:
-        this connection's own limits. Cancelling ends the attempt. Raises ConnectionRefusedError, TimeoutError, OSError
-        (EHOSTUNREACH, ENETUNREACH, EADDRINUSE, …), ssl.SSLError, socket.gaierror, `UsageError`.
+        this connection's own limits. `fast_open`: the first bytes to send, which leave with the SYN where the server has
+        given this host a cookie before (RFC 7413), and may then arrive twice (2.1); not with `ssl`. Cancelling ends the
+        attempt. Raises ConnectionRefusedError, TimeoutError, OSError (EHOSTUNREACH, ENETUNREACH, EADDRINUSE, …),
+        ssl.SSLError, socket.gaierror, `UsageError`.
         """
         runtime = self._running()
         check_port(port)
+        if fast_open is not None:
+            if ssl:
+                raise ValueError("fast_open is sent before anything else, and so cannot be with ssl")
+            config = dataclasses.replace(config or runtime.core.config.tcp, fast_open=True)
         tls = Tls.client(ssl, host, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
         local = self._local(local_addr)
         addresses = await find(host, self._resolve)
-        connection = await connect_first(runtime, addresses, port, local, config, happy_eyeballs_delay)
+        connection = await connect_first(runtime, addresses, port, local, config, happy_eyeballs_delay, fast_open or b"")
         return await plug(runtime, connection, protocol_factory, tls)
 
     async def open_connection(

@@ -52,8 +52,9 @@ async def connect(
     port: int,
     local: tuple[bytes | None, int] = (None, 0),
     config: TcpConfig | None = None,
+    first: bytes = b"",
 ) -> Connection:
-    """Open one connection and wait for it; cancelled, it is aborted.
+    """Open one connection and wait for it; cancelled, it is aborted. `first` is written before the SYN leaves.
 
     Raises ConnectionRefusedError, ConnectionResetError, TimeoutError, PermissionError, OSError (EHOSTUNREACH,
     ENETUNREACH, EADDRINUSE, EADDRNOTAVAIL).
@@ -61,6 +62,8 @@ async def connect(
     driver = runtime.driver
     address, local_port = local
     connection = runtime.core.connect(remote, port, driver.clock(), local=address, local_port=local_port, config=config)
+    if first:
+        connection.write(first)
     opening = Opening(connection, runtime.loop.create_future())
     driver.wake()
     try:
@@ -80,6 +83,7 @@ async def connect_first(
     local: tuple[bytes | None, int],
     config: TcpConfig | None,
     delay: float | None,
+    first: bytes = b"",
 ) -> Connection:
     """Connect to the first of `addresses` that answers; the next is tried when one has failed.
 
@@ -90,7 +94,7 @@ async def connect_first(
     if delay is None or len(addresses) == 1:
         for address in addresses:
             try:
-                return await connect(runtime, address, port, local, config)
+                return await connect(runtime, address, port, local, config, first)
             except OSError as error:
                 failures.append(error)
         raise summary(failures)
@@ -99,12 +103,13 @@ async def connect_first(
     try:
         while waiting or attempts:
             if waiting:
-                attempts.add(runtime.loop.create_task(connect(runtime, waiting.pop(0), port, local, config)))
+                attempt = connect(runtime, waiting.pop(0), port, local, config, first)
+                attempts.add(runtime.loop.create_task(attempt))
             done, _ = await asyncio.wait(attempts, timeout=delay if waiting else None, return_when=asyncio.FIRST_COMPLETED)
-            for attempt in done:
-                attempts.remove(attempt)
+            for task in done:
+                attempts.remove(task)
                 try:
-                    return attempt.result()
+                    return task.result()
                 except OSError as error:
                     failures.append(error)
         raise summary(failures)

@@ -74,8 +74,7 @@ class Acceptor:
             # The old incarnation's numbers must not be repeated (RFC 6191, 2; Linux adds the same distance).
             iss = before.snd_nxt + 65_537 & 0xFFFFFFFF if before is not None else None
             fresh = self._make(segment.key, interface, now, None, iss)
-            early = listener.early < listener.fast_open if listener.fast_open and not listener.hold else None
-            fresh.answer(segment, now, hold=listener.hold, fast_open=early)
+            fresh.answer(segment, now, hold=listener.hold, fast_open=listener.takes_text(now))
             self._connections[segment.key] = fresh
             listener.begun(fresh)
 

@@ -309,7 +309,7 @@ class Host:
         if self.connections.get(connection.key) is not connection:
             return
         if connection.parent is not None:
-            connection.parent.failed(connection)
+            connection.parent.failed(connection, now)
         if connection.state == TIME_WAIT:
             self.connections[connection.key] = self.time_waits.add(connection, now)
         else:

@@ -7,15 +7,25 @@ it enters `arrivals` as soon as the SYN is here, unanswered: the owner finds out
 
 The backlog bounds both the half-open connections and those not yet taken together (Linux's two queues as one); a SYN
 beyond it is answered by a SYN cookie (`hythe.host.accepting`), or not at all, so that its sender tries again (RFC 4987).
+
+So few Fast Open requests may be pending because each is work for who may not be there: the address in the SYN may be
+somebody else's, whose cookie the sender once got to know. The victim answers our SYN-ACK with a RST. If that made room at
+once, there would be no limit to what the victim has to answer, so a request that is reset goes on being counted (5.1).
 """
 
 from __future__ import annotations
 
-from typing import Any
+import errno
+from collections import deque
+from typing import Any, Final
 
 from hythe.tcp.block import READABLE, Surroundings
 from hythe.tcp.connection import Connection
 from hythe.tcp.states import LISTEN
+from hythe.units import SECOND
+
+#: How long a Fast Open request that was reset is counted as pending: Linux.
+RESET_COUNTS: Final = 60 * SECOND
 
 
 class Listener:
@@ -37,6 +47,7 @@ class Listener:
         "pending",
         "port",
         "queued",
+        "resets",
     )
 
     state = LISTEN
@@ -57,7 +68,8 @@ class Listener:
         self.around = around
         self.hold = hold
         self.fast_open = fast_open  # at most so many whose text came before their handshake was done (RFC 7413, 5.1)
-        self.early = 0
+        self.early = 0  # so many are pending, those included that were reset:
+        self.resets: deque[int] = deque()  # when each of them is to be forgotten
         self.arrivals: list[Connection] = []
         self.pending = 0  # half-open ones
         self.dropped = 0
@@ -83,9 +95,19 @@ class Listener:
                 self.early += 1
                 self._arrive(connection)
 
+    def takes_text(self, now: int) -> bool | None:
+        """May the text of another SYN be read at once? None: we do not offer that."""
+        if not self.fast_open or self.hold:
+            return None
+        while self.resets and self.resets[0] <= now:
+            self.resets.popleft()
+            self.early -= 1
+        return self.early < self.fast_open
+
     def established(self, connection: Connection) -> None:
         """Its handshake is done."""
-        self.failed(connection)
+        self._not_pending(connection)
+        self.early -= connection.early
         if connection.early:
             return  # its owner has it since the SYN
         if self.closed:
@@ -93,11 +115,13 @@ class Listener:
         else:
             self._arrive(connection)
 
-    def failed(self, connection: Connection) -> None:
+    def failed(self, connection: Connection, now: int) -> None:
         """It ended before its handshake was done."""
-        connection.parent = None
-        self.pending -= 1
-        self.early -= connection.early
+        self._not_pending(connection)
+        if connection.early and connection.error == errno.ECONNRESET:
+            self.resets.append(now + RESET_COUNTS)
+        else:
+            self.early -= connection.early
 
     def take(self) -> list[Connection]:
         """All that wait to be accepted; the caller owns them now."""
@@ -112,6 +136,10 @@ class Listener:
 
     def emit(self, now: int) -> None:
         """A listener has nothing to send."""
+
+    def _not_pending(self, connection: Connection) -> None:
+        connection.parent = None
+        self.pending -= 1
 
     def _arrive(self, connection: Connection) -> None:
         self.arrivals.append(connection)
