@@ -1,16 +1,143 @@
-"""The driver and links that keep packets until a time."""
+"""The driver: how often it visits, what it puts off, and links that keep packets until a time."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+import select
+import socket
 import time
+from typing import TYPE_CHECKING
+
+import pytest
 
 import hythe
+from hythe.aio.driver import EDGE, READABLE_EDGE, TURN, Driver
+from hythe.config import HostConfig
+from hythe.host.host import Host
 from hythe.link.faults import FaultLink, Plan, RandomLoss
+from hythe.tcp.block import CHANGED, READABLE
 from hythe.units import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hythe.host.udp import Endpoint
 
 PORT = 8_007
 DELAY = 100 * MILLISECOND
+
+
+class Visitor:
+    """Owner of an endpoint: counts visits, and at each does `what` with it."""
+
+    def __init__(self, endpoint: Endpoint, what: Callable[[Endpoint, int], None]) -> None:
+        self.visits = 0
+        self._what = what
+        endpoint.owner = self
+
+    def visit(self, endpoint: Endpoint, now: int) -> None:
+        endpoint.news = 0
+        self.visits += 1
+        self._what(endpoint, self.visits)
+
+
+def a_host() -> Host:
+    return Host(HostConfig(any_destination=True), random.Random(1), bytes(16))
+
+
+@pytest.mark.parametrize(
+    ("what", "visits"),
+    [
+        (lambda endpoint, count: None, 1),
+        (lambda endpoint, count: endpoint.note(0), 1),  # the emit that follows sees to it
+        (lambda endpoint, count: endpoint.note(READABLE if count < 3 else 0), 3),
+    ],
+    ids=["nothing", "noted", "news"],
+)
+def test_a_visit_that_leaves_no_news_is_the_last(what: Callable[[Endpoint, int], None], visits: int) -> None:
+    async def main() -> int:
+        host = a_host()
+        driver = Driver(host)
+        endpoint = host.bind(None, 0)
+        visitor = Visitor(endpoint, what)
+        endpoint.note(CHANGED)
+        driver.turn()
+        assert not host.around.ready
+        driver.close()
+        return visitor.visits
+
+    assert asyncio.run(main()) == visits
+
+
+def test_what_nobody_waits_for_comes_after_what_is_to_be_done() -> None:
+    """Behind three visits, and when the turn is over though there is no end of them."""
+
+    async def main(last: int) -> list[int]:
+        host = a_host()
+        driver = Driver(host)
+        endpoint = host.bind(None, 0)
+        found: list[int] = []
+
+        def again(endpoint: Endpoint, count: int) -> None:
+            if count == 1:
+                driver.put_off(lambda: found.append(visitor.visits))
+            endpoint.note(READABLE if count != last else 0)
+
+        visitor = Visitor(endpoint, again)
+        endpoint.note(0)
+        began = time.monotonic_ns()
+        driver.turn()
+        if last < 0:
+            assert time.monotonic_ns() - began >= TURN
+        driver.close()
+        return found
+
+    assert asyncio.run(main(3)) == [3]
+    (visits,) = asyncio.run(main(-1))
+    assert visits > 3
+
+
+def test_what_was_put_off_is_not_forgotten() -> None:
+    async def main() -> list[str]:
+        done: list[str] = []
+        driver = Driver(a_host())
+        driver.put_off(lambda: done.append("by a turn of its own"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(done) == 1
+        driver.put_off(lambda: done.append("at the end"))
+        driver.close()
+        return done
+
+    assert asyncio.run(main()) == ["by a turn of its own", "at the end"]
+
+
+def test_room_is_told_of_only_to_who_waits_for_it() -> None:
+    class Watcher:
+        def __init__(self) -> None:
+            self.seen: list[int] = []
+
+        def on_events(self, events: int, now: int) -> None:
+            self.seen.append(events)
+
+    async def main() -> list[int]:
+        driver = Driver(a_host())
+        near, far = socket.socketpair()
+        with near, far:
+            watcher = Watcher()
+            driver.register(near.fileno(), watcher, READABLE_EDGE)
+            driver.turn()
+            assert watcher.seen == []
+            driver.watch(near.fileno(), EDGE)
+            driver.turn()
+            driver.forget(near.fileno())
+            far.send(b"x")
+            driver.turn()
+            driver.close()
+        return watcher.seen
+
+    assert asyncio.run(main()) == [select.EPOLLOUT]
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

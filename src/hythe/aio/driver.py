@@ -4,21 +4,23 @@ Theory of operation. A turn is always *feed, visit, re-arm*: read a bounded batc
 owner of everything with news visit, emit, and go on while there is work. All descriptors (links and any number of
 sockets) are in one epoll of our own, whose descriptor the asyncio loop watches, so that a socket costs one registration
 in its life. Sockets are edge-triggered: their owners keep `readable` and `writable` flags, set by the edge and cleared by
-EAGAIN. Links are level-triggered and read in batches that grow while they come back full, because an EAGAIN is an
-exception, and an exception is dearer than a poll.
+EAGAIN. Links are level-triggered and read in batches that grow while they come back full and nothing else is waited for,
+because an EAGAIN is an exception, and an exception is dearer than a poll.
 
 *Look again*: after work the driver does not sleep at once but polls a little longer, yielding the processor between
 (`look_again`); the answer to what was just sent is often microseconds away, and a sleep costs fifty. It gives the loop
 its turn after `TURN` at the latest.
 
 The driver never looks into a packet. It knows owners by two methods: `visit(item, now)`, called with the connection,
-listener or endpoint that has news, and `on_events(events, now)`, called for a registered descriptor.
+listener or endpoint that has news, and `on_events(events, now)`, called for a registered descriptor. A visit sets `news` to
+0; what it does to the item it visits needs no other, unless it leaves `news` behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
+from collections import deque
 from collections.abc import Callable
 from os import sched_yield
 from time import monotonic_ns
@@ -44,7 +46,9 @@ BATCH_SMALL: Final = 32
 _SMALL: Final = 2_048
 _EVENTS: Final = 64
 
+#: What a socket's owner is told of; and before it has filled the socket's buffer.
 EDGE: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+READABLE_EDGE: Final = EDGE & ~select.EPOLLOUT
 
 
 class Watcher(Protocol):
@@ -55,7 +59,7 @@ class Watcher(Protocol):
 
 
 class _Feed:
-    """One interface's way into the host: how many packets to read at a time, and in which pass that was done last."""
+    """One interface's way into the host: how many packets to read at a time, and when that was done last."""
 
     __slots__ = ("batch", "interface", "read_at", "releases")
 
@@ -111,6 +115,7 @@ class Driver:
         self._epoll = select.epoll()
         self._feeds: dict[int, _Feed] = {}
         self._watchers: dict[int, Watcher] = {}
+        self._chores: deque[Callable[[], object]] = deque()
         self._scheduled = False
         self._turning = False
         self._timer: asyncio.TimerHandle | None = None
@@ -148,12 +153,25 @@ class Driver:
         self._watchers[fd] = watcher
         self._epoll.register(fd, events)
 
+    def watch(self, fd: int, events: int) -> None:
+        """From now on tell of these events of a registered descriptor; of those that hold already, at once."""
+        self._epoll.modify(fd, events)
+
     def unregister(self, fd: int) -> None:
         """Forget a descriptor; before it is closed. Harmless when it was not registered."""
         if self._watchers.pop(fd, None) is not None and not self.closed:
             self._epoll.unregister(fd)
 
+    def forget(self, fd: int) -> None:
+        """`unregister` for a descriptor that is closed next: that takes it out of the epoll as well."""
+        self._watchers.pop(fd, None)
+
     # --- The cycle
+
+    def put_off(self, chore: Callable[[], object]) -> None:
+        """Call `chore` when there is nothing else to do, at the end of the turn at the latest: nobody waits for it."""
+        self._chores.append(chore)
+        self.wake()
 
     def wake(self) -> None:
         """Something was noted outside a turn: have one soon."""
@@ -182,10 +200,14 @@ class Driver:
                     quiet_since = now
                     if now >= give_way:
                         break
+                elif self._chores:
+                    self._chores.popleft()()
                 elif now - quiet_since >= self._look_again:
                     break
                 else:
                     sched_yield()
+            while self._chores:
+                self._chores.popleft()()
             self.host.settle(now)
         finally:
             self._turning = False
@@ -212,12 +234,18 @@ class Driver:
             worked = True
         if host.around.ready:
             worked = True
-            for item in host.take_ready():  # what they note again is for the next pass: packets in between
-                item.queued = False
+            for item in host.take_ready():  # what is noted meanwhile is for the next pass: packets in between
                 owner = item.owner
                 if owner is not None:
                     owner.visit(item, now)
+                item.queued = False  # what the visit itself noted, the emit that follows does
                 host.attend(item, now)
+                if item.news and not item.queued and item.owner is not None:  # its owner wants another
+                    item.queued = True
+                    host.around.ready.append(item)
+        if not worked:
+            for feed in self._feeds.values():
+                feed.batch = 1  # what comes after a pause comes alone, most likely
         return worked
 
     def _feed(self, feed: _Feed, now: int) -> None:
@@ -264,6 +292,8 @@ class Driver:
         if self.closed:
             return
         self.closed = True
+        while self._chores:
+            self._chores.popleft()()
         self.loop.remove_reader(self._epoll.fileno())
         if self._timer is not None:
             self._timer.cancel()

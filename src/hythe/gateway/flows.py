@@ -36,8 +36,12 @@ class StreamFlow(pumps.Splice):
             self.let_go()
             self.gate.turn_down(self.connection, self.record, number, now)
         elif self.writable:
-            self.connected = True
-            self.connection.accept()
+            self.open()
+
+    def open(self) -> None:
+        """The stream is connected: so is the command."""
+        self.connected = True
+        self.connection.accept()
 
     def kill(self, now: int) -> None:
         """As `LiveFlow.kill`; what is not open yet is turned down."""

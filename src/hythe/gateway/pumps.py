@@ -22,11 +22,12 @@ import socket
 import struct
 from typing import Final, Protocol
 
-from hythe.aio.driver import Driver
+from hythe.aio.driver import EDGE, READABLE_EDGE, Driver
 from hythe.gateway.egress.base import Stream
 from hythe.gateway.session import FlowRecord, Session
+from hythe.tcp.block import READABLE
 from hythe.tcp.connection import Connection
-from hythe.tcp.states import CLOSED, State
+from hythe.tcp.states import CLOSED, LABELS
 
 _INCOMING: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _ENDING: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -55,6 +56,7 @@ class Splice:
         "connection",
         "ended_down",
         "ended_up",
+        "events",
         "fd",
         "gate",
         "hung_up",
@@ -64,7 +66,10 @@ class Splice:
         "writable",
     )
 
-    def __init__(self, connection: Connection, stream: Stream, gate: Gate, record: FlowRecord) -> None:
+    def __init__(
+        self, connection: Connection, stream: Stream, gate: Gate, record: FlowRecord, *, writable: bool = False
+    ) -> None:
+        """`writable`: the stream is connected already, so that it need not tell of that."""
         self.connection = connection
         self.stream = stream
         self.fd = stream.fileno()
@@ -72,7 +77,8 @@ class Splice:
         self.record = record
         self.connected = False
         self.readable = False
-        self.writable = False
+        self.writable = writable
+        self.events = READABLE_EDGE if writable else EDGE  # what the driver watches
         self.hung_up = False
         self.ended_up = False  # the command's FIN was passed on
         self.ended_down = False  # the far side's
@@ -103,13 +109,14 @@ class Splice:
         try:
             if connection.recvq.views or connection.fin_received:
                 self._pump_up(connection)
-            if self.readable:
-                self._pump_down(connection)
+            more = self.readable and self._pump_down(connection)
         except OSError as error:
             self._stream_failed(error, now)
             return
         if self.ended_up and self.ended_down:
             self._finish(connection, now)
+        else:
+            connection.news = READABLE if more else 0  # what we did to it ourselves is none
 
     def stream_news(self, now: int) -> None:
         """The stream has news before both sides are open."""
@@ -138,11 +145,11 @@ class Splice:
                     offered = sum(map(len, pieces))
                     taken = stream.sendmsg(pieces)
             except BlockingIOError:
-                self.writable = False
+                self._wait_for_room()
                 return
             connection.consume(taken)
             if taken < offered:
-                self.writable = False  # the edge will tell
+                self._wait_for_room()
         if not views and connection.fin_received and not self.ended_up:
             self.ended_up = True
             if self.ended_down:
@@ -153,19 +160,26 @@ class Splice:
                 if error.errno != errno.ENOTCONN:  # the far side has closed both ways already
                     raise
 
-    def _pump_down(self, connection: Connection) -> None:
-        """From the stream towards the command. OSError when the stream has failed."""
+    def _wait_for_room(self) -> None:
+        """The stream takes no more: its edge will tell."""
+        self.writable = False
+        if self.events != EDGE:
+            self.events = EDGE
+            self.gate.driver.watch(self.fd, EDGE)
+
+    def _pump_down(self, connection: Connection) -> bool:
+        """From the stream towards the command. True if there is more. OSError when the stream has failed."""
         stream = self.stream
         for _ in range(_READS):
             room = connection.reserve(_ALL)
             if not room:
-                return  # full: an acknowledgment will bring us back
+                return False  # full: an acknowledgment will bring us back
             try:
                 size = stream.recv_into(room)
             except BlockingIOError:
                 connection.commit(0)
                 self.readable = False
-                return
+                return False
             except OSError:
                 connection.commit(0)
                 raise
@@ -174,11 +188,11 @@ class Splice:
                 self.readable = False
                 self.ended_down = True
                 connection.shutdown()
-                return
+                return False
             if size < len(room) and not self.hung_up:
                 self.readable = False
-                return
-        connection.note(0)  # more is there: the others first
+                return False
+        return True  # the others first
 
     def _stream_failed(self, error: OSError, now: int) -> None:
         """Whatever it was that became of the stream, the command sees a reset."""
@@ -211,9 +225,10 @@ class Splice:
 
     def let_go(self) -> None:
         """The stream goes; the connection has no owner any more."""
-        self.gate.driver.unregister(self.fd)
+        driver = self.gate.driver
+        driver.forget(self.fd)
+        driver.put_off(self.stream.close)  # while a peer waits for an answer: closing takes as long as a send
         self.gate.flows.discard(self)
-        self.stream.close()
         self.connection.owner = None
 
     def fileno(self) -> int:
@@ -227,4 +242,4 @@ class Splice:
         record.bytes_down = connection.bytes_sent
         record.rtt = connection.rtt.srtt
         record.retransmits = connection.retransmits
-        record.state = State(connection.state).label
+        record.state = LABELS[connection.state]

@@ -73,16 +73,18 @@ class StreamGate:
             self.turn_down(connection, record, self.destinations.reason(address), now)
             return
         try:
-            stream = self.egress.open_stream(destination)
+            stream, connected = self.egress.open_stream(destination)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 self._say_exhausted()
             self.turn_down(connection, record, error.errno or errno.ECONNREFUSED, now)
             return
-        flow = StreamFlow(connection, stream, self, record)
+        flow = StreamFlow(connection, stream, self, record, writable=connected)
         self.flows.add(flow)
         self.session.enter(flow)
-        self.driver.register(flow.fd, flow)
+        if connected:
+            flow.open()
+        self.driver.register(flow.fd, flow, flow.events)
 
     def _say_exhausted(self) -> None:
         """Once is enough: what follows is refused the same way."""

@@ -36,6 +36,7 @@ from hythe.tcp.states import (
     TIME_WAIT,
     Event,
     State,
+    after,
 )
 from hythe.tcp.urgent import ahead
 from hythe.units import NEVER
@@ -196,7 +197,10 @@ class Connection(ControlBlock):
         """
         options = parse_options(segment.options or b"")
         synchronize(self, segment, options, now)
-        self.move(Event.SYN)
+        if hold:
+            self.state = after(self.state, Event.SYN)  # no news before the listener's owner has decided
+        else:
+            self.move(Event.SYN)
         self.passive = True
         self.held = hold
         self.syn_due = not hold

@@ -45,6 +45,10 @@ class State(IntEnum):
         return {3: "SYN_RECV", 5: "FIN_WAIT1", 6: "FIN_WAIT2"}.get(self.value, self.name)
 
 
+#: `State.label` by number.
+LABELS: Final = tuple(state.label for state in State)
+
+
 class Event(Enum):
     """What moves a connection: the labels of the arrows in RFC 9293, figure 5."""
 
@@ -57,6 +61,8 @@ class Event(Enum):
     ACK_OF_FIN = auto()
     TIMEOUT = auto()  # 2 MSL are over
     DELETE = auto()  # RST, abort, retransmissions given up
+
+    __hash__ = object.__hash__  # members are single objects; Enum would hash the name, in Python
 
 
 _TABLE: dict[tuple[int, Event], int] = {

@@ -54,14 +54,17 @@ class Stream(Protocol):
         """SO_LINGER: so that `close` resets."""
 
     def close(self) -> None:
-        """Let go."""
+        """Let go; `fileno()` is closed."""
 
 
 class StreamEgress(Protocol):
     """Makes streams."""
 
-    def open_stream(self, destination: Destination) -> Stream:
-        """Begin to connect. Raises OSError when it is clear at once that it cannot be (no route, no descriptors)."""
+    def open_stream(self, destination: Destination) -> tuple[Stream, bool]:
+        """Begin to connect: the stream, and whether it is connected already.
+
+        Raises OSError when it is clear at once that it cannot be (no route, no descriptors, refused by this machine).
+        """
 
 
 #: The far end of a datagram in the way out's own terms, hashable: the address as text, the port, and what else there is.

@@ -25,17 +25,23 @@ class Direct:
         """As `EchoEgress.open_echo`."""
         return KernelEcho(destination, identifier)
 
-    def open_stream(self, destination: Destination) -> socket.socket:
-        """As `StreamEgress.open_stream`; the address must be numeric."""
+    def open_stream(self, destination: Destination) -> tuple[socket.socket, bool]:
+        """As `StreamEgress.open_stream`; the address must be numeric.
+
+        What this machine itself answers, it has answered before `connect` returns: asking again tells (connect(2)).
+        """
+        address = (destination.host, destination.port)
         family = socket.AF_INET6 if ":" in destination.host else socket.AF_INET
         stream = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            outcome = stream.connect_ex((destination.host, destination.port))
+            outcome = stream.connect_ex(address)
+            if outcome == errno.EINPROGRESS:
+                outcome = stream.connect_ex(address)
         except BaseException:
             stream.close()
             raise
-        if outcome not in (0, errno.EINPROGRESS):
+        if outcome not in (0, errno.EALREADY):
             stream.close()
             raise OSError(outcome, os.strerror(outcome))
-        return stream
+        return stream, outcome == 0

@@ -56,7 +56,7 @@ class PublishGate:
         record.inbound = True
         flow = PublishedFlow(connection, client, self, record, ways, port)
         self.session.enter(flow)
-        self.driver.register(flow.fd, flow)
+        self.driver.register(flow.fd, flow, flow.events)
 
     def dial(self, ways: list[Target], port: int, client_port: int, now: int) -> Connection | None:
         """Connect to the command by the next way, from the client's own port where that is free; None for no way left."""
@@ -87,7 +87,7 @@ class PublishedFlow(Splice):
         ways: list[Target],
         port: int,
     ) -> None:
-        super().__init__(connection, stream, gate, record)
+        super().__init__(connection, stream, gate, record, writable=True)
         self._ways = ways
         self._port = port
 
