@@ -51,6 +51,8 @@ class Interface:
 
     def is_broadcast(self, address: bytes) -> bool:
         """Is it the broadcast address of a network here (RFC 1122, 3.2.1.3 (d))? IPv6 has none."""
+        if address[-1] & 3 != 3:
+            return False  # nearly all: a network that has one leaves two bits at least to its hosts
         for prefix in self.prefixes:
             if len(prefix.address) == len(address) == 4 and prefix.length < 31 and prefix.contains(address):
                 host_bits = (1 << 32 - prefix.length) - 1

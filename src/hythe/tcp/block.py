@@ -294,7 +294,7 @@ class ControlBlock:
         self.mss_local = max(min(mtu - envelope.header_size, config.mss_max), 48)
         self.mss_path = self.mss_local  # what the path MTU leaves
         self.mss_peer = 0  # what the peer announced
-        self.snd_mss = 0
+        self.snd_mss = config.mss_default4  # until `set_mss`, as the controller below
         self.ts_on = False
         self.ts_offset = self.around.sequence.timestamp_offset(self.key) if config.timestamps else 0
         self.ts_recent = 0

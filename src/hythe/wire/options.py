@@ -38,6 +38,9 @@ FAST_OPEN: Final = 34  # RFC 7413, 4.1.1
 _MINUTES: Final = 0x8000
 _TIMEOUT: Final = 0x7FFF
 
+#: A SYN's options as Linux writes them: MSS, SACK permitted, timestamps, no-operation, window scale.
+_SYN: Final = struct.Struct(">HHHHIIHBB")
+_SYN_KINDS: Final = (MSS << 8 | 4, SACK_PERMITTED << 8 | 2, TIMESTAMPS << 8 | 10, NOP << 8 | WSCALE, 3)
 _TIMESTAMPS_HEAD: Final = NOP << 24 | NOP << 16 | TIMESTAMPS << 8 | 10
 _THREE: Final = struct.Struct(">III")
 _TWO: Final = struct.Struct(">II")
@@ -77,9 +80,13 @@ def timestamps(raw: Octets) -> tuple[int, int] | None:
 
 def parse(raw: Octets) -> Options:
     """Read the option bytes of a header. Raises `ParseError` where a length cannot be followed (see above)."""
+    at, end = 0, len(raw)
+    if end == _SYN.size:
+        first, mss, second, third, ts_val, ts_ecr, fourth, fifth, wscale = _SYN.unpack(raw)
+        if (first, second, third, fourth, fifth) == _SYN_KINDS and mss:
+            return Options(mss=mss, wscale=min(wscale, WSCALE_MAX), sack_permitted=True, ts_val=ts_val, ts_ecr=ts_ecr)
     options = Options()
     unknown: list[tuple[int, bytes]] = []
-    at, end = 0, len(raw)
     while at < end:
         kind = raw[at]
         if kind == END:

@@ -42,6 +42,10 @@ _READ4: Final = struct.Struct(">BBHHHBBH12sIIBBHHH").unpack_from
 _READ6: Final = struct.Struct(">IHBB36sIIBBHHH").unpack_from
 _READ_TCP: Final = struct.Struct(">4sIIBBHHH").unpack_from
 
+_PORTS: Final = struct.Struct(">HH")
+#: virtio-net headers of what is no super-segment.
+_PLAIN4: Final = vnet(GSO_TCPV4, 40, 0, 20, 16)
+_PLAIN6: Final = vnet(GSO_TCPV6, 60, 0, 40, 16)
 _WRITE4: Final = struct.Struct(">10sHHIHH12sIIHHHH").pack
 _WRITE6: Final = struct.Struct(">10sIHH36sIIHHHH").pack
 
@@ -167,20 +171,20 @@ class Envelope4:
     `source`, `destination`: 4 bytes each. `tos`: the traffic class byte, which the owner may change between packets.
     """
 
-    __slots__ = ("_gso", "_ip_sum", "_pair", "_plain", "_shape", "_tcp_sum", "_ttl_protocol", "tos")
+    __slots__ = ("_gso", "_ip_sum", "_pair", "_shape", "_tcp_sum", "_ttl_protocol", "tos")
 
     header_size = 20 + HEADER_SIZE
     version = 4
 
     def __init__(self, source: bytes, destination: bytes, source_port: int, destination_port: int, ttl: int = 64) -> None:
-        self._pair = source + destination + struct.pack(">HH", source_port, destination_port)
-        self._ttl_protocol = ttl << 8 | PROTOCOL
-        addresses = sum(struct.unpack(">4H", source + destination))
+        pair = source + destination
+        self._pair = pair + _PORTS.pack(source_port, destination_port)
+        self._ttl_protocol = protocol = ttl << 8 | PROTOCOL
+        addresses = int.from_bytes(pair, "big") % 0xFFFF  # which is the sum of its 16-bit words, folded
         # Identification 0 and DF: an atomic datagram (RFC 6864, 4), so the fragment word is 0x4000 throughout.
-        self._ip_sum = _fold(0x4500 + 0x4000 + self._ttl_protocol + addresses)
-        self._tcp_sum = _fold(addresses + PROTOCOL)
-        self._plain = vnet(GSO_TCPV4, 40, 0, 20, 16)
-        self._gso = self._plain
+        self._ip_sum = (0x4500 + 0x4000 + protocol + addresses) % 0xFFFF
+        self._tcp_sum = (addresses + PROTOCOL) % 0xFFFF
+        self._gso = _PLAIN4
         self._shape = (0, 0)
         self.tos = 0
 
@@ -209,7 +213,7 @@ class Envelope4:
                 self._shape = (gso_size, extra)
             link = self._gso
         else:
-            link = self._plain
+            link = _PLAIN4
         tos = self.tos
         ip_sum = self._ip_sum + total + tos
         ip_sum = (ip_sum & 0xFFFF) + (ip_sum >> 16)
@@ -235,7 +239,7 @@ class Envelope4:
 class Envelope6:
     """`Envelope4` for IPv6: addresses are 16 bytes each, `flow` is the 20-bit flow label (RFC 6437)."""
 
-    __slots__ = ("_first", "_gso", "_next_hops", "_pair", "_plain", "_shape", "_tcp_sum", "tos")
+    __slots__ = ("_first", "_gso", "_next_hops", "_pair", "_shape", "_tcp_sum", "tos")
 
     header_size = 40 + HEADER_SIZE
     version = 6
@@ -243,12 +247,12 @@ class Envelope6:
     def __init__(
         self, source: bytes, destination: bytes, source_port: int, destination_port: int, ttl: int = 64, flow: int = 0
     ) -> None:
-        self._pair = source + destination + struct.pack(">HH", source_port, destination_port)
+        pair = source + destination
+        self._pair = pair + _PORTS.pack(source_port, destination_port)
         self._first = 6 << 28 | flow
         self._next_hops = PROTOCOL << 8 | ttl
-        self._tcp_sum = _fold(sum(struct.unpack(">16H", source + destination)) + PROTOCOL)
-        self._plain = vnet(GSO_TCPV6, 60, 0, 40, 16)
-        self._gso = self._plain
+        self._tcp_sum = (int.from_bytes(pair, "big") + PROTOCOL) % 0xFFFF
+        self._gso = _PLAIN6
         self._shape = (0, 0)
         self.tos = 0
 
@@ -272,7 +276,7 @@ class Envelope6:
                 self._shape = (gso_size, extra)
             link = self._gso
         else:
-            link = self._plain
+            link = _PLAIN6
         tcp_sum = self._tcp_sum + tcp_size
         head = _WRITE6(
             link,
@@ -303,13 +307,13 @@ def envelope(key: bytes, ttl: int = 64, flow: int = 0) -> Envelope:
 
 def make_key(remote: bytes, remote_port: int, local: bytes, local_port: int) -> bytes:
     """The key that packets from `remote` to `local` will bear."""
-    return remote + local + struct.pack(">HH", remote_port, local_port)
+    return remote + local + _PORTS.pack(remote_port, local_port)
 
 
 def split_key(key: bytes) -> tuple[bytes, int, bytes, int]:
     """`make_key` backwards: (remote address, remote port, local address, local port)."""
     size = 4 if len(key) == 12 else 16
-    remote_port, local_port = struct.unpack_from(">HH", key, 2 * size)
+    remote_port, local_port = _PORTS.unpack_from(key, 2 * size)
     return key[:size], remote_port, key[size : 2 * size], local_port
 
 
@@ -319,12 +323,6 @@ _LETTERS: Final = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (URG, "U"), (
 def flag_names(flags: int) -> str:
     """Control bits as tcpdump writes them: ``S.``, ``P.``, ``F.``, ``R``; ``none`` for none."""
     return "".join(letter for bit, letter in _LETTERS if flags & bit) or "none"
-
-
-def _fold(total: int) -> int:
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
 
 
 assert VNET_SIZE == 10  # the "10s" of the writers above
