@@ -29,7 +29,7 @@ _TWO_WORDS: Final = struct.Struct(">HH")
 _CHECKSUM_AT: Final = {TCP: 16, UDP: 6}
 
 
-class _Shape:
+class Shape:
     """Where things are in a packet: transport header at `start`, its payload at `data`, all of it before `end`."""
 
     __slots__ = ("addresses_sum", "data", "end", "protocol", "start", "version")
@@ -71,7 +71,7 @@ def complete(view: Octets, length: int, state: int) -> bytes:
     """
     if state != PARTIAL:
         return bytes(view[:length])
-    shape = _Shape(view, length)
+    shape = Shape(view, length)
     packet = bytearray(view[: shape.end])
     at = shape.start + _CHECKSUM_AT[shape.protocol]
     _WORD.pack_into(packet, at, 0)
@@ -89,7 +89,7 @@ def cut(view: Octets, length: int, gso_size: int, state: int) -> list[bytes]:
     """
     if not gso_size:
         return [complete(view, length, state)]
-    shape = _Shape(view, length)
+    shape = Shape(view, length)
     if shape.end - shape.data <= gso_size:
         return [complete(view, length, PARTIAL)]
     pieces = [view[at : min(at + gso_size, shape.end)] for at in range(shape.data, shape.end, gso_size)]
@@ -103,7 +103,7 @@ def cut(view: Octets, length: int, gso_size: int, state: int) -> list[bytes]:
     return [b"".join(parts) for parts in zip(networks, transport, pieces, strict=True)]
 
 
-def _ipv4_heads(network: bytes, shape: _Shape, pieces: list[Octets]) -> list[bytes]:
+def _ipv4_heads(network: bytes, shape: Shape, pieces: list[Octets]) -> list[bytes]:
     """One IPv4 header a piece: total length and checksum its own, the identification counting up as Linux does."""
     first, tos, _, identification, fragment, ttl, protocol, _, source, destination = ipv4.HEADER.unpack_from(network)
     head_size = shape.data
@@ -120,14 +120,14 @@ def _ipv4_heads(network: bytes, shape: _Shape, pieces: list[Octets]) -> list[byt
     return heads
 
 
-def _ipv6_heads(network: bytes, shape: _Shape, pieces: list[Octets]) -> list[bytes]:
+def _ipv6_heads(network: bytes, shape: Shape, pieces: list[Octets]) -> list[bytes]:
     """One IPv6 header a piece, extension headers repeated: only the payload length differs."""
     before, after = network[:4], network[6:]
     extra = shape.data - ipv6.HEADER_SIZE
     return [b"".join((before, _WORD.pack(extra + len(piece)), after)) for piece in pieces]
 
 
-def _tcp_heads(head: bytearray, shape: _Shape, pieces: list[Octets]) -> list[bytes]:
+def _tcp_heads(head: bytearray, shape: Shape, pieces: list[Octets]) -> list[bytes]:
     """One TCP header a piece. FIN and PSH belong to the last, CWR to the first (RFC 3168, 6.1.2)."""
     template = head[shape.start :]
     seq = _LONG.unpack_from(template, 4)[0]
@@ -158,7 +158,7 @@ def _tcp_heads(head: bytearray, shape: _Shape, pieces: list[Octets]) -> list[byt
     return heads
 
 
-def _udp_heads(head: bytearray, shape: _Shape, pieces: list[Octets]) -> list[bytes]:
+def _udp_heads(head: bytearray, shape: Shape, pieces: list[Octets]) -> list[bytes]:
     """One UDP header a piece: each is a datagram of its own."""
     ports = bytes(head[shape.start : shape.start + 4])
     base = ones_sum(ports, shape.addresses_sum)

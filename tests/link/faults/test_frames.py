@@ -8,12 +8,12 @@ import pytest
 
 import hythe
 from hythe.link.base import DelayingLink
-from hythe.link.faults import FaultFrameLink, FaultLink, Plan, RandomLoss
+from hythe.link.faults import FaultFrameLink, FaultLink, NthLoss, Plan, RandomLoss
 from hythe.link.frames import DelayingFrameLink, FrameLink
 from hythe.link.hub import Hub, HubPort
 from hythe.units import MILLISECOND, NEVER
 from hythe.wire import arp, ethernet
-from hythe.wire.packet import ABSENT, VERIFIED, VNET_PLAIN
+from hythe.wire.packet import PARTIAL, VNET_PLAIN
 from hythe.wire.segment import ACK, Envelope4
 from tests.aio.sides import port_of
 from tests.link.faults.wires import FAR, NEAR, answer, datagram, number
@@ -31,17 +31,22 @@ def wire(up: Plan | None = None, down: Plan | None = None) -> tuple[FaultFrameLi
     return FaultFrameLink(hub.port(), up, down, seed=1), hub.port()
 
 
-def test_super_segments_are_cut_and_each_piece_has_the_header() -> None:
+def test_super_segments_and_their_pieces_have_the_header() -> None:
     link, far = wire()
     assert isinstance(link, FrameLink)
     assert isinstance(link, DelayingFrameLink)
     assert (link.mtu, link.next_deadline()) == (1_500, NEVER)
     link.send_frame(0, UP, SUPER, (memoryview(PAYLOAD),))
     far.send_frame(0, DOWN, SUPER, (PAYLOAD,))
-    for frames, header, state in ((far.receive(0, 100), UP, ABSENT), (link.receive(0, 100), DOWN, VERIFIED)):
+    for frames, header in ((far.receive(0, 100), UP), (link.receive(0, 100), DOWN)):
         found = [(bytes(each.header), each.length, each.gso_size, each.checksum) for each in frames]
-        assert found == [(header, 1_040, 0, state)] * 5
-        assert b"".join(each.keep()[40:] for each in frames) == PAYLOAD
+        assert found == [(header, 5_040, 1_000, PARTIAL)]
+    link, far = wire(Plan(loss=NthLoss(frozenset({2}))))
+    link.send_frame(0, UP, SUPER, (memoryview(PAYLOAD),))
+    frames = far.receive(0, 100)
+    found = [(bytes(each.header), each.length, each.gso_size, each.checksum) for each in frames]
+    assert found == [(UP, 1_040, 0, PARTIAL), (UP, 3_040, 1_000, PARTIAL)]
+    assert b"".join(each.keep()[40:] for each in frames) == PAYLOAD[:1_000] + PAYLOAD[2_000:]
 
 
 def test_each_at_its_time_with_its_own_header() -> None:

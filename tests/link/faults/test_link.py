@@ -10,7 +10,7 @@ from hythe.link.pair import PairEnd, pair
 from hythe.units import MILLISECOND, NEVER
 from hythe.wire import ipv4
 from hythe.wire.checksum import pseudo_sum, verify
-from hythe.wire.packet import ABSENT, PARTIAL, VERIFIED, VNET_PLAIN, Packet
+from hythe.wire.packet import ABSENT, PARTIAL, VNET_PLAIN, Packet
 from hythe.wire.segment import ACK, Envelope4
 from tests.link.faults.wires import FAR, NEAR, answer, datagram, number
 
@@ -29,22 +29,25 @@ def is_right(packet: Packet) -> bool:
     return verify(packet.view[20 : packet.length], pseudo)
 
 
-def test_what_is_sent_is_cut_complete_and_without_offload() -> None:
+def test_what_fares_alike_passes_whole() -> None:
     link, far = wire()
     link.send(0, SUPER, (memoryview(PAYLOAD),))
-    packets = far.receive(0, 100)
-    assert [(each.length, each.gso_size, each.checksum) for each in packets] == [(1_040, 0, ABSENT)] * 5
-    assert all(map(is_right, packets))
-    assert b"".join(each.keep()[40:] for each in packets) == PAYLOAD
-
-
-def test_what_is_received_is_cut_too() -> None:
-    link, far = wire()
     far.send(0, SUPER, (PAYLOAD,))
-    packets = link.receive(0, 100)
-    assert [(each.length, each.gso_size, each.checksum) for each in packets] == [(1_040, 0, VERIFIED)] * 5
-    assert all(map(is_right, packets))
-    assert b"".join(each.keep()[40:] for each in packets) == PAYLOAD
+    for packets in (far.receive(0, 100), link.receive(0, 100)):
+        assert [(each.length, each.gso_size, each.checksum) for each in packets] == [(5_040, 1_000, PARTIAL)]
+        assert packets[0].keep()[40:] == PAYLOAD
+    assert (link.up.tally.passed, link.down.tally.passed) == (5, 5)
+
+
+def test_what_does_not_is_cut_there() -> None:
+    """The third of five is lost."""
+    lost = Plan(loss=NthLoss(frozenset({3})))
+    link, far = wire(lost, lost)
+    link.send(0, SUPER, (memoryview(PAYLOAD),))
+    far.send(0, SUPER, (PAYLOAD,))
+    for packets in (far.receive(0, 100), link.receive(0, 100)):
+        assert [(each.length, each.gso_size, each.checksum) for each in packets] == [(2_040, 1_000, PARTIAL)] * 2
+        assert [each.keep()[40:] for each in packets] == [PAYLOAD[:2_000], PAYLOAD[3_000:]]
 
 
 def test_nobody_vouches_for_what_nobody_has_verified() -> None:
@@ -59,7 +62,7 @@ def test_corrupt_packets_show_it() -> None:
     link.send(0, SUPER, (PAYLOAD,))
     far.send(0, SUPER, (PAYLOAD,))
     for packet in (*far.receive(0, 100), *link.receive(0, 100)):
-        assert packet.checksum == ABSENT
+        assert (packet.length, packet.gso_size, packet.checksum) == (1_040, 0, ABSENT)
         head_is_right = verify(packet.view[:20])
         assert not (head_is_right and verify(packet.view[20 : packet.length], pseudo_sum(NEAR, FAR, 6, packet.length - 20)))
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hythe.link.faults.plan import Plan
-from hythe.link.faults.wire import ALL, SLOTS, Wire
+from hythe.link.faults.wire import SLOTS, Wire
 from hythe.link.frames import Frame, FrameLink
-from hythe.wire.packet import VNET_PLAIN
 
 
 class FaultFrameLink(Wire[FrameLink]):
@@ -28,9 +27,9 @@ class FaultFrameLink(Wire[FrameLink]):
     def receive(self, now: int, limit: int) -> Sequence[Frame]:
         """As `FrameLink.receive`: what has come through by `now`."""
         due = self._read(now, limit)
-        for slot, (packet, state, header) in zip(self._ring, due, strict=False):
-            slot.header[:] = header
-            slot.fill(packet, 0, state)
+        for slot, joined in zip(self._ring, due, strict=False):
+            slot.header[:] = joined.frame
+            joined.fill(slot)
         return self._ring[: len(due)]
 
     def send_frame(self, now: int, header: bytes, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
@@ -40,6 +39,6 @@ class FaultFrameLink(Wire[FrameLink]):
 
     def release(self, now: int) -> None:
         """Send down what has come through by `now`."""
-        for packet, _, header in self._sent.take(now, ALL):
-            self._link.send_frame(now, header, VNET_PLAIN + packet)
+        for joined in self._leaving(now):
+            self._link.send_frame(now, joined.frame, *joined.send())
         self.on_deadline(self.next_deadline())

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hythe.link.base import Link
 from hythe.link.faults.plan import Plan
-from hythe.link.faults.wire import ALL, SLOTS, Wire
-from hythe.wire.packet import VNET_PLAIN, Packet
+from hythe.link.faults.wire import SLOTS, Wire
+from hythe.wire.packet import Packet
 
 
 class FaultLink(Wire[Link]):
@@ -29,7 +29,9 @@ class FaultLink(Wire[Link]):
     def receive(self, now: int, limit: int) -> Sequence[Packet]:
         """As `Link.receive`: what has come through by `now`."""
         due = self._read(now, limit)
-        return [slot.fill(packet, 0, state) for slot, (packet, state, _) in zip(self._ring, due, strict=False)]
+        for slot, joined in zip(self._ring, due, strict=False):
+            joined.fill(slot)
+        return self._ring[: len(due)]
 
     def send(self, now: int, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
         """As `Link.send`; bytes are copied."""
@@ -38,6 +40,6 @@ class FaultLink(Wire[Link]):
 
     def release(self, now: int) -> None:
         """Send down what has come through by `now`."""
-        for packet, _, _ in self._sent.take(now, ALL):
-            self._link.send(now, VNET_PLAIN + packet)
+        for joined in self._leaving(now):
+            self._link.send(now, *joined.send())
         self.on_deadline(self.next_deadline())

@@ -117,6 +117,8 @@ class Plan:
     mtu: int = 0
     #: Does anything here depend on the seed?
     dices: bool = field(init=False, repr=False, compare=False)
+    #: Do all packets fare alike? Those too long for the MTU do not.
+    steady: bool = field(init=False, repr=False, compare=False)
     #: What the queue holds at most: (bytes, packets).
     room: tuple[float, float] = field(init=False, repr=False, compare=False)
 
@@ -129,6 +131,7 @@ class Plan:
         chancy = self.loss is not None and not isinstance(self.loss, NthLoss)
         dices = chancy or any((self.jitter, self.reorder, self.duplicate, self.corrupt, self.mark))
         object.__setattr__(self, "dices", dices)
+        object.__setattr__(self, "steady", not dices and self.loss is None and not self.rate)
         object.__setattr__(self, "room", self._room())
 
     def _room(self) -> tuple[float, float]:

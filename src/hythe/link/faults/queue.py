@@ -28,8 +28,7 @@ class Queue:
         The packet that is leaving takes no room any more, so one packet at a time passes whatever the limits say.
         """
         if not plan.rate:
-            self.busy_until = max(self.busy_until, now)  # behind what waits for a rate that was there a moment ago
-            return self.busy_until
+            return self.free_at(now)
         ahead = self._ahead
         while ahead and ahead[0][0] <= now:
             self._bytes -= ahead.popleft()[1]
@@ -40,4 +39,9 @@ class Queue:
         self.busy_until = max(self.busy_until, now) + size * 8 * SECOND // plan.rate
         ahead.append((self.busy_until, size))
         self._bytes += size
+        return self.busy_until
+
+    def free_at(self, now: int) -> int:
+        """When a packet without a rate will have left: behind what waits for one that was there a moment ago."""
+        self.busy_until = max(self.busy_until, now)
         return self.busy_until

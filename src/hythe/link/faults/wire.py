@@ -1,8 +1,9 @@
 """What a faulty wire for packets and one for Ethernet frames have in common.
 
-Theory of operation. Faults happen to packets as they are on a wire, so super-segments are cut on their way in and every
-checksum is completed (`wire/gso`); behind the faults packets travel one by one. One that was corrupted must be judged by
-its checksum, so nothing below is asked to finish it: all go down without offload.
+Theory of operation. Faults happen to packets as they are on a wire, so each piece of a super-segment has a fate of its own;
+but most pieces fare as those beside them, so they are cut only where they do not, and what leaves together is joined again
+(`wire/gro`). Whoever cuts that sees the packets of the wire. One that was corrupted must be judged by its checksum, so
+nobody is asked to finish it: it goes alone, and without offload.
 
 Time is `now`. Received packets wait here until `receive` is called at or after their time, sent ones until `release` is;
 `next_deadline` says when that is, and whoever drives the link is told through `on_deadline` as soon as there is one.
@@ -13,14 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from hythe.errors import ParseError
 from hythe.link.base import Link
-from hythe.link.faults.direction import Direction, Traveller
+from hythe.link.faults.direction import Direction
 from hythe.link.faults.plan import Plan
 from hythe.link.frames import Frame, FrameLink
-from hythe.wire import gso
-from hythe.wire.checksum import Octets
-from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VERIFIED, VNET, VNET_SIZE
+from hythe.wire.gro import Joined, join, load
+from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE
 
 L = TypeVar("L", bound=Link | FrameLink)
 
@@ -30,8 +29,8 @@ _BATCHES_SMALL: Final = 8
 _SMALL: Final = 2_048
 #: Packets given to the host in a row.
 SLOTS: Final = 64
-#: Packets sent down in a row.
-ALL: Final = 1 << 31
+#: Sent down in a row.
+_ALL: Final = 1 << 31
 
 
 class Wire(Generic[L]):
@@ -53,35 +52,30 @@ class Wire(Generic[L]):
         #: Called with `next_deadline()` whenever it may have changed.
         self.on_deadline: Callable[[int], object] = _ignore
 
-    def _read(self, now: int, limit: int) -> list[Traveller]:
-        """Read from below; at most `limit` packets that have come through by `now`."""
+    def _read(self, now: int, limit: int) -> list[Joined]:
+        """Read from below; at most `limit` packets and super-segments that have come through by `now`."""
         for _ in range(_BATCHES_SMALL):
             packets = self._link.receive(now, _BATCH)
             for packet in packets:
                 header = bytes(packet.header) if isinstance(packet, Frame) else b""
-                self._submit(self._received, packet.view, packet.length, packet.gso_size, packet.checksum, now, header)
+                for each in load(packet.view, packet.length, packet.gso_size, packet.checksum, header):
+                    self._received.enter(each, now)
             if len(packets) < _BATCH or packets[-1].length > _SMALL:
                 break
-        due = self._received.take(now, min(limit, SLOTS))
+        due = join(self._received.take_runs(now, min(limit, SLOTS)))
         self.on_deadline(self.next_deadline())
         return due
 
     def _write(self, now: int, head: bytes, payload: Sequence[memoryview | bytes], header: bytes = b"") -> None:
         """Put one packet in that goes down; bytes are copied."""
         flags, _, _, gso_size, _, _ = VNET.unpack_from(head)
-        data = memoryview(b"".join((head[VNET_SIZE:], *payload)))
-        self._submit(self._sent, data, len(data), gso_size, PARTIAL if flags & NEEDS_CSUM else ABSENT, now, header)
+        data = b"".join((head[VNET_SIZE:], *payload))
+        for each in load(data, len(data), gso_size, PARTIAL if flags & NEEDS_CSUM else ABSENT, header):
+            self._sent.enter(each, now)
 
-    def _submit(
-        self, way: Direction, view: Octets, length: int, gso_size: int, checksum: int, now: int, header: bytes
-    ) -> None:
-        try:
-            pieces = gso.cut(view, length, gso_size, checksum)
-        except ParseError:
-            pieces, checksum = [bytes(view[:length])], ABSENT  # nobody can finish it: whoever gets it will drop it
-        state = VERIFIED if gso_size or checksum == PARTIAL else checksum
-        for piece in pieces:
-            way.submit(piece, state, now, header)
+    def _leaving(self, now: int) -> list[Joined]:
+        """What goes down by `now`."""
+        return join(self._sent.take_runs(now, _ALL))
 
     def next_deadline(self) -> int:
         """When `release` or `receive` next has something; NEVER when nothing is on its way."""
