@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("hythe.cli.run", "Run a command on a network of its own."),
         "ps": ("hythe.cli.ps", "Show the sessions that run."),
+        "ctl": ("hythe.cli.ctl", "Change a session while it runs."),
         "host": ("hythe.cli.host", "Look a name or an address up."),
         "pkt": ("hythe.cli.pkt", "Run packet scripts against hythe, or against Linux."),
         "demo": ("hythe.cli.demo", "Show what `hythe run` does, on something real."),

@@ -1,4 +1,4 @@
-"""`hythe ps`: the sessions that run."""
+"""`hythe ps`: the sessions that run, and the connections of one."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ import json
 
 import click
 
+#: Of the connections that have ended, so many are shown.
+_ENDED = 20
+
 
 @click.command()
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="An array of objects, as the sessions tell them.")
-def command(as_json: bool) -> int:
-    """Show the sessions of this user that run: each `hythe run` is one."""
-    from hythe.session.client import SessionEndedError, running
+def command(name: str | None, as_json: bool) -> int:
+    """Show the sessions of this user that run: each `hythe run` is one. With NAME, show its connections."""
+    from hythe.session.client import SessionEndedError, find, running
     from hythe.session.plain import plain
-    from hythe.view.sessions import table
+    from hythe.view import sessions as view
 
-    sessions = []
+    if name is not None:
+        connections = find(name).connections(ended=_ENDED)
+        click.echo(json.dumps(plain(connections), indent=2) if as_json else view.connections(connections), nl=as_json)
+        return 0
+    found = []
     for session in running():
         try:
-            sessions.append(session.about())
+            found.append(session.about())
         except SessionEndedError as error:  # it has ended meanwhile, or is stopped
             click.echo(f"hythe: {error}", err=True)
-    click.echo(json.dumps(plain(sessions), indent=2) if as_json else table(sessions), nl=as_json)
+    click.echo(json.dumps(plain(found), indent=2) if as_json else view.table(found), nl=as_json)
     return 0

@@ -25,7 +25,6 @@ from hythe.units import MILLISECOND, SECOND
 if TYPE_CHECKING:
     from hythe.gateway.api.resources import Resources
     from hythe.link.capture import Capture
-    from hythe.link.faults import FaultLink
     from hythe.session.places import Claim
 
 #: How long what the command sent before it ended may take on its way out without any progress.
@@ -65,14 +64,13 @@ async def _attend(
         from hythe.link.capture import Capture  # start-up pays for what is used
 
         link = taken = Capture(link, capture, "hythe0", time.time_ns() - time.monotonic_ns())
-    faulty: FaultLink | None = None
-    if options.faults is not None:
-        link = faulty = options.faults.wrap(link)  # above the capture, which sees what the command does
-    gateway = Gateway(link, layout, options)
+    wire = options.faults.wrap(link) if options.faults is not None else None
+    gateway = Gateway(wire or link, layout, options)
+    gateway.wire = wire  # above the capture, which sees what the command does
     gateway.session.notices += room.warnings
     if options.faults is not None and options.faults.notice is not None:
         gateway.session.notices.append(options.faults.notice)
-    door = _open_door(claim, gateway, room, layout, options)
+    door = _open_door(claim, gateway, link, room, layout, options)
     watching = loop.create_task(watch(gateway.session))
     ended = loop.create_future()
     loop.add_reader(room.pidfd, _resolve, ended, None)
@@ -83,7 +81,7 @@ async def _attend(
         await ended
         loop.remove_reader(room.pidfd)
         status = room.wait()
-        await _drain(gateway, faulty)
+        await _drain(gateway)
     finally:
         if door is not None:
             await door.close()
@@ -96,15 +94,18 @@ async def _attend(
     return status, gateway.session
 
 
-def _open_door(claim: Claim | str, gateway: Gateway, room: Room, layout: Layout, options: RunOptions) -> Door | None:
+def _open_door(
+    claim: Claim | str, gateway: Gateway, base: Link, room: Room, layout: Layout, options: RunOptions
+) -> Door | None:
     if isinstance(claim, str):
         gateway.session.notices.append(claim)
         return None
 
     def resources() -> Resources:
         from hythe.gateway.api.resources import Resources  # when the first request has come
+        from hythe.gateway.wiring import Wiring
 
-        return Resources(claim.name, gateway, room, layout, options)
+        return Resources(claim.name, gateway, Wiring(gateway, base, options.faults), room, layout, options)
 
     return Door(claim.listener, resources)
 
@@ -118,7 +119,7 @@ def _resolve(ended: asyncio.Future[None], bug: BaseException | None) -> None:
             ended.set_exception(bug)
 
 
-async def _drain(gateway: Gateway, faulty: FaultLink | None) -> None:
+async def _drain(gateway: Gateway) -> None:
     """The command is gone, but its kernel may still be sending what it wrote: let that out, as any machine would."""
     clock = gateway.driver.clock
     seen, since = -1, clock()
@@ -126,11 +127,11 @@ async def _drain(gateway: Gateway, faulty: FaultLink | None) -> None:
     for number in _ENDING:
         asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
     unread = select.poll()
-    unread.register(gateway.link.fileno(), select.POLLIN)
+    unread.register(gateway.interface.link.fileno(), select.POLLIN)
     while not interrupted.is_set():
         if unread.poll(0):  # packets for the driver's next turns: datagrams, it may be
             pause = 0.0
-        elif gateway.streams.sending or (faulty is not None and faulty.holds_received):
+        elif gateway.streams.sending or (gateway.wire is not None and gateway.wire.holds_received):
             pause = _DRAIN_STEP / SECOND
         else:
             return

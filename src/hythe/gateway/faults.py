@@ -18,12 +18,16 @@ _PACKETS: Final = ("packets", "packet", "p")
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """`up`: what the command sends; `down`: what it receives. `told`: whether the user gave the seed."""
+    """`up`: what the command sends; `down`: what it receives. `told`: whether the user gave the seed.
+
+    `words`: what the options said.
+    """
 
     up: Plan
     down: Plan
     seed: int
     told: bool
+    words: Mapping[str, str]
 
     def wrap(self, link: Link) -> FaultLink:
         """`link` with these faults; the gateway stands for the far end of every flow."""
@@ -47,7 +51,8 @@ def parse(words: Mapping[str, str | None], seed: int | None) -> Faults | None:
             raise UsageError("--seed decides what becomes of packets, but no fault is asked for: add for example --loss 1%")
         return None
     up, down = (_plan(words, direction) for direction in ("up", "down"))
-    return Faults(up, down, seed if seed is not None else SystemRandom().getrandbits(32), seed is not None)
+    given = {name: text for name, text in words.items() if text is not None}
+    return Faults(up, down, seed if seed is not None else SystemRandom().getrandbits(32), seed is not None, given)
 
 
 def _plan(words: Mapping[str, str | None], direction: str) -> Plan:
@@ -126,3 +131,6 @@ _READERS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
     "duplicate": lambda text: {"duplicate": parse_share(text)},
     "corrupt": lambda text: {"corrupt": parse_share(text)},
 }
+
+#: Every fault by its name; with up_ or down_ before it, it is of one direction.
+NAMES: Final = tuple(_READERS)

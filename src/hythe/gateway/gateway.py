@@ -28,6 +28,7 @@ from hythe.units import KIB, MIB, SECOND
 if TYPE_CHECKING:
     from hythe.gateway.publish.publications import Publication
     from hythe.gateway.publish.publisher import Published, Publisher
+    from hythe.link.faults import FaultLink
 
 #: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
 #: nothing to protect, an ACK need not wait for company, and nothing old can be on its way when TIME-WAIT is over. No buffer
@@ -53,7 +54,6 @@ class Gateway:
     """Serves one link, on the running asyncio loop, until `close`."""
 
     def __init__(self, link: Link, layout: Layout, options: RunOptions) -> None:
-        self.link = link
         config = HostConfig(
             tcp=COMMAND_TCP if options.faults is None else FAULTY_TCP,
             any_destination=True,
@@ -62,7 +62,8 @@ class Gateway:
         )
         self.host = Host(config, SystemRandom(), os.urandom(32))
         prefixes = tuple(Prefix(family.gateway, family.prefix) for family in layout.families)
-        interface = self.host.attach("hythe0", link, prefixes)
+        self.interface = interface = self.host.attach("hythe0", link, prefixes)
+        self.wire: FaultLink | None = None  # among the interface's links, where there is one
         for default in DEFAULT_ROUTES:  # whatever address the command chose to send from, this is the way back
             self.host.routes.add(Route(default, interface))
         self.driver = Driver(self.host, look_again=LOOK_AGAIN)
@@ -111,4 +112,4 @@ class Gateway:
         self.datagrams.close()
         self.machine.close()
         self.driver.close()
-        self.link.close()
+        self.interface.link.close()

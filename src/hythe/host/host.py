@@ -117,6 +117,14 @@ class Host:
             self.routes.add(Route(prefix, interface))
         return interface
 
+    def move(self, interface: Interface, link: Link) -> None:
+        """The interface goes on by another link of the same MTU, and its connections with it."""
+        before = interface.send
+        interface.link, interface.send = link, link.send
+        for connection in self.connections.values():
+            if isinstance(connection, Connection) and connection.send == before:
+                connection.send = interface.send
+
     def add_address(self, interface: Interface, prefix: Prefix, *, on_link: bool = True) -> None:
         """One more address; `on_link`: its network is the link's, so a route leads there."""
         self.addresses.add(prefix.address)

@@ -156,7 +156,7 @@ class Tally:
 class Faults:
     """Of the wire between the command and hythe. `words`: as the options of `hythe run` have them, by name (up_delay).
 
-    `seed` is null, and so are the tallies, as long as the wire has never had any.
+    The tallies are null where the wire has none, `seed` as long as it has never had any.
     """
 
     words: dict[str, str]

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from hythe.errors import HytheError, MachineError
+from hythe.errors import HytheError
 from hythe.gateway.api import figures, metrics
 from hythe.gateway.api.broadcast import Broadcast
 from hythe.gateway.api.lookups import Lookups, query
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hythe.gateway.namespace import Room
     from hythe.gateway.options import RunOptions
     from hythe.gateway.publish.publisher import Published
+    from hythe.gateway.wiring import Wiring
 
 #: Objects made, or flows looked at, between two turns of the loop: less than a millisecond's worth.
 _BATCH: Final = 25
@@ -44,9 +45,10 @@ class UnknownError(HytheError):
 class Resources:
     """One session. `name`: what it is called."""
 
-    def __init__(self, name: str, gateway: Gateway, room: Room, layout: Layout, options: RunOptions) -> None:
+    def __init__(self, name: str, gateway: Gateway, wiring: Wiring, room: Room, layout: Layout, options: RunOptions) -> None:
         self.name = name
         self.gateway = gateway
+        self.wiring = wiring
         self.session = gateway.session
         self.room = room
         self.layout = layout
@@ -161,11 +163,20 @@ class Resources:
 
     async def faults(self) -> model.Faults:
         """Of the wire."""
-        return model.Faults({}, None, None, None)
+        wire = self.gateway.wire
+        return model.Faults(
+            words=dict(self.wiring.words),
+            seed=self.wiring.seed,
+            up=figures.tally(wire.up.tally) if wire is not None else None,
+            down=figures.tally(wire.down.tally) if wire is not None else None,
+        )
 
     async def set_faults(self, words: dict[str, str | None]) -> model.Faults:
         """Change them."""
-        raise MachineError("the faults of this session cannot be changed yet")
+        self.wiring.change(words)
+        changed = await self.faults()
+        self.session.tell("faults", changed)
+        return changed
 
     async def queries(self) -> AsyncGenerator[bytes, None]:
         """A JSON array, made as it is read."""

@@ -1,0 +1,65 @@
+"""`hythe ctl`: change a session while it runs."""
+
+from __future__ import annotations
+
+import click
+
+from hythe.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hythe.session.client import Session
+
+#: What takes a fault away.
+_NOTHING = ("", "0", "none", "off")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("change", metavar="set|kill|publish", type=click.Choice(["set", "kill", "publish"]))
+@click.argument("what", nargs=-1, required=True)
+def command(name: str, change: str, what: tuple[str, ...]) -> int:
+    """Change the session NAME while it runs.
+
+    \b
+    set loss=5% up-delay=20ms   faults, by the names of hythe run's options; none takes one away
+    kill ID                     reset connections (hythe ps NAME shows their numbers)
+    publish [ADDR:]HOSTPORT:PORT[/udp]
+    """  # noqa: D301 - click's mark for lines to be left as they are
+    from hythe.session.client import find
+
+    act: dict[str, Callable[[Session, tuple[str, ...]], None]] = {"set": _set, "kill": _kill, "publish": _publish}
+    act[change](find(name), what)
+    return 0
+
+
+def _set(session: Session, what: tuple[str, ...]) -> None:
+    words: dict[str, str | None] = {}
+    for each in what:
+        name, equals, text = each.partition("=")
+        if not equals:
+            raise UsageError(f"{each!r} does not say what it shall be: write for example loss=5%")
+        words[name.replace("-", "_")] = None if text in _NOTHING else text
+    faults = session.set_faults(**words)
+    text = " ".join(f"{name.replace('_', '-')}={text}" for name, text in faults.words.items()) or "no faults"
+    click.echo(f"{session.name}: {text}")
+
+
+def _kill(session: Session, what: tuple[str, ...]) -> None:
+    for each in what:
+        if not each.isdecimal():
+            raise UsageError(f"{each!r} is not a connection: write its number, which hythe ps {session.name} shows")
+        killed = session.kill(int(each))
+        click.echo(f"{session.name}: {killed.protocol} connection {killed.id} is reset")
+
+
+def _publish(session: Session, what: tuple[str, ...]) -> None:
+    from hythe.view.summary import endpoint
+
+    for each in what:
+        for listener in session.publish(each):
+            if listener.outside is not None:
+                outside = endpoint(listener.outside.address, listener.outside.port)
+                click.echo(f"{session.name}: {outside} leads to {listener.protocol} port {listener.inside.port}")

@@ -1,0 +1,75 @@
+"""The links between the device and the gateway's host, which can be changed while packets go by.
+
+From below: the device (and the capture of `--capture`), whoever watches, the faults. What has no use is not there, and costs
+nothing. The host is moved to another link between two turns, when none of its packets is in anybody's hands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from hythe.errors import UsageError
+from hythe.gateway.faults import NAMES, Faults, parse
+from hythe.link.faults import FaultLink, Plan
+
+if TYPE_CHECKING:
+    from hythe.gateway.gateway import Gateway
+    from hythe.link.base import Link
+
+#: Seconds between looks whether a wire without faults is empty.
+_LOOK: Final = 0.05
+
+
+class Wiring:
+    """Of one gateway. `base`: the link without faults; `faults`: those that the run began with.
+
+    `words`: the faults of now, as one would write them; `seed`: by which fates are decided, None before the first.
+    """
+
+    def __init__(self, gateway: Gateway, base: Link, faults: Faults | None) -> None:
+        self._gateway = gateway
+        self._base = base
+        self.seed = faults.seed if faults is not None else None
+        self.words: dict[str, str] = dict(faults.words) if faults is not None else {}
+
+    def change(self, words: Mapping[str, str | None]) -> None:
+        """Change faults by name; None takes one away. Raises `UsageError`, and then nothing has changed."""
+        for name in words:
+            if name.removeprefix("up_").removeprefix("down_") not in NAMES:
+                raise UsageError(f"there is no fault {name!r}: there are {', '.join(NAMES)}, alone or with up_ or down_")
+        wanted = {name: text for name, text in {**self.words, **words}.items() if text is not None}
+        faults = parse(wanted, self.seed if wanted else None)
+        self.words = wanted
+        wire = self._gateway.wire
+        if faults is None:
+            if wire is not None:
+                self._calm(wire)
+            return
+        self.seed = faults.seed
+        if wire is None:
+            wire = faults.wrap(self._base)
+            self._move(wire, wire)
+        else:
+            wire.up.plan, wire.down.plan = faults.up, faults.down
+
+    def _calm(self, wire: FaultLink) -> None:
+        """No more faults: what is on its way arrives, and then the wire goes."""
+        wire.up.plan = wire.down.plan = Plan()
+        asyncio.get_running_loop().call_later(_LOOK, self._take_away, wire)
+
+    def _take_away(self, wire: FaultLink) -> None:
+        if self.words or self._gateway.wire is not wire or self._gateway.driver.closed:
+            return
+        if len(wire.up) or len(wire.down):
+            self._calm(wire)
+        else:
+            self._move(self._base, None)
+
+    def _move(self, link: Link, wire: FaultLink | None) -> None:
+        gateway = self._gateway
+        gateway.wire = wire
+        gateway.driver.remove_link(gateway.interface)
+        gateway.host.move(gateway.interface, link)
+        gateway.driver.add_link(gateway.interface)
