@@ -8,6 +8,7 @@ cell names is the one that data wait in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING, Final
 
 from hythe.link.faults import Plan, RandomLoss
@@ -59,6 +60,14 @@ class Cell:
         """Bytes that the queue holds."""
         product = self.rate * self.rtt * 1_000 // 8
         return max(int(product * QUEUES[self.queue]), _PACKETS_LEAST[self.queue] * MTU)
+
+    @property
+    def light(self) -> bool:
+        """Do losses keep one flow far below the rate (Mathis' estimate says a third)? Then chance decides much."""
+        if not self.loss or self.flows > 1:
+            return False
+        bits_a_second = 1.22 * MTU * 8 / (self.rtt / 1_000 * sqrt(self.loss / 100))
+        return 3 * bits_a_second < self.rate * 1_000_000
 
     @property
     def late(self) -> int:
