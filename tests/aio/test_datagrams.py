@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from typing import Any
 
 import pytest
 
 from hythe.errors import UsageError
-from tests.aio.sides import Network, Ours, Table, pair_of_hosts, until
+from hythe.gateway.egress.kernel import mark_of, tell_marks
+from tests.aio.kernel import KERNEL, Kernel
+from tests.aio.sides import Network, Ours, Table, pair_of_hosts, tun_host, until
 
 LARGEST = {4: 65_507, 6: 65_487}
 
@@ -171,6 +174,54 @@ def test_a_connected_endpoint_sends_nowhere_else_and_an_empty_datagram_is_one() 
             client.sendto(b"")
             await until(lambda: there.received)
             assert there.received == [(b"", client.get_extra_info("sockname"))]
+
+    asyncio.run(scenario(), debug=True)
+
+
+@pytest.mark.rfc("8085", "3.1.7")
+@pytest.mark.parametrize("address", ["10.0.0.2", "fd00::2"], ids=["ipv4", "ipv6"])
+def test_each_datagram_has_its_congestion_mark(address: str) -> None:
+    class Marks(Recorder):
+        def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+            super().datagram_received(data + bytes([self.transport.ecn]), addr)
+
+    async def scenario() -> None:
+        async with pair_of_hosts() as (left, right):
+            server, there = await right.create_datagram_endpoint(Marks, local_addr=(address, 0))
+            client, _ = await left.create_datagram_endpoint(Recorder, remote_addr=server.get_extra_info("sockname")[:2])
+            for ecn in (2, 3, 0, 1):
+                client.sendto(b"x", ecn=ecn)
+            client.sendto(bytes(3_000), ecn=2)  # in fragments
+            await until(lambda: len(there.received) == 5)
+            assert [data[-1] for data, _ in there.received] == [2, 3, 0, 1, 2]
+            with pytest.raises(ValueError, match="codepoint"):
+                client.sendto(b"x", ecn=4)
+
+    asyncio.run(scenario(), debug=True)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_kernel_sees_our_marks_and_we_its(kernel: Kernel, version: int) -> None:
+    class Marks(Recorder):
+        def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+            super().datagram_received(bytes([self.transport.ecn]), addr)
+
+    async def scenario() -> None:
+        with kernel.make_socket(version, socket.SOCK_DGRAM) as theirs:
+            theirs.bind((KERNEL[version], 0))
+            theirs.settimeout(10)
+            tell_marks(theirs)
+            level, kind = [(socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)][version == 6]
+            async with asyncio.timeout(30), tun_host(kernel) as host:
+                ours, here = await host.create_datagram_endpoint(Marks, remote_addr=theirs.getsockname()[:2])
+                for ecn in range(4):
+                    ours.sendto(b"x", ecn=ecn)
+                    _, ancillary, _, peer = await asyncio.to_thread(theirs.recvmsg, 100, 100)
+                    assert [mark_of(value) for _, _, value in ancillary] == [ecn]
+                    theirs.setsockopt(level, kind, ecn)
+                    theirs.sendto(b"x", peer)
+                await until(lambda: len(here.received) == 4)
+                assert [data[0] for data, _ in here.received] == [0, 1, 2, 3]
 
     asyncio.run(scenario(), debug=True)
 

@@ -6,13 +6,14 @@ import errno
 import resource
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hythe.config import RelayConfig
 from hythe.gateway.destinations import Destinations
 from hythe.gateway.egress.base import Destination
+from hythe.gateway.egress.kernel import mark_of, tell_marks
 from hythe.gateway.machine import Machine
 from hythe.host.udp import Complaint
 from hythe.units import SECOND
@@ -134,6 +135,42 @@ def test_equal_datagrams_come_in_as_one_write(offload: bool) -> None:
         assert [(datagram.size, datagram.gso_size) for datagram in client.take()] == [(360, 100), (100, 0)]
 
     with outside() as server:
+        within(test)
+
+
+@pytest.mark.rfc("8085", "3.1.7")
+@pytest.mark.parametrize(("host", "address"), [("127.0.0.1", HOST4), ("::1", HOST6)], ids=["IPv4", "IPv6"])
+def test_congestion_marks_pass_both_ways_and_part_the_runs(host: str, address: bytes) -> None:
+    def test(relay: Relay) -> None:
+        client = relay.command.host.bind(None, 0, (address, port_of(server)))
+        for ecn in (0, 2, 2, 1, 3):
+            client.send(0, bytes(100), ecn=ecn)
+        relay.warm()
+        relay.turn()
+        seen: list[tuple[int, int]] = []
+        peer: Any = None
+        while sum(size for size, _ in seen) < 500:
+            data, ancillary, _, peer = server.recvmsg(70_000, 100)
+            seen.append((len(data), mark_of(next(value for _, kind, value in ancillary if kind != UDP_GRO))))
+        assert seen == [(100, 0), (200, 2), (100, 1), (100, 3)]
+        level, kind = (socket.IPPROTO_IPV6, socket.IPV6_TCLASS) if ":" in host else (socket.IPPROTO_IP, socket.IP_TOS)
+        for ecn in (2, 2, 3, 0, 1):
+            server.sendmsg([bytes(100)], [(level, kind, struct.pack("=i", 0xB8 | ecn))], 0, peer)
+        joined = [(level, kind, struct.pack("=i", 3)), (socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", 100))]
+        server.sendmsg([bytes(300)], joined, 0, peer)
+        relay.warm()
+        relay.turn()
+        assert [(each.size, each.gso_size, each.tos) for each in client.take()] == [
+            (200, 100, 2),
+            (100, 0, 3),
+            (100, 0, 0),
+            (100, 0, 1),
+            (300, 100, 3),
+        ]
+
+    with outside(host) as server:
+        server.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
+        tell_marks(server)
         within(test)
 
 

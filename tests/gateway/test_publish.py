@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hythe.errors import UsageError
+from hythe.gateway.egress.kernel import mark_of, tell_marks
 from hythe.gateway.layout import Family
 from hythe.gateway.namespace import machine_networks, pick_prefix6, pick_subnet4
 from hythe.gateway.publish.clients import Target, pack, targets
@@ -40,17 +41,20 @@ with socket.create_server((sys.argv[1], 7000), family=family) as server:
         CODE
 """
 
-#: Answers each datagram with where it came from and its length.
+#: Answers each datagram with where it came from and its length, and the traffic class that it bore.
 ECHO = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 server = socket.socket(family, socket.SOCK_DGRAM)
 if family == socket.AF_INET6: server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+server.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+if family == socket.AF_INET6: server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
 server.bind((sys.argv[1], 7000))
 print("ready", flush=True)
 while True:
-    data, peer = server.recvfrom(65535)
-    server.sendto(f"{peer[0]} {peer[1]} {len(data)}".encode(), peer)
+    data, ancillary, _, peer = server.recvmsg(65535, 100)
+    answer = f"{peer[0]} {peer[1]} {len(data)}".encode()
+    server.sendmsg([answer], [(level, kind, value[:1] + bytes(3)) for level, kind, value in ancillary], 0, peer)
 """
 
 
@@ -286,6 +290,20 @@ def test_datagrams_reach_the_command_and_come_back(person: Person, host: str, li
                     inside, inside_port, found = client.recv(100).decode().split()
                     assert (pack(inside), int(found)) == (stand_in(listening), size)
                     assert int(inside_port) == client.getsockname()[1]
+            for ecn in (1, 2, 3):
+                mark(one, ecn)
+                one.send(b"x")
+                _, ancillary, _, _ = one.recvmsg(100, 100)
+                assert [mark_of(value) for _, _, value in ancillary] == [ecn]
+
+
+def mark(sock: socket.socket, ecn: int) -> None:
+    """From now on send with this ECN codepoint, and be told that of what comes."""
+    level, kind = (
+        (socket.IPPROTO_IPV6, socket.IPV6_TCLASS) if sock.family == socket.AF_INET6 else (socket.IPPROTO_IP, socket.IP_TOS)
+    )
+    sock.setsockopt(level, kind, ecn)
+    tell_marks(sock)
 
 
 # --- How a client appears

@@ -3,6 +3,9 @@
 A datagram leaves when `sendto` is called, there is nothing to wait for; what arrives is handed over in the driver's turn, as
 `bytes`. Errors of sending, and what ICMP says of a connected endpoint's remote end, go to `error_received`; an endpoint that
 is not connected hears of neither ICMP nor its own past, as with Linux's sockets (ip(7), IP_RECVERR).
+
+Explicit congestion notification is a matter of each datagram (RFC 8085, 3.1.7): `sendto(ecn=)` marks one, and while
+`datagram_received` runs `ecn` tells how the one it got was marked.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ class DatagramTransport(asyncio.DatagramTransport):
         "_loop",
         "_protocol",
         "_transports",
+        "ecn",
     )
 
     def __init__(
@@ -64,6 +68,8 @@ class DatagramTransport(asyncio.DatagramTransport):
         self._context = context
         self._begun = False
         self._closing = False
+        #: Codepoint of the datagram that is being handed over: 0 none, 1 and 2 ECT(1) and ECT(0), 3 CE.
+        self.ecn = 0
         udp.owner = self
         self._transports.add(self)
         self._loop.call_soon(protocol.connection_made, self, context=context)
@@ -83,16 +89,18 @@ class DatagramTransport(asyncio.DatagramTransport):
 
     # --- Sending
 
-    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
+    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None, *, ecn: int = 0) -> None:
         """Send one datagram, which may be empty, to `addr`, or to the remote end of a connected endpoint.
 
-        `addr`: (numeric address, port), what else `datagram_received` gave is ignored.
+        `addr`: (numeric address, port), what else `datagram_received` gave is ignored. `ecn`: its codepoint, 0 to 3.
 
         What sending fails of (too long, no route) goes to `error_received`. TypeError: not bytes-like; ValueError: a
-        connected endpoint and another address; `UsageError`: an address that is none.
+        connected endpoint and another address, or no codepoint; `UsageError`: an address that is none.
         """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+        if not 0 <= ecn <= 3:
+            raise ValueError(f"{ecn!r} is not an ECN codepoint: give 0 to 3")
         remote = self._endpoint.remote
         if remote is not None:
             if addr is not None and _destination(addr) != remote:
@@ -106,7 +114,7 @@ class DatagramTransport(asyncio.DatagramTransport):
         try:
             if remote is None:
                 raise OSError(errno.EDESTADDRREQ, "the endpoint is not connected: give sendto an address")
-            self._endpoint.send(self._driver.clock(), data, *remote)
+            self._endpoint.send(self._driver.clock(), data, *remote, ecn=ecn)
         except OSError as error:
             self._call(self._protocol.error_received, error)
 
@@ -170,6 +178,7 @@ class DatagramTransport(asyncio.DatagramTransport):
         if udp.address is None and len(local) != len(self._any_address):
             return
         source = sockaddr(address, port)
+        self.ecn = datagram.ecn
         for piece in datagram.pieces():
             if self._closing:
                 return

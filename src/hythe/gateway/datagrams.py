@@ -6,7 +6,8 @@ other through us. A *flow* is a mapping together with one peer: the socket pair 
 the session, and the headers ready for the way back. What a stranger sends to the mapping's socket is delivered as well,
 from its true address (REQ-8, endpoint-independent filtering), as a flow of its own.
 
-Both ways datagrams travel in runs: equal ones of one flow in a row leave as one send outside, and as one write inside.
+Both ways datagrams travel in runs: equal ones of one flow in a row leave as one send outside, and as one write inside. Their
+ECN bits go with them.
 
 UDP has no end, so flows end by idleness, and the least recently used makes room where there are too many. A mapping lasts
 as long as any of its flows. What cannot be sent, and what ICMP outside says of what was, the command is told by ICMP.
@@ -155,7 +156,7 @@ class DatagramGate:
         while index < count:
             first = datagrams[index]
             index += 1
-            key, size, total = first.key, first.size, first.size
+            key, size, total, tos = first.key, first.size, first.size, first.tos
             pieces = [first.payload]
             gso_size = first.gso_size
             if not gso_size and size:
@@ -164,6 +165,8 @@ class DatagramGate:
                     more = following.size
                     if following.key != key or not 0 < more <= size or following.gso_size or total + more > RUN_MAX:
                         break
+                    if following.tos != tos:
+                        break
                     pieces.append(following.payload)
                     total += more
                     index += 1
@@ -171,9 +174,9 @@ class DatagramGate:
                         break
                 if len(pieces) > 1:
                     gso_size = size
-            self._send(key, pieces, total, gso_size, now)
+            self._send(key, pieces, total, gso_size, tos & 3, now)
 
-    def _send(self, key: bytes, pieces: list[memoryview], size: int, gso_size: int, now: int) -> None:
+    def _send(self, key: bytes, pieces: list[memoryview], size: int, gso_size: int, ecn: int, now: int) -> None:
         flow = self.flows.get(key)
         if flow is None:
             flow = self._open(key, now)
@@ -189,7 +192,7 @@ class DatagramGate:
             return
         self.mappings.move_to_end(mapping.inside)
         try:
-            mapping.outside.send(pieces, gso_size, flow.peer)
+            mapping.outside.send(pieces, gso_size, flow.peer, ecn)
         except BlockingIOError:
             self.dropped += 1
         except OSError as error:
@@ -269,7 +272,7 @@ class DatagramGate:
                 self._lost(mapping, lost, now)
         runs, more = outside.receive(self._room, mapping.batch)
         mapping.batch = min(2 * mapping.batch, _BATCH) if more else 1
-        for peer, start, end, gso_size in runs:
+        for peer, start, end, gso_size, ecn in runs:
             flow = mapping.flows.get(peer) or self._stranger(mapping, peer, now)
             if flow is None:
                 self.dropped += 1
@@ -282,7 +285,7 @@ class DatagramGate:
                     flow.idle = self.config.dns_idle
             record.bytes_down += end - start
             flow.expires = now + flow.idle
-            flow.sender.send(now, self._room[start:end], gso_size)
+            flow.sender.send(now, self._room[start:end], gso_size, ecn)
 
     def _stranger(self, mapping: Mapping, peer: Peer, now: int) -> DatagramFlow | None:
         """Somebody the command has not spoken to; None where it may not hear from there."""

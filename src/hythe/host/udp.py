@@ -56,13 +56,15 @@ class Sender:
         self._output = output
         self._remote = split_key(key)[0]
 
-    def send(self, now: int, payload: memoryview | bytes, gso_size: int = 0) -> None:
+    def send(self, now: int, payload: memoryview | bytes, gso_size: int = 0, ecn: int = 0) -> None:
         """Send one datagram, or with `gso_size` as many as pieces of that many bytes make, the last one shorter perhaps.
 
-        A datagram longer than the path carries leaves in fragments (RFC 1122, 4.1.4). Raises OSError(ENETUNREACH).
+        `ecn`: their codepoint, 0 to 3 (RFC 3168, 5; RFC 8085, 3.1.7). A datagram longer than the path carries leaves in
+        fragments (RFC 1122, 4.1.4). Raises OSError(ENETUNREACH).
         """
         link = self._output.interface(self._remote).link
         writer = self._envelope
+        writer.tos = ecn
         size = len(payload)
         largest = self._output.mtu(self._remote, link) - writer.header_size
         if size <= largest or 0 < gso_size <= largest:
@@ -182,11 +184,13 @@ class Endpoint:
         *,
         source: bytes | None = None,
         gso_size: int = 0,
+        ecn: int = 0,
     ) -> None:
         """Send one datagram to (`address`, `port`), or to the remote end of a connected endpoint.
 
         With `gso_size` the payload is several datagrams of that size in a row. `source` chooses one of our addresses for
-        an endpoint bound to all. OSError: EMSGSIZE, EDESTADDRREQ, ENETUNREACH, EADDRNOTAVAIL.
+        an endpoint bound to all. `ecn`: the codepoint for explicit congestion notification, 0 to 3; what a received one
+        bears is `Datagram.ecn`. OSError: EMSGSIZE, EDESTADDRREQ, ENETUNREACH, EADDRNOTAVAIL.
         """
         if address is None:
             if self.remote is None:
@@ -199,7 +203,7 @@ class Endpoint:
         if len(local) != len(address):
             raise OSError(errno.EADDRNOTAVAIL, "the endpoint is bound to an address of the other family")
         self.sender(make_key(address, port, local, self.port)).send(
-            now, payload if isinstance(payload, memoryview) else memoryview(payload), gso_size
+            now, payload if isinstance(payload, memoryview) else memoryview(payload), gso_size, ecn
         )
 
     def sender(self, key: bytes) -> Sender:

@@ -51,6 +51,11 @@ class Datagram:
         self.gso_size = gso_size
         self.tos = tos
 
+    @property
+    def ecn(self) -> int:
+        """The codepoint for explicit congestion notification: 0 none, 1 and 2 ECT(1) and ECT(0), 3 CE (RFC 3168, 5)."""
+        return self.tos & 3
+
     def pieces(self) -> list[memoryview]:
         """The payloads of all datagrams that this stands for, in order."""
         step = self.gso_size

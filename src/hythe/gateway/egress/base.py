@@ -74,13 +74,14 @@ Peer = tuple[Any, ...]
 class Run(NamedTuple):
     """Datagrams of one peer, side by side in a buffer: `buffer[start:end]`, each `gso_size` bytes, the last maybe fewer.
 
-    `gso_size` is 0 for a single one.
+    `gso_size` is 0 for a single one. `ecn`: the codepoint they all bear (RFC 3168, 5).
     """
 
     peer: Peer
     start: int
     end: int
     gso_size: int
+    ecn: int
 
 
 class Lost(NamedTuple):
@@ -108,10 +109,11 @@ class Datagrams(Protocol):
     def peer(self, destination: Destination) -> Peer:
         """What datagrams from there will bear. Raises OSError where the way out cannot go there."""
 
-    def send(self, pieces: Sequence[Buffer], gso_size: int, peer: Peer) -> None:
+    def send(self, pieces: Sequence[Buffer], gso_size: int, peer: Peer, ecn: int = 0) -> None:
         """Send datagrams of `gso_size` bytes each (the last maybe fewer), one a piece, or one piece that is all of them.
 
-        `gso_size` is 0 for a single one. Raises BlockingIOError when some found no room, OSError when none can leave.
+        `gso_size` is 0 for a single one; `ecn` is the codepoint of all. Raises BlockingIOError when some found no room,
+        OSError when none can leave.
         """
 
     def receive(self, buffer: memoryview, limit: int) -> tuple[list[Run], bool]:

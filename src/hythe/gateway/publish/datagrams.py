@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from hythe.aio.driver import Driver
 from hythe.config import RelayConfig
+from hythe.gateway.egress.kernel import MARKS4, MARKS6, Ancillary, mark_of, tell_marks
 from hythe.gateway.layout import Family
 from hythe.gateway.publish.clients import Target, targets
 from hythe.gateway.session import FlowRecord, Session
@@ -35,9 +36,7 @@ _READ: Final = 65_535
 #: header) and ``struct in6_pktinfo``.
 _IP_PKTINFO: Final = 8
 _PKTINFO4: Final = struct.Struct("=I4s4s")
-_ANCILLARY: Final = socket.CMSG_SPACE(32)
-
-Ancillary = tuple[tuple[int, int, bytes], ...]
+_ANCILLARY: Final = 2 * socket.CMSG_SPACE(32)
 
 
 class DatagramPublishGate:
@@ -67,7 +66,7 @@ class DatagramPublishGate:
 class PublishedDatagrams:
     """One socket outside, in the driver's epoll, level-triggered."""
 
-    __slots__ = ("_gate", "_socket", "_wanted", "inside")
+    __slots__ = ("_gate", "_marks", "_socket", "_told", "_wanted", "inside")
 
     def __init__(self, outside: socket.socket, inside: int, gate: DatagramPublishGate) -> None:
         self._socket = outside
@@ -75,10 +74,13 @@ class PublishedDatagrams:
         self.inside = inside
         if outside.family == socket.AF_INET:
             self._wanted = (socket.IPPROTO_IP, _IP_PKTINFO)
+            self._told, self._marks = (socket.IPPROTO_IP, socket.IP_TOS), MARKS4
             outside.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         else:
             self._wanted = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO)
+            self._told, self._marks = (socket.IPPROTO_IPV6, socket.IPV6_TCLASS), MARKS6
             outside.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        tell_marks(outside)
         gate.driver.register(outside.fileno(), self, select.EPOLLIN)
 
     def on_events(self, events: int, now: int) -> None:
@@ -90,7 +92,11 @@ class PublishedDatagrams:
                 return
             except OSError:
                 continue  # what came of an answer that a client no longer waits for
-            self._gate.find(self, client, self._reply_from(ancillary), now).send(payload, now)
+            ecn = 0
+            for level, kind, value in ancillary:
+                if (level, kind) == self._told:
+                    ecn = mark_of(value)
+            self._gate.find(self, client, self._reply_from(ancillary), now).send(payload, ecn, now)
 
     def _reply_from(self, ancillary: list[tuple[int, int, bytes]]) -> Ancillary:
         """What makes an answer leave from the address that the client wrote to."""
@@ -102,10 +108,10 @@ class PublishedDatagrams:
                 return ((level, kind, data),)
         return ()
 
-    def answer(self, payload: memoryview, client: Any, ancillary: Ancillary) -> int:
+    def answer(self, payload: memoryview, ecn: int, client: Any, ancillary: Ancillary) -> int:
         """Send to a client; the errno of what went wrong, or 0."""
         try:
-            self._socket.sendmsg((payload,), ancillary, 0, client)
+            self._socket.sendmsg((payload,), ancillary + self._marks[ecn], 0, client)
         except OSError as error:
             return error.errno or errno.EIO
         return 0
@@ -133,7 +139,7 @@ class _Association:
         self._client = client
         self._ancillary = ancillary
         self._ways: list[Target] = targets(client[0], gate.families)
-        self._kept: list[bytes] | None = []  # None once the command has answered
+        self._kept: list[tuple[bytes, int]] | None = []  # None once the command has answered
         self._endpoint, key = self._bind(self._ways.pop(0))
         self.record: FlowRecord = gate.session.begin("udp", key, (client[0], client[1]), now)
         self.record.inbound = True
@@ -155,17 +161,17 @@ class _Association:
         endpoint.owner = self
         return endpoint, make_key(*remote, way.local, endpoint.port)
 
-    def send(self, payload: bytes, now: int) -> None:
+    def send(self, payload: bytes, ecn: int, now: int) -> None:
         """From the client to the command."""
         self.deadline = now + self._gate.config.udp_idle
         self.record.bytes_down += len(payload)
         if self._kept is not None and len(self._kept) < _KEPT:
-            self._kept.append(payload)
-        self._pass_on(payload, now)
+            self._kept.append((payload, ecn))
+        self._pass_on(payload, ecn, now)
 
-    def _pass_on(self, payload: bytes, now: int) -> None:
+    def _pass_on(self, payload: bytes, ecn: int, now: int) -> None:
         try:
-            self._endpoint.send(now, payload)
+            self._endpoint.send(now, payload, ecn=ecn)
         except OSError as error:  # 20 bytes more fit over IPv6 than over IPv4
             self.record.error = error.errno or errno.EIO
 
@@ -178,7 +184,7 @@ class _Association:
             self.record.state = "ASSURED"
             self.record.bytes_up += datagram.size
             for payload in datagram.pieces():
-                self.record.error = self._port.answer(payload, self._client, self._ancillary)
+                self.record.error = self._port.answer(payload, datagram.ecn, self._client, self._ancillary)
         complaints = endpoint.take_complaints()
         if complaints and self._kept is not None:
             self.record.error = complaints[-1].number
@@ -190,8 +196,8 @@ class _Association:
         self._endpoint.owner = None
         self._endpoint.close()
         self._endpoint, self.record.key = self._bind(self._ways.pop(0))
-        for payload in self._kept or ():
-            self._pass_on(payload, now)
+        for payload, ecn in self._kept or ():
+            self._pass_on(payload, ecn, now)
 
     def refresh(self) -> None:
         """The record's figures are always fresh."""
