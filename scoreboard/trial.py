@@ -134,7 +134,7 @@ def run(cell: Cell, pairing: Pairing, seed: int, *, paced: bool = False) -> Outc
             client.start(start, stop)
             server.start(start, stop)
             worked, before = process_time(), waits()
-            faults, late = wire.carry(client.device, server.device, cell.plans(), seed, stop)
+            tally, late = wire.carry(client.device, server.device, cell.plans(), seed, stop)
             reports = {"wire": Report(None, process_time() - worked, mean_wait(before))}
             reports |= {_CLIENT: client.finish(), _SERVER: server.finish()}
     except (OSError, ValueError) as error:
@@ -143,7 +143,7 @@ def run(cell: Cell, pairing: Pairing, seed: int, *, paced: bool = False) -> Outc
         reports[_SERVER].value,
         cell.seconds,
         reports[_CLIENT].value,
-        asdict(faults.up.tally),
+        asdict(tally),
         late,
         {who: round(report.worked / cell.seconds, 3) for who, report in reports.items()},
         {who: report.waited for who, report in reports.items()},
