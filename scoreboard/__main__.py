@@ -1,8 +1,8 @@
 """`python -m scoreboard`: run every cell with each stack, interleaved, and put the figures side by side.
 
 One round runs each cell with all stacks, two runs at a time: Linux's and hythe's of the same cell go side by side, with
-the same seed, so that what else the machine does hits both. A run that was disturbed is made once more. Light cells, in
-which chance decides much and the machine has little to do, are run four times as often, four times as many at a time.
+the same seed, so that what else the machine does hits both. A run that was disturbed is made once more. Cells in which
+chance decides much, and the machine has little to do, are run four times as often, four times as many at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Runs at a time. Two wires and their ends take about one core.
 JOBS: Final = 2
-LIGHT: Final = 4
+CHANCY: Final = 4
 SAME: Final = (Pairing(LINUX, LINUX), Pairing(HYTHE, HYTHE))
 MIXED: Final = (Pairing(HYTHE, LINUX), Pairing(LINUX, HYTHE))
 
@@ -35,10 +35,10 @@ MIXED: Final = (Pairing(HYTHE, LINUX), Pairing(LINUX, HYTHE))
 def in_real_time(wanted: Sequence[Cell], pairings: Sequence[Pairing], rounds: int, options: argparse.Namespace) -> Board:
     """Run everything."""
     pacing = ", paced" if options.paced else ""
-    how = f"real time{pacing}; {rounds} rounds, {LIGHT * rounds} of light cells"
+    how = f"real time{pacing}; {rounds} rounds, {CHANCY * rounds} where chance decides"
     board = Board(wanted, [each.name for each in pairings], how)
-    for light, factor in ((False, 1), (True, LIGHT)):
-        group = [cell for cell in wanted if cell.light is light]
+    for chancy, factor in ((False, 1), (True, CHANCY)):
+        group = [cell for cell in wanted if cell.chancy is chancy]
         run_group(board, group, pairings, factor * rounds, factor * options.jobs, options.paced)
     return board
 

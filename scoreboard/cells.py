@@ -62,10 +62,10 @@ class Cell:
         return max(int(product * QUEUES[self.queue]), _PACKETS_LEAST[self.queue] * MTU)
 
     @property
-    def light(self) -> bool:
-        """Do losses keep one flow far below the rate (Mathis' estimate says a third)? Then chance decides much."""
+    def chancy(self) -> bool:
+        """Does chance decide much: few losses, which keep one flow below a third of the rate (Mathis), or wild order?"""
         if not self.loss or self.flows > 1:
-            return False
+            return self.reorder >= 10
         bits_a_second = 1.22 * MTU * 8 / (self.rtt / 1_000 * sqrt(self.loss / 100))
         return 3 * bits_a_second < self.rate * 1_000_000
 
