@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,6 +201,34 @@ def test_a_port_is_published_while_it_runs(person: Person) -> None:
             asked.publish("7000")
 
 
+def test_it_tells_who_holds_what_inside(person: Person) -> None:
+    program = """
+import os, socket, sys, time
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagrams.bind(("", 5000))
+datagrams.sendto(b"x", ("host.hythe.internal", 9))
+server = socket.create_server(("::1", 7000), family=socket.AF_INET6)
+stream = socket.create_connection(("host.hythe.internal", int(sys.argv[1])))
+print(datagrams.fileno(), server.fileno(), stream.fileno(), flush=True)
+time.sleep(60)
+"""
+    with (
+        tcp_server(echo) as port,
+        session(person, "--host-loopback", *person.script(program, str(port))) as (running, asked),
+    ):
+        datagrams, server, stream = map(int, running.line().split())
+        inside = {(each.protocol, each.inside.address, each.inside.port): each for each in asked.listeners(processes=True)}
+        held = inside["udp", "0.0.0.0", 5000].process, inside["tcp", "::1", 7000].process
+        assert [each.descriptor for each in held if each is not None] == [datagrams, server]
+        user = needs.NOBODY if person.name == "nobody" and os.getuid() == 0 else os.getuid()
+        assert all(each.user == user and each.program.startswith("python") for each in held if each is not None)
+        connections = asked.connections(processes=True)
+        processes = {each.protocol: each.process for each in connections if each.remote.port in (9, port)}
+        found = {protocol: process.descriptor for protocol, process in processes.items() if process is not None}
+        assert found == {"udp": datagrams, "tcp": stream}
+        assert only(asked).process is None
+
+
 def test_metrics_are_prometheuss(person: Person) -> None:
     with session(person, "", "sleep", "60") as (_, asked):
         lines = asked.metrics().splitlines()
@@ -282,12 +310,13 @@ def test_a_stuck_caller_slows_nobody(nobody: Person) -> None:
     with (
         tcp_server(echo) as port,
         session(nobody, "--host-loopback -4", *nobody.script(CLIENT, str(port), "5000000")) as (running, asked),
+        ExitStack() as callers,
     ):
-        silent = [places.connect(asked.path, 10) for _ in range(62)]
-        stuck = places.connect(asked.path, 10)
+        for _ in range(62):
+            callers.enter_context(places.connect(asked.path, 10))
+        stuck = callers.enter_context(places.connect(asked.path, 10))
         stuck.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
         assert running.line() == "sent\n"
         assert until(lambda: [each for each in asked.connections() if each.bytes_up == 5_000_000])
-        for each in (*silent, stuck):
-            each.close()
+        callers.close()
         assert asked.about().totals.open == 1

@@ -6,16 +6,24 @@ import errno
 import ipaddress
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from hythe.gateway.pumps import Splice
 from hythe.session import model
 from hythe.units import SECOND
+from hythe.wire import inetdiag
+from hythe.wire.segment import split_key
 
 if TYPE_CHECKING:
+    from hythe.gateway.api.inside import Pair
     from hythe.gateway.session import FlowRecord, LiveFlow
     from hythe.link.faults.direction import Tally
     from hythe.tcp.connection import Connection
+
+
+_PROTOCOLS: Final[Mapping[str, int]] = {"tcp": inetdiag.TCP, "udp": inetdiag.UDP}
+_ANY6: Final = bytes(16)
 
 
 def moment(now: int, epoch: int) -> float:
@@ -54,6 +62,25 @@ def connection(
         retransmits=record.retransmits,
         process=process,
     )
+
+
+def holder(record: FlowRecord, held: Mapping[Pair, model.Process]) -> model.Process | None:
+    """Who holds the command's end of a TCP or UDP flow, if it can be told."""
+    protocol = _PROTOCOLS.get(record.protocol)
+    if protocol is None:
+        return None
+    inside, port, remote, remote_port = split_key(record.key)
+    nowhere = bytes(len(inside))
+    for local, far, far_port in (
+        (inside, remote, remote_port),
+        (inside, nowhere, 0),
+        (nowhere, nowhere, 0),
+        (_ANY6, _ANY6, 0),
+    ):
+        found = held.get((protocol, local, port, far, far_port))
+        if found is not None:
+            return found
+    return None
 
 
 def address(packed: bytes) -> str:

@@ -9,12 +9,13 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hythe.errors import HytheError
 from hythe.gateway.api import figures, metrics
 from hythe.gateway.api.broadcast import Broadcast
+from hythe.gateway.api.inside import Inside, Pair, is_listener, pairs
 from hythe.gateway.api.lookups import Lookups, query
 from hythe.gateway.publish.publications import parse as parse_publication
 from hythe.gateway.pumps import Splice
@@ -24,6 +25,7 @@ from hythe.session.openapi import document
 from hythe.session.plain import plain
 from hythe.session.routes import API
 from hythe.units import SECOND
+from hythe.wire.inetdiag import TCP
 
 if TYPE_CHECKING:
     from hythe.gateway.gateway import Gateway
@@ -50,10 +52,10 @@ class Resources:
         self.gateway = gateway
         self.wiring = wiring
         self.session = gateway.session
-        self.room = room
         self.layout = layout
         self.options = options
         self.epoch = time.time_ns() - gateway.driver.clock()
+        self._inside = Inside(room.diag_fd, room.pid)
         self._lookups = Lookups(self.session)
         self._broadcast = Broadcast(self.session, self._event)
 
@@ -110,10 +112,11 @@ class Resources:
     async def connections(self, *, ended: int = 0, processes: bool = False) -> AsyncGenerator[bytes, None]:
         """A JSON array, made as it is read."""
         await self._lookups.refresh()
+        held = pairs(await self._inside.sockets(processes=True)) if processes else {}
         past = self.session.past
         records = [past[number] for number in range(max(0, len(past) - ended), len(past))]
         records += [flow.record for flow in self.session.live.values()]
-        return _rows(records, self._connection)
+        return _rows(records, lambda record: self._connection(record, held))
 
     async def connection(self, number: int) -> model.Detail:
         """One of them."""
@@ -137,16 +140,24 @@ class Resources:
         driver.wake()
         return self._connection(flow.record)
 
-    def _connection(self, record: FlowRecord) -> model.Connection:
+    def _connection(self, record: FlowRecord, held: Mapping[Pair, model.Process] | None = None) -> model.Connection:
         self._lookups.name(record)
-        return figures.connection(record, self.session.live.get(record.number), self.epoch)
+        process = figures.holder(record, held) if held else None
+        return figures.connection(record, self.session.live.get(record.number), self.epoch, process)
 
     # --- Ports
 
     async def listeners(self, *, processes: bool = False) -> list[model.Listener]:
         """Published ones, and those inside."""
         published = self.gateway.published
-        return [self._published(each) for each in published.ports] if published is not None else []
+        found = [self._published(each) for each in published.ports] if published is not None else []
+        for each, process in await self._inside.sockets(processes=processes):
+            if is_listener(each):
+                protocol = "tcp" if each.protocol == TCP else "udp"
+                found.append(
+                    model.Listener(protocol, None, model.End(figures.address(each.local), each.local_port), process)
+                )
+        return found
 
     async def publish(self, wanted: model.Publish) -> list[model.Listener]:
         """Publish, and tell what was opened."""

@@ -1,0 +1,114 @@
+"""Questions to NETLINK_SOCK_DIAG about the sockets of a network namespace, and its answers (sock_diag(7)).
+
+One request asks for all sockets of a family and protocol; the answer is a row of messages, each with an `inet_diag_msg` and
+attributes that are skipped here. Numbers are the machine's own, ports and addresses the network's.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from hythe.errors import ParseError
+
+IPV4: Final = 2  # AF_INET
+IPV6: Final = 10  # AF_INET6
+TCP: Final = 6
+UDP: Final = 17
+#: States of TCP as the kernel numbers them (linux/tcp_states.h); a UDP socket is ESTABLISHED or CLOSE.
+LISTEN: Final = 10
+CLOSE: Final = 7
+
+_BY_FAMILY: Final = 20  # SOCK_DIAG_BY_FAMILY
+_ERROR: Final = 2
+_DONE: Final = 3
+_FLAGS: Final = 0x301  # NLM_F_REQUEST, NLM_F_DUMP
+_ALL_STATES: Final = 0xFFF
+_HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
+_REQUEST: Final = struct.Struct("=BBBxI48x")  # inet_diag_req_v2: family, protocol, extensions, states, inet_diag_sockid
+_NUMBER: Final = struct.Struct("=i")
+#: inet_diag_msg: family, state, timer, retransmits; of inet_diag_sockid the ports and addresses, interface, cookie; then
+#: expires, receive queue, send queue, user, inode.
+_ANSWER: Final = struct.Struct("=BBBx2s2s16s16sI8xIIIII")
+_RETRANSMITS: Final = 3
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """One socket. Addresses are packed, 4 bytes also where an IPv6 socket speaks IPv4; a listener's remote is all zeros.
+
+    `receive_queue`, `send_queue`: bytes, of a listener connections that wait and their limit. `inode` 0: nobody's any more.
+    """
+
+    protocol: int
+    state: int
+    local: bytes
+    local_port: int
+    remote: bytes
+    remote_port: int
+    receive_queue: int
+    send_queue: int
+    user: int
+    inode: int
+    retransmits: int
+
+
+def request(family: int, protocol: int, sequence: int) -> bytes:
+    """Ask for all sockets of IPV4 or IPV6, TCP or UDP."""
+    body = _REQUEST.pack(family, protocol, 0, _ALL_STATES)
+    return _HEADER.pack(_HEADER.size + len(body), _BY_FAMILY, _FLAGS, sequence, 0) + body
+
+
+def read(data: bytes, protocol: int, sequence: int) -> Iterator[Socket | None]:
+    """The sockets in one datagram of the answer to `request`; None at its end.
+
+    Raises OSError where the kernel reports one, `ParseError` for messages that do not fit.
+    """
+    at = 0
+    while at < len(data):
+        if at + _HEADER.size > len(data):
+            raise ParseError(f"netlink message at byte {at} is cut off")
+        length, kind, _, number, _ = _HEADER.unpack_from(data, at)
+        if length < _HEADER.size or at + length > len(data):
+            raise ParseError(f"netlink message at byte {at} has length {length}, {len(data) - at} bytes are there")
+        body = data[at + _HEADER.size : at + length]
+        at += length + -length % 4
+        if number != sequence:
+            continue
+        if kind == _DONE:
+            yield None
+        elif kind == _ERROR and len(body) >= _NUMBER.size:
+            error = -_NUMBER.unpack_from(body)[0]
+            raise OSError(error, "the kernel does not tell of sockets")
+        elif kind == _BY_FAMILY:
+            yield _socket(body, protocol)
+
+
+def _socket(body: bytes, protocol: int) -> Socket:
+    if len(body) < _ANSWER.size:
+        raise ParseError(f"inet_diag_msg has {len(body)} bytes, {_ANSWER.size} at least")
+    family, state, _, local_port, remote_port, local, remote, _, _, incoming, outgoing, user, inode = _ANSWER.unpack_from(
+        body
+    )
+    return Socket(
+        protocol,
+        state,
+        _address(family, local),
+        int.from_bytes(local_port, "big"),
+        _address(family, remote),
+        int.from_bytes(remote_port, "big"),
+        incoming,
+        outgoing,
+        user,
+        inode,
+        body[_RETRANSMITS],
+    )
+
+
+def _address(family: int, field: bytes) -> bytes:
+    if family == IPV4:
+        return field[:4]
+    return field[12:] if field.startswith(_MAPPED) else field
