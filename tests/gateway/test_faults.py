@@ -39,6 +39,7 @@ def both(**words: str) -> Plan:
         ({"loss": "nth:1@icmp"}, Plan(loss=NthLoss(frozenset({1}), 1))),
         ({"reorder": "1%"}, Plan(reorder=0.01, reorder_by=MILLISECOND)),
         ({"reorder": "1%,30ms"}, Plan(reorder=0.01, reorder_by=30 * MILLISECOND)),
+        ({"mark": "25%", "path_mtu": "1300"}, Plan(mark=0.25, mtu=1_300)),
         ({"duplicate": "0.5%", "corrupt": "100%"}, Plan(duplicate=0.005, corrupt=1.0)),
     ],
 )
@@ -77,6 +78,12 @@ def test_a_queue_for_both_needs_one_rate() -> None:
         ({"loss": "nth:1@sctp"}, "--loss: 'nth:1@sctp' does not say which packets"),
         ({"loss": "nth:1@"}, "--loss: 'nth:1@' does not say which packets"),
         ({"down_reorder": "1%,soon"}, "--down-reorder: 'soon' is not a length of time"),
+        ({"mark": "all"}, "--mark: 'all' is not a share"),
+        (
+            {"up_path_mtu": "67"},
+            "--up-path-mtu: '67' is no MTU: write the bytes of the longest packet that passes, 68 or more",
+        ),
+        ({"path_mtu": "small"}, "--path-mtu: 'small' is no MTU"),
         ({"corrupt": "much"}, "--corrupt: 'much' is not a share"),
         ({}, "--seed decides what becomes of packets, but no fault is asked for: add for example --loss 1%"),
     ],

@@ -83,18 +83,49 @@ class Echoes:
         return sorted(set(range(count)) - set(numbers(plan, packets, seed, up=up)))
 
 
+#: port size...: sends a datagram of each size, and prints those that came back, with the ECN bits there and here.
+PROBE = """
+import json, socket, sys
+sizes = list(map(int, sys.argv[2:]))
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 2)
+sock.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+sock.connect((socket.gethostbyname("host.hythe.internal"), int(sys.argv[1])))
+seen = []
+def take(wait):
+    sock.settimeout(wait)
+    try:
+        data, told, _, _ = sock.recvmsg(2048, 100)
+    except TimeoutError:
+        return False
+    seen.append((len(data), data[0], told[0][2][0]))
+    return True
+for start in range(0, len(sizes), 50):
+    for size in sizes[start : start + 50]:
+        sock.send(bytes(size))
+    while len(seen) < start + 25 and take(0.3):
+        pass
+while take(0.3):
+    pass
+print(json.dumps(seen))
+"""
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[int]:
-    """Echo datagrams; return the port."""
+    """Echo datagrams, the first byte telling of their ECN bits, from a sender that knows ECN; return the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 2)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
         port = int(sock.getsockname()[1])
         ended = threading.Event()
 
         def serve() -> None:
             while not ended.is_set():
-                data, address = sock.recvfrom(2_048)
-                sock.sendto(data, address)
+                data, told, _, address = sock.recvmsg(2_048, 100)
+                sock.sendto(told[0][2][:1] + data[1:], address)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -112,15 +143,26 @@ def echoes(person: Person, options: str, count: int, port: int, window: int = 64
     return Echoes(ipaddress.ip_address(far).packed, port, seen, times)
 
 
+def probe(person: Person, options: str, port: int, sizes: list[int]) -> list[tuple[int, int, int]]:
+    """What came back of datagrams of these sizes: (size, ECN bits as the server saw them, as the command did)."""
+    result = person.run(f"-4 --host-loopback {options}", *person.script(PROBE, str(port), *map(str, sizes)), timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+    return [tuple(each) for each in json.loads(result.stdout)]
+
+
+WAYS = pytest.mark.parametrize("way", ["up", "down"])
+
+
 # --- Loss
 
 
-def test_5_percent_of_20_000_datagrams_are_lost(nobody: Person, server: int) -> None:
+@pytest.mark.parametrize("way", ["up", pytest.param("down", marks=pytest.mark.slow)])
+def test_5_percent_of_20_000_datagrams_are_lost(nobody: Person, server: int, way: str) -> None:
     """Within half a percent; and just those that were to be lost."""
-    found = echoes(nobody, "--up-loss 5% --seed 1", 20_000, server)
+    found = echoes(nobody, f"--{way}-loss 5% --seed 1", 20_000, server)
     missing = found.missing(20_000)
     assert abs(len(missing) / 20_000 - 0.05) < 0.005
-    assert missing == found.foretold(Plan(loss=RandomLoss(0.05)), 20_000, 1, up=True)
+    assert missing == found.foretold(Plan(loss=RandomLoss(0.05)), 20_000, 1, up=way == "up")
 
 
 def test_the_same_seed_loses_the_same(person: Person, server: int) -> None:
@@ -144,13 +186,14 @@ def test_the_nth_of_a_flow(nobody: Person, server: int) -> None:
 # --- What else a wire does
 
 
-def test_duplicates(nobody: Person, server: int) -> None:
-    found = echoes(nobody, "--up-duplicate 10% --seed 1", 2_000, server)
+@WAYS
+def test_duplicates(nobody: Person, server: int, way: str) -> None:
+    found = echoes(nobody, f"--{way}-duplicate 10% --seed 1", 2_000, server)
     assert found.missing(2_000) == []
     assert 160 < len(found.numbers) - 2_000 < 240
 
 
-@pytest.mark.parametrize("way", ["up", "down"])
+@WAYS
 def test_corrupt_datagrams_reach_nobody(nobody: Person, server: int, way: str) -> None:
     """Every flipped bit is found by a checksum, ours on the way up, the kernel's on the way down."""
     found = echoes(nobody, f"--{way}-corrupt 10% --seed 1", 2_000, server)
@@ -158,23 +201,49 @@ def test_corrupt_datagrams_reach_nobody(nobody: Person, server: int, way: str) -
     assert len(found.numbers) == len(set(found.numbers))
 
 
-def test_reordering(nobody: Person, server: int) -> None:
-    found = echoes(nobody, "--up-reorder 5%,5ms --seed 1", 4_000, server)
+@WAYS
+def test_reordering(nobody: Person, server: int, way: str) -> None:
+    found = echoes(nobody, f"--{way}-reorder 5%,5ms --seed 1", 2_000, server)
     late, highest = 0, -1
     for each in found.numbers:
         late += each < highest
         highest = max(highest, each)
-    assert found.missing(4_000) == []
-    assert 0.04 < late / 4_000 < 0.06
+    assert found.missing(2_000) == []
+    assert 0.035 < late / 2_000 < 0.065
 
 
-def test_jitter(nobody: Person, server: int) -> None:
+@WAYS
+def test_jitter(nobody: Person, server: int, way: str) -> None:
     """Uniform over 20 ms, one at a time."""
-    found = echoes(nobody, "--down-jitter 20ms --seed 1", 100, server, window=1)
+    found = echoes(nobody, f"--{way}-jitter 20ms --seed 1", 100, server, window=1)
     assert found.numbers == list(range(100))
     assert min(found.times) < 0.004
     assert sorted(found.times)[-5] > 0.016
     assert 0.008 < sum(found.times) / 100 < 0.014
+
+
+@WAYS
+def test_marks_are_for_those_who_know_ecn(nobody: Person, server: int, way: str) -> None:
+    """A quarter arrives with Congestion Experienced (3) instead of ECT(0), and nothing is lost of it."""
+    found = probe(nobody, f"--{way}-mark 25% --seed 1", server, [100] * 2_000)
+    there, here = ([each[index] for each in found] for index in (1, 2))
+    marked, other = (there, here) if way == "up" else (here, there)
+    assert (len(found), set(other)) == (2_000, {2})
+    assert set(marked) == {2, 3}
+    assert 0.21 < marked.count(3) / 2_000 < 0.29
+
+
+@WAYS
+def test_what_is_longer_than_the_path_takes_vanishes(nobody: Person, server: int, way: str) -> None:
+    found = probe(nobody, f"--{way}-path-mtu 1300", server, [1_272, 1_273, 1_472, 1])
+    assert [size for size, _, _ in found] == [1_272, 1]
+
+
+@WAYS
+def test_a_queue_holds_so_many(nobody: Person, server: int, way: str) -> None:
+    """A burst of 50 packets of 128 bytes, each taking 10 ms: one leaves, ten wait, few more while the burst goes on."""
+    found = probe(nobody, f"--{way}-rate 100kbit --{way}-queue 10packets", server, [100] * 50)
+    assert 11 <= len(found) <= 16
 
 
 def test_delay_is_that_of_one_way(nobody: Person) -> None:

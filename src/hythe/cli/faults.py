@@ -15,9 +15,11 @@ _OPTIONS = (
     ("rate", "RATE", "No more than RATE (10mbit) gets through."),
     ("queue", "SIZE", "What waits for the rate: SIZE (64KiB, 50packets), else 100 ms of it."),
     ("loss", "LOSS", "Lose 5%, burst:2%,8 (in bursts of 8 packets) or nth:3 (of each flow the third)."),
+    ("mark", "SHARE", "SHARE of the packets that know ECN arrive with Congestion Experienced."),
     ("reorder", "SHARE[,TIME]", "SHARE of the packets come TIME (1ms) late, behind others."),
     ("duplicate", "SHARE", "SHARE of the packets arrive twice."),
     ("corrupt", "SHARE", "One bit is flipped in SHARE of the packets."),
+    ("path-mtu", "SIZE", "Packets longer than SIZE bytes vanish without a word."),
 )
 _DIRECTIONS = (("up", "what the command sends"), ("down", "what it receives"))
 

@@ -11,6 +11,7 @@ from hythe.errors import UsageError
 from hythe.link.base import Link
 from hythe.link.faults import BurstLoss, FaultLink, NthLoss, Plan, RandomLoss
 from hythe.units import parse_duration, parse_rate, parse_share, parse_size
+from hythe.wire.ipv4 import MTU_MIN
 
 _PROTOCOLS: Final[Mapping[str, int]] = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 _PACKETS: Final = ("packets", "packet", "p")
@@ -58,8 +59,8 @@ def parse(words: Mapping[str, str | None], seed: int | None) -> Faults | None:
 def _plan(words: Mapping[str, str | None], direction: str) -> Plan:
     given: dict[str, Any] = {}
     for name, read in _READERS.items():
-        own = words.get(f"{direction}_{name}")
-        text, option = (own, f"--{direction}-{name}") if own is not None else (words.get(name), f"--{name}")
+        own, spelt = words.get(f"{direction}_{name}"), name.replace("_", "-")
+        text, option = (own, f"--{direction}-{spelt}") if own is not None else (words.get(name), f"--{spelt}")
         if text is not None:
             try:
                 given |= read(text)
@@ -121,6 +122,16 @@ def _reorder(text: str) -> dict[str, Any]:
     return {"reorder": parse_share(share)} | ({"reorder_by": parse_duration(late)} if comma else {})
 
 
+def _path_mtu(text: str) -> dict[str, Any]:
+    try:
+        size = parse_size(text)
+    except UsageError:
+        size = 0
+    if size < MTU_MIN:
+        raise UsageError(f"{text!r} is no MTU: write the bytes of the longest packet that passes, {MTU_MIN} or more")
+    return {"mtu": size}
+
+
 _READERS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
     "delay": lambda text: {"delay": parse_duration(text)},
     "jitter": lambda text: {"jitter": parse_duration(text)},
@@ -129,7 +140,9 @@ _READERS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
     "loss": _loss,
     "reorder": _reorder,
     "duplicate": lambda text: {"duplicate": parse_share(text)},
+    "mark": lambda text: {"mark": parse_share(text)},
     "corrupt": lambda text: {"corrupt": parse_share(text)},
+    "path_mtu": _path_mtu,
 }
 
 #: Every fault by its name; with up_ or down_ before it, it is of one direction.
