@@ -186,6 +186,27 @@ time.sleep(0.2)
     assert seen == ["reset"]
 
 
+@FAMILIES
+def test_urgent_data_before_the_end(person: Person, family: str) -> None:
+    """A read stops short at the urgent mark, and that is not the end though FIN is here."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(b"ab")
+        connection.send(b"!", socket.MSG_OOB)
+        connection.sendall(b"cd")
+
+    program = """
+connection = connect()
+time.sleep(0.05)
+received = b""
+while data := connection.recv(100):
+    received += data
+print(received.decode())
+"""
+    with tcp_server(serve) as port:
+        assert inside(person, program, family, port) == "abcd\n"
+
+
 def test_a_command_that_ends_in_the_middle(nobody: Person) -> None:
     """Killed with unread data: its kernel resets, and so do we. What it had sent arrives all the same."""
     seen: list[str] = []

@@ -47,7 +47,7 @@ _SMALL: Final = 2_048
 _EVENTS: Final = 64
 
 #: What a socket's owner is told of; and before it has filled the socket's buffer.
-EDGE: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+EDGE: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
 READABLE_EDGE: Final = EDGE & ~select.EPOLLOUT
 
 

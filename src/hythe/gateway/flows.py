@@ -11,6 +11,7 @@ import socket
 from typing import Protocol
 
 from hythe.gateway import pumps
+from hythe.gateway.egress.base import Stream
 from hythe.gateway.session import FlowRecord
 from hythe.tcp.connection import Connection
 
@@ -29,6 +30,11 @@ class StreamFlow(pumps.Splice):
 
     gate: Gate
 
+    def __init__(self, connection: Connection, stream: Stream, gate: Gate, record: FlowRecord, *, connected: bool) -> None:
+        """`connected`: the stream is, and the SYN accepted."""
+        super().__init__(connection, stream, gate, record, writable=connected)
+        self.connected = connected
+
     def stream_news(self, now: int) -> None:
         """The connect has ended, one way or the other."""
         number = self.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -36,12 +42,8 @@ class StreamFlow(pumps.Splice):
             self.let_go()
             self.gate.turn_down(self.connection, self.record, number, now)
         elif self.writable:
-            self.open()
-
-    def open(self) -> None:
-        """The stream is connected: so is the command."""
-        self.connected = True
-        self.connection.accept()
+            self.connected = True
+            self.connection.accept()
 
     def kill(self, now: int) -> None:
         """As `LiveFlow.kill`; what is not open yet is turned down."""

@@ -31,6 +31,8 @@ from hythe.tcp.states import CLOSED, LABELS
 
 _INCOMING: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _ENDING: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+#: What makes a short read no proof that all is read: an error waits behind it, or the urgent mark (tcp(7)).
+_DOUBTFUL: Final = select.EPOLLHUP | select.EPOLLERR | select.EPOLLPRI
 #: SO_LINGER with time 0: close sends RST.
 RESET: Final = struct.pack("ii", 1, 0)
 #: Super-segments read from a stream in one visit: the others' turn comes after that.
@@ -52,6 +54,7 @@ class Splice:
     """One spliced connection. `on_events` and `visit` are called by the driver; `connected`: both sides are open."""
 
     __slots__ = (
+        "at_end",
         "connected",
         "connection",
         "ended_down",
@@ -80,6 +83,7 @@ class Splice:
         self.writable = writable
         self.events = READABLE_EDGE if writable else EDGE  # what the driver watches
         self.hung_up = False
+        self.at_end = False  # FIN is here, and nothing behind what can be read
         self.ended_up = False  # the command's FIN was passed on
         self.ended_down = False  # the far side's
         connection.owner = self
@@ -92,6 +96,7 @@ class Splice:
             self.readable = True
             if events & _ENDING:
                 self.hung_up = True
+                self.at_end = not events & _DOUBTFUL
         if not self.connected:
             self.stream_news(now)
         self.connection.note(0)
@@ -184,7 +189,7 @@ class Splice:
                 connection.commit(0)
                 raise
             connection.commit(size)
-            if size == 0:
+            if size == 0 or (self.at_end and size < len(room)):
                 self.readable = False
                 self.ended_down = True
                 connection.shutdown()

@@ -79,11 +79,12 @@ class StreamGate:
                 self._say_exhausted()
             self.turn_down(connection, record, error.errno or errno.ECONNREFUSED, now)
             return
-        flow = StreamFlow(connection, stream, self, record, writable=connected)
+        if connected:
+            connection.accept()
+            connection.emit(now)  # so that the command goes on while we do the rest
+        flow = StreamFlow(connection, stream, self, record, connected=connected)
         self.flows.add(flow)
         self.session.enter(flow)
-        if connected:
-            flow.open()
         self.driver.register(flow.fd, flow, flow.events)
 
     def _say_exhausted(self) -> None:

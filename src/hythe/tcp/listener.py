@@ -88,7 +88,6 @@ class Listener:
         """A SYN was taken."""
         if self.hold:
             self._arrive(connection)
-            connection.note(0)  # behind us: what our owner decides about it leaves in the same turn
         else:
             self.pending += 1
             connection.parent = self
