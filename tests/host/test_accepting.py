@@ -60,12 +60,12 @@ def test_timestamps_bring_the_options_back() -> None:
     peer = crowded()
     cookie_of(peer, **FULL)
     answer = peer.cookie_answer.options  # type: ignore[attr-defined]
-    assert (answer.mss, answer.sack_permitted, answer.wscale, answer.ts_ecr) == (1_460, True, 3, 1_000)
+    assert (answer.mss, answer.sack_permitted, answer.wscale, answer.ts_ecr) == (1_460, True, 8, 1_000)
     peer.tick(30 * MILLISECOND)
     peer.inject(".", seq=1, ack=1, win=100, ts_val=1_030, ts_ecr=answer.ts_val)
     connection = peer.connection
     assert connection.state == State.ESTABLISHED
-    assert (connection.sack_on, connection.ts_on, connection.snd_scale, connection.rcv_scale) == (True, True, 7, 3)
+    assert (connection.sack_on, connection.ts_on, connection.snd_scale, connection.rcv_scale) == (True, True, 7, 8)
     assert (connection.snd_wnd, connection.ts_recent) == (100 << 7, 1_030)
     assert 30 * MILLISECOND <= connection.rtt.srtt < 170 * MILLISECOND  # the bits took up to 127 ms of precision
     peer.sent()
@@ -73,6 +73,18 @@ def test_timestamps_bring_the_options_back() -> None:
     after = peer.expect(".", seq=1, data=b"x").options.ts_val
     assert after is not None
     assert (after - (answer.ts_val or 0)) & 0xFFFFFFFF < 1_000  # the clock goes on from there
+
+
+@pytest.mark.parametrize(("ecn", "stamped"), [("accept", True), ("off", True), ("accept", False)])
+def test_rfc3168_6_1_1_ecn_is_agreed_upon_by_a_cookie_with_timestamps(ecn: str, stamped: bool) -> None:
+    peer = crowded(TcpConfig(ecn=ecn))
+    peer.inject("SEW", **(FULL if stamped else {"mss": 1_460}))
+    agreed = ecn == "accept" and stamped
+    answer = peer.expect("SE." if agreed else "S.")
+    peer.iss = answer.seq + peer.iss
+    stamps = {"ts_val": 1_030, "ts_ecr": answer.options.ts_val} if stamped else {}
+    peer.inject(".", seq=1, ack=1, **stamps)
+    assert peer.connection.ecn_on is agreed
 
 
 def test_no_options_without_timestamps() -> None:

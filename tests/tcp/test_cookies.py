@@ -48,16 +48,18 @@ def test_guessing_is_vain(rng: Random) -> None:
 
 @pytest.mark.parametrize("wscale", [None, 0, 7, 14])
 @pytest.mark.parametrize("sack", [False, True])
+@pytest.mark.parametrize("ecn", [False, True])
 @pytest.mark.parametrize("clock", [100, 127, 128, 0xFFFFFFFF])
-def test_options_come_back_in_the_timestamp(wscale: int | None, sack: bool, clock: int) -> None:
+def test_options_come_back_in_the_timestamp(wscale: int | None, sack: bool, ecn: bool, clock: int) -> None:
     offset = 0xFFFF_FF12
-    sent = stamp(clock, Options(wscale=wscale, sack_permitted=sack))
+    sent = stamp(clock, Options(wscale=wscale, sack_permitted=sack), ecn=ecn)
     assert 0 <= clock - sent < 128
     answer = Options(ts_val=5, ts_ecr=sent + offset & 0xFFFFFFFF)
-    assert recalled(1_300, answer, offset, TcpConfig()) == Options(mss=1_300, wscale=wscale, sack_permitted=sack, ts_val=5)
+    options = Options(mss=1_300, wscale=wscale, sack_permitted=sack, ts_val=5)
+    assert recalled(1_300, answer, offset, TcpConfig()) == (options, ecn)
 
 
 def test_without_timestamps_only_the_mss_comes_back() -> None:
-    assert recalled(1_300, Options(), 0, TcpConfig()) == Options(mss=1_300)
+    assert recalled(1_300, Options(), 0, TcpConfig()) == (Options(mss=1_300), False)
     bare = TcpConfig(timestamps=False)
-    assert recalled(1_300, Options(ts_val=1, ts_ecr=2), 0, bare) == Options(mss=1_300)
+    assert recalled(1_300, Options(ts_val=1, ts_ecr=2), 0, bare) == (Options(mss=1_300), False)

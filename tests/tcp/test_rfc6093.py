@@ -100,6 +100,24 @@ def test_rfc9293_3_8_5_what_is_resent_is_marked_again() -> None:
     assert (raw[33] & URG, int.from_bytes(raw[38:40], "big")) == (URG, 1)
 
 
+def test_rfc9293_3_8_6_1_a_probe_of_a_shut_window_tells_of_urgent_data() -> None:
+    peer = Peer(PLAIN).accepted()
+    peer.inject(".", win=0)
+    peer.connection.write(b"help!", urgent=True)
+    peer.turn()
+    peer.expect_nothing()
+    peer.tick(peer.until_deadline())
+    raw, _ = peer.wire.sent[0]
+    peer.expect("U.", seq=0, data=b"")
+    assert int.from_bytes(raw[38:40], "big") == 6
+    peer.inject(".", win=1_000)
+    peer.expect("U.", seq=1, data=b"help!")
+    peer.inject(".", win=0)
+    peer.write(b"x")
+    peer.tick(peer.until_deadline())
+    peer.expect(".", seq=5)
+
+
 def test_rfc9293_3_10_2_a_pointer_has_16_bits() -> None:
     peer = Peer(PLAIN, send_buffer_min=1 << 20).accepted(window=65_535)
     peer.connection.write(bytes(100_000), urgent=True)

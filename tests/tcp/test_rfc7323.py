@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from hythe.config import TcpConfig
 from hythe.units import KIB, MILLISECOND, SECOND
 from tests.tcp.harness import PLAIN, Peer, ms
@@ -202,6 +204,15 @@ def test_timestamps_wrap() -> None:
     peer.inject(".", ts_val=0xFFFF_FFFF, ts_ecr=0)
     peer.inject("P.", data=b"a", ts_val=1, ts_ecr=0)
     assert peer.received == b"a"
+
+
+@pytest.mark.rfc("7323", "3.2", "SHOULD")
+def test_3_2_a_reset_of_ours_bears_timestamps() -> None:
+    peer = stamped()
+    peer.inject(".", ts_val=123, ts_ecr=peer.connection.timestamp(peer.now))
+    peer.abort()
+    options = peer.expect("R.", seq=1).options
+    assert (options.ts_val, options.ts_ecr) == (peer.connection.timestamp(peer.now), 123)
 
 
 def test_options_in_full_default() -> None:

@@ -23,7 +23,7 @@ from hythe.tcp.opening import scale_for
 from hythe.units import MILLISECOND
 from hythe.wire.options import Options, build
 from hythe.wire.options import parse as parse_options
-from hythe.wire.segment import ACK, RST, SYN, Segment, envelope, split_key
+from hythe.wire.segment import ACK, CWR, ECE, RST, SYN, Segment, envelope, split_key
 
 #: Makes a block, not among the connections yet: (key, interface, now, config, first sequence number).
 Make = Callable[[bytes, Interface, int, TcpConfig | None, int | None], Connection]
@@ -105,15 +105,19 @@ class Acceptor:
         writer = envelope(key, self._config.ttl)
         default = tcp.mss_default4 if writer.version == 4 else tcp.mss_default6
         cookie = self._cookies.make(key, segment.seq, asked.mss or default, now)
+        flags = SYN | ACK
         options = Options(mss=max(min(interface.link.mtu - writer.header_size, tcp.mss_max), 48))
         if tcp.timestamps and asked.ts_val is not None:
             asked.sack_permitted = options.sack_permitted = tcp.sack and asked.sack_permitted
             if tcp.window_scaling and asked.wscale is not None:
                 options.wscale = scale_for(tcp.window_max)
-            options.ts_val = stamp(now // MILLISECOND, asked) + self._around.sequence.timestamp_offset(key) & 0xFFFFFFFF
+            ecn = tcp.ecn != "off" and segment.flags & (ECE | CWR) == ECE | CWR
+            flags |= ECE if ecn else 0
+            offset = self._around.sequence.timestamp_offset(key)
+            options.ts_val = stamp(now // MILLISECOND, asked, ecn=ecn) + offset & 0xFFFFFFFF
             options.ts_ecr = asked.ts_val
         window = min(tcp.receive_buffer, 0xFFFF)
-        interface.link.send(now, writer.head(cookie, segment.seq + 1, SYN | ACK, window, options=build(options)))
+        interface.link.send(now, writer.head(cookie, segment.seq + 1, flags, window, options=build(options)))
 
     def _returned(self, listener: Listener, segment: Segment, now: int, interface: Interface) -> bool:
         """An ACK came. True if it bears a cookie of ours: then the connection is here, as if it had been all the time."""
@@ -129,9 +133,10 @@ class Acceptor:
             listener.dropped += 1  # the peer believes it is open, and will say so again
             return True
         offset = self._around.sequence.timestamp_offset(key)
-        options = recalled(mss, parse_options(segment.options or b""), offset, self._config.tcp)
+        options, ecn = recalled(mss, parse_options(segment.options or b""), offset, self._config.tcp)
         fresh = self._make(key, interface, now, None, cookie)
-        fresh.resume(Segment(key, irs, 0, SYN, segment.window, _NOTHING, 0, None, 0, 0, 0), options, now)
+        flags = SYN | ECE | CWR if ecn else SYN
+        fresh.resume(Segment(key, irs, 0, flags, segment.window, _NOTHING, 0, None, 0, 0, 0), options, now)
         self._connections[key] = fresh
         listener.begun(fresh)
         fresh.receive(segment, now)

@@ -15,7 +15,7 @@ from hythe.errors import ParseError
 from hythe.host.control import Control
 from hythe.host.counters import Counters
 from hythe.host.fragments import Reassembler
-from hythe.host.interfaces import Interface, may_be_source
+from hythe.host.interfaces import Interface, is_loopback, may_be_source
 from hythe.host.udp import Endpoints
 from hythe.tcp.timers import TimerQueue
 from hythe.units import NEVER
@@ -95,7 +95,7 @@ class PacketInput:
 
     def is_ours(self, destination: bytes) -> bool:
         """Do we receive what is sent there?"""
-        return self._any or destination in self._addresses
+        return destination in self._addresses or (self._any and not is_loopback(destination))
 
     def _read(self, view: memoryview, now: int, interface: Interface, verify: bool, gso_size: int) -> None:
         """`verify`: nobody vouches for the transport checksum."""

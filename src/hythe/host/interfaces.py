@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from hythe.errors import UsageError
 from hythe.link.base import Link
 
+_LOOPBACK6 = bytes(15) + b"\1"
+
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
@@ -78,7 +80,11 @@ def _is_link_local(address: bytes) -> bool:
     return address[0] == 0xFE and address[1] & 0xC0 == 0x80 and len(address) == 16
 
 
+def is_loopback(address: bytes) -> bool:
+    """Does it never leave a host (RFC 1122, 3.2.1.3 (g); RFC 4291, 2.5.3)?"""
+    return address[0] == 127 if len(address) == 4 else address == _LOOPBACK6
+
+
 def may_be_source(address: bytes) -> bool:
     """Can a packet come from there: is it one host's address (RFC 1122, 3.2.1.3; RFC 4291, 2.7)?"""
-    first = address[0]
-    return first != 0xFF if len(address) == 16 else first < 224 and first != 127
+    return not is_loopback(address) and (address[0] != 0xFF if len(address) == 16 else address[0] < 224)

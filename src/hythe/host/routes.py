@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hythe.errors import UsageError
-from hythe.host.interfaces import Interface, Prefix
+from hythe.host.interfaces import Interface, Prefix, is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,20 @@ class RouteTable:
         self._changed()
 
     def find(self, destination: bytes) -> Route | None:
-        """The route for a destination, None when there is none."""
+        """The route for a destination, None when there is none; to a loopback address no wider one leads."""
         try:
             return self._cache[destination]
         except KeyError:
             pass
-        found = next((route for route in self._routes if route.prefix.contains(destination)), None)
+        inner = is_loopback(destination)
+        found = next(
+            (
+                each
+                for each in self._routes
+                if each.prefix.contains(destination) and is_loopback(each.prefix.address) == inner
+            ),
+            None,
+        )
         if len(self._cache) >= self._CACHE_LIMIT:
             self._cache.clear()
         self._cache[destination] = found

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from hythe.config import HostConfig
 from hythe.host.counters import Counters
-from hythe.host.interfaces import may_be_source
+from hythe.host.interfaces import is_loopback, may_be_source
 from hythe.host.output import Output
 from hythe.host.ports import check_right, ephemeral
 from hythe.tcp.block import CHANGED, READABLE, Surroundings
@@ -297,7 +297,7 @@ class Endpoints:
         """The endpoint that datagrams of this key are for."""
         remote, _, local, port = split_key(key)
         ours = local in self._addresses
-        if not may_be_source(remote) or not (ours or self._config.any_destination):
+        if not may_be_source(remote) or not (ours or (self._config.any_destination and not is_loopback(local))):
             return None
         bound = self._bound
         found = self._connected.get(key) or bound.get((local, port)) or bound.get((None, port))

@@ -5,8 +5,8 @@ and the minute, with the peer's MSS as an index hidden in its low 24 bits; the l
 ACK that answers it comes within two minutes, the hash proves that we sent the SYN-ACK, and the block is made then.
 
 What else the SYN said has no place in 32 bits. A peer that sends timestamps returns ours, so the low six bits of TSval
-carry the window scale and whether SACK is permitted (Linux: cookie_init_timestamp); one without goes without both. So does
-what a SYN brings besides: data, Fast Open. A guess is right once in 2^28, and buys no more than an open connection.
+carry the window scale and whether SACK and ECN are agreed upon (Linux: cookie_init_timestamp); one without goes without
+all three. So does what a SYN brings besides: data, Fast Open. A guess is right once in 2^28, and buys no more than an open connection.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _BITS: Final = 6
 _MASK: Final = (1 << _BITS) - 1
 _NO_SCALE: Final = 0xF
 _SACK: Final = 1 << 4
+_ECN: Final = 1 << 5
 
 
 class SynCookies:
@@ -67,26 +68,28 @@ class SynCookies:
         return int.from_bytes(blake2s(data, key=self._secret, digest_size=3, person=b"minute").digest(), "big")
 
 
-def stamp(clock: int, options: Options) -> int:
+def stamp(clock: int, options: Options, *, ecn: bool) -> int:
     """TSval for a stateless SYN-ACK: our `clock`, not later than it is, with what the peer's SYN offers in its low bits."""
     bits = options.wscale if options.wscale is not None else _NO_SCALE
     if options.sack_permitted:
         bits |= _SACK
+    if ecn:
+        bits |= _ECN
     value = clock & ~_MASK | bits
     return (value if value <= clock else value - (1 << _BITS)) & _WRAP
 
 
-def recalled(mss: int, answer: Options, offset: int, config: TcpConfig) -> Options:
-    """The options of the peer's SYN, from the MSS in the cookie and the timestamps of the ACK that returned it.
+def recalled(mss: int, answer: Options, offset: int, config: TcpConfig) -> tuple[Options, bool]:
+    """The options of the peer's SYN, from the MSS in the cookie and the timestamps of the ACK that returned it; and ECN.
 
     `offset`: that of this socket pair's timestamp clock, which was added behind the bits.
     """
     options = Options(mss=mss)
     if not config.timestamps or answer.ts_val is None or answer.ts_ecr is None:
-        return options
+        return options, False
     bits = (answer.ts_ecr - offset) & _MASK
     options.ts_val = answer.ts_val
     options.sack_permitted = config.sack and bool(bits & _SACK)
     if config.window_scaling and bits & _NO_SCALE != _NO_SCALE:
         options.wscale = bits & _NO_SCALE
-    return options
+    return options, bool(bits & _ECN)

@@ -128,7 +128,8 @@ def _send_reset(tcb: ControlBlock, now: int) -> None:
     if not tcb.error:
         tcb.send(now, tcb.envelope.head(seq, 0, RST, 0), ())
         return
-    tcb.send(now, tcb.envelope.head(_acceptable_seq(tcb), tcb.rcv_nxt, RST | ACK, 0), ())
+    options = build_timestamps(tcb.timestamp(now), tcb.ts_recent) if tcb.ts_on else b""  # RFC 7323, 3.2: SHOULD
+    tcb.send(now, tcb.envelope.head(_acceptable_seq(tcb), tcb.rcv_nxt, RST | ACK, 0, options=options), ())
     if tcb.state != CLOSED:
         tcb.finish(Event.DELETE)
 
@@ -313,7 +314,11 @@ def _acknowledge(tcb: ControlBlock, seq: int, now: int) -> None:
             told = options + sack(tcb)
             tcb.send(now, tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb, now), 0, 0, told), ())
         options += sack(tcb)
-    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb, now), 0, 0, options)
+    urgent = 0
+    if tcb.snd_up > tcb.snd_una and tcb.snd_up > seq:  # the window may be shut, but that there is something may be told
+        flags |= URG
+        urgent = pointer(tcb, seq)
+    head = tcb.envelope.head(seq, tcb.rcv_nxt, flags, advertise(tcb, now), 0, 0, options, urgent)
     for _ in range(max(tcb.dup_acks_owed, 1)):
         tcb.send(now, head, ())
     _acknowledged_by_this(tcb)
