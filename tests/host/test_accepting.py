@@ -82,7 +82,7 @@ def test_rfc3168_6_1_1_ecn_is_agreed_upon_by_a_cookie_with_timestamps(ecn: str, 
     agreed = ecn == "accept" and stamped
     answer = peer.expect("SE." if agreed else "S.")
     peer.iss = answer.seq + peer.iss
-    stamps = {"ts_val": 1_030, "ts_ecr": answer.options.ts_val} if stamped else {}
+    stamps: dict[str, Any] = {"ts_val": 1_030, "ts_ecr": answer.options.ts_val} if stamped else {}
     peer.inject(".", seq=1, ack=1, **stamps)
     assert peer.connection.ecn_on is agreed
 

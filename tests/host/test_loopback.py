@@ -17,15 +17,10 @@ INNER = ["127.0.0.1", "127.9.8.7", "::1"]
 
 def packets(source: str, destination: str) -> list[IP | IPv6]:
     if ":" in source:
-        head = IPv6(src=source, dst=destination)
-        return [
-            head / TCP(dport=80, sport=5, seq=1),
-            head / UDP(dport=53) / b"x",
-            head / UDP(dport=9),
-            head / ICMPv6EchoRequest(),
-        ]
-    head = IP(src=source, dst=destination)
-    return [head / TCP(dport=80, sport=5, seq=1), head / UDP(dport=53) / b"x", head / UDP(dport=9), head / ICMP()]
+        head, echo = IPv6(src=source, dst=destination), ICMPv6EchoRequest()
+    else:
+        head, echo = IP(src=source, dst=destination), ICMP()
+    return [head / TCP(dport=80, sport=5, seq=1), head / UDP(dport=53) / b"x", head / UDP(dport=9), head / echo]
 
 
 @pytest.mark.rfc("1122", "3.2.1.3", "MUST")

@@ -69,14 +69,8 @@ class RouteTable:
         except KeyError:
             pass
         inner = is_loopback(destination)
-        found = next(
-            (
-                each
-                for each in self._routes
-                if each.prefix.contains(destination) and is_loopback(each.prefix.address) == inner
-            ),
-            None,
-        )
+        leading = (route for route in self._routes if route.prefix.contains(destination))
+        found = next((route for route in leading if is_loopback(route.prefix.address) == inner), None)
         if len(self._cache) >= self._CACHE_LIMIT:
             self._cache.clear()
         self._cache[destination] = found

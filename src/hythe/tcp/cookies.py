@@ -6,7 +6,8 @@ ACK that answers it comes within two minutes, the hash proves that we sent the S
 
 What else the SYN said has no place in 32 bits. A peer that sends timestamps returns ours, so the low six bits of TSval
 carry the window scale and whether SACK and ECN are agreed upon (Linux: cookie_init_timestamp); one without goes without
-all three. So does what a SYN brings besides: data, Fast Open. A guess is right once in 2^28, and buys no more than an open connection.
+all three. So does what a SYN brings besides: data, Fast Open. A guess is right once in 2^28, and buys no more than an open
+connection.
 """
 
 from __future__ import annotations
