@@ -5,8 +5,9 @@ from __future__ import annotations
 from hythe.link.faults import Direction, Plan, RandomLoss
 from hythe.link.faults.direction import HELD_MOST
 from hythe.units import MILLISECOND, NEVER, SECOND
+from hythe.wire.gro import Load
 from hythe.wire.packet import ABSENT, VERIFIED
-from tests.link.faults.wires import datagram, drain, number, numbers, passed
+from tests.link.faults.wires import datagram, drain, number, numbers, passed, take
 
 MANY = 5_000
 
@@ -54,9 +55,9 @@ def test_corruption_flips_exactly_one_bit_anywhere() -> None:
     originals = packets()
     way = Direction(Plan(corrupt=0.5), 1, up=True)
     for packet in originals:
-        way.submit(packet, VERIFIED, 0)
+        way.submit(Load(packet, 0, VERIFIED), 0)
     changed, places = 0, set()
-    for original, (packet, checksum, _) in zip(originals, way.take(0, 1 << 30), strict=True):
+    for original, (packet, checksum) in zip(originals, take(way, 0), strict=True):
         difference = int.from_bytes(original) ^ int.from_bytes(packet)
         if difference:
             assert (difference.bit_count(), checksum) == (1, ABSENT)  # nobody vouches for it any more
@@ -83,30 +84,30 @@ def test_no_more_is_held_than_there_is_memory() -> None:
     way = Direction(Plan(delay=SECOND), 1, up=True)
     packet = datagram(0, 60_000)
     for _ in range(2 * HELD_MOST // len(packet)):
-        way.submit(packet, ABSENT, 0)
+        way.submit(Load(packet), 0)
     assert abs(len(way) * len(packet) - HELD_MOST) <= 2 * len(packet)
     assert way.tally.dropped + len(way) == way.tally.arrived
     assert len(drain(way)) == way.tally.passed
-    way.submit(packet, ABSENT, 2 * SECOND)
+    way.submit(Load(packet), 2 * SECOND)
     assert len(way) == 1
 
 
 def test_take_gives_as_many_as_asked_for() -> None:
     way = Direction(Plan(delay=5), 1, up=True)
     for packet in packets(10):
-        way.submit(packet, ABSENT, 0)
+        way.submit(Load(packet), 0)
     assert way.next_deadline() == 5
-    assert way.take(4, 100) == []
-    assert [number(packet) for packet, _, _ in way.take(5, 7)] == list(range(7))
+    assert take(way, 4) == []
+    assert [number(packet) for packet, _ in take(way, 5, 7)] == list(range(7))
     assert way.next_deadline() == 5
-    assert [number(packet) for packet, _, _ in way.take(9, 7)] == [7, 8, 9]
+    assert [number(packet) for packet, _ in take(way, 9, 7)] == [7, 8, 9]
     assert way.next_deadline() == NEVER
 
 
 def test_every_packet_is_accounted_for() -> None:
     way = Direction(Plan(loss=RandomLoss(0.2), duplicate=0.2, rate=10**9, queue_packets=500, mtu=1_400), 1, up=True)
     for each in range(MANY):
-        way.submit(datagram(each, 1_500 if each % 10 == 0 else 100), ABSENT, each)
+        way.submit(Load(datagram(each, 1_500 if each % 10 == 0 else 100)), each)
     drain(way)
     tally = way.tally
     assert all((tally.lost, tally.dropped, tally.too_long, tally.doubled))

@@ -8,7 +8,7 @@ from hythe.link.faults import Direction, Plan, RandomLoss
 from hythe.link.faults.fate import flip, mark
 from hythe.link.faults.flows import FLOWS, Flows
 from hythe.wire import ipv4
-from hythe.wire.packet import ABSENT
+from hythe.wire.gro import Load
 from tests.link.faults.wires import answer, datagram, datagram6, drain, fragment, number, numbers
 
 LOSSY = Plan(loss=RandomLoss(0.3))
@@ -70,7 +70,7 @@ def test_fragments_have_no_port() -> None:
 @pytest.mark.parametrize("garbage", [b"", b"\x45", b"\x60" + bytes(20), b"\xff" * 60, datagram(0)[:21]])
 def test_garbage_passes(garbage: bytes) -> None:
     way = Direction(Plan(mark=1.0), 1, up=True)
-    way.submit(garbage, ABSENT, 0)
+    way.submit(Load(garbage), 0)
     assert [packet for _, packet in drain(way)] == [garbage]
 
 
@@ -107,7 +107,7 @@ def test_mark_is_for_those_who_understand_it() -> None:
 def test_mark_marks_its_share() -> None:
     way = Direction(Plan(mark=0.25), 1, up=True)
     for each in range(1_000):
-        way.submit(datagram(each, tos=2), ABSENT, 0)
+        way.submit(Load(datagram(each, tos=2)), 0)
     found = [packet for _, packet in drain(way)]
     assert [number(packet) for packet in found] == list(range(1_000))
     assert sum(packet[1] == 3 for packet in found) == way.tally.marked
@@ -118,9 +118,9 @@ def test_packets_count_also_while_nobody_dices() -> None:
     """A fault that is switched on later finds the flow where it would have been."""
     way = Direction(Plan(), 1, up=True)
     for packet in HUNDRED[:50]:
-        way.submit(packet, ABSENT, 0)
+        way.submit(Load(packet), 0)
     way.plan = LOSSY
     for packet in HUNDRED[50:]:
-        way.submit(packet, ABSENT, 0)
+        way.submit(Load(packet), 0)
     found = [number(packet) for _, packet in drain(way)]
     assert found == list(range(50)) + [each for each in numbers(LOSSY, HUNDRED) if each >= 50]

@@ -13,7 +13,7 @@ from hythe.wire import gso, udp
 from hythe.wire.gro import Load, join, load
 from hythe.wire.packet import ABSENT, PARTIAL, VERIFIED, VNET_SIZE, Packet
 from hythe.wire.segment import ACK, CWR, ECE, FIN, PSH, URG, Envelope, Envelope4, Envelope6
-from tests.link.faults.wires import FAR, FAR6, NEAR, NEAR6, answer, fragment
+from tests.link.faults.wires import FAR, FAR6, NEAR, NEAR6, answer, fragment, take
 
 ALL = 1 << 30
 ENVELOPES: tuple[Envelope, ...] = (Envelope4(NEAR, FAR, 40_000, 80), Envelope6(NEAR6, FAR6, 40_000, 80))
@@ -87,17 +87,17 @@ class Both:
     def enter(self, data: bytes, gso_size: int, state: int, now: int) -> None:
         for each in load(data, len(data), gso_size, state):
             for packet, its in cut(each):
-                self.single.submit(packet, its, now)
-            self.joined.enter(each, now)
+                self.single.submit(Load(packet, 0, its), now)
+            self.joined.submit(each, now)
 
     def take(self, now: int) -> None:
         """What comes out of both by `now` is the same."""
         seen: list[bytes] = []
-        for each in join(self.joined.take_runs(now, ALL)):
+        for each in join(self.joined.take(now, ALL)):
             each.fill(self._slot)
             seen += gso.cut(self._slot.view, self._slot.length, self._slot.gso_size, self._slot.checksum)
             self.supers += 1
-        expected = [packet for packet, _, _ in self.single.take(now, ALL)]
+        expected = [packet for packet, _ in take(self.single, now)]
         assert list(map(apart, seen)) == list(map(apart, expected))
         assert self.joined.tally == self.single.tally
         assert self.joined.next_deadline() == self.single.next_deadline()
@@ -121,20 +121,3 @@ def test_joined_or_not_is_all_the_same(name: str, rng: random.Random) -> None:
         both.take(now)
     assert both.packets > 300
     assert both.supers < both.packets * (0.95 if name == "corrupt" or PLANS[name].rate else 0.7)
-
-
-def test_one_by_one_comes_out_what_went_in_joined(rng: random.Random) -> None:
-    """`take` cuts what `enter` was given, as many as are asked for at a time."""
-    way = Direction(Plan(delay=5), 1, up=True)
-    expected: list[bytes] = []
-    for data, gso_size, state in traffic(rng):
-        for each in load(data, len(data), gso_size, state):
-            expected += [packet for packet, _ in cut(each)]
-            way.enter(each, 0)
-    assert len(way) == len(expected)
-    seen: list[bytes] = []
-    while packets := way.take(5, 7):
-        assert len(packets) <= 7
-        seen += [packet for packet, _, _ in packets]
-    assert seen == expected
-    assert (len(way), way.tally.passed) == (0, len(expected))

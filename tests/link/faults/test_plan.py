@@ -7,7 +7,7 @@ import pytest
 from hythe.errors import UsageError
 from hythe.link.faults import BurstLoss, Direction, NthLoss, Plan, RandomLoss
 from hythe.units import MILLISECOND
-from hythe.wire.packet import ABSENT
+from hythe.wire.gro import Load
 from tests.link.faults.wires import datagram, drain, number, numbers
 
 MANY = 20_000
@@ -78,11 +78,11 @@ def test_what_cannot_be_is_refused(make: object) -> None:
 
 def test_a_plan_is_replaced_while_packets_are_on_their_way() -> None:
     way = Direction(Plan(delay=50 * MILLISECOND), 1, up=True)
-    way.submit(datagram(0), ABSENT, 0)
+    way.submit(Load(datagram(0)), 0)
     way.plan = Plan(loss=RandomLoss(1.0))
-    way.submit(datagram(1), ABSENT, MILLISECOND)
+    way.submit(Load(datagram(1)), MILLISECOND)
     way.plan = Plan(delay=60 * MILLISECOND)
-    way.submit(datagram(2), ABSENT, 2 * MILLISECOND)
+    way.submit(Load(datagram(2)), 2 * MILLISECOND)
     assert [(at, number(packet)) for at, packet in drain(way)] == [(50 * MILLISECOND, 0), (62 * MILLISECOND, 2)]
 
 

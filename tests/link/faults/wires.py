@@ -5,7 +5,8 @@ from __future__ import annotations
 from hythe.link.faults import Direction, Plan
 from hythe.units import NEVER
 from hythe.wire import ipv4, udp
-from hythe.wire.packet import ABSENT
+from hythe.wire.gro import Load
+from hythe.wire.packet import ABSENT, VERIFIED
 
 NEAR = bytes([10, 0, 0, 1])
 FAR = bytes([198, 51, 100, 7])
@@ -41,11 +42,20 @@ def number(packet: bytes) -> int:
     return int.from_bytes(packet[at : at + 8], "big")
 
 
+def take(way: Direction, now: int, limit: int = 1 << 30) -> list[tuple[bytes, int]]:
+    """What comes out by `now`, each as a packet of a wire, with the state of its checksum."""
+    found = []
+    for run in way.take(now, limit):
+        state = VERIFIED if run.load.state else ABSENT
+        found += [(run.load.piece(index), state) for index in range(run.first, run.stop)]
+    return found
+
+
 def drain(way: Direction) -> list[tuple[int, bytes]]:
     """Everything that comes out, each with its time (ns)."""
     found: list[tuple[int, bytes]] = []
     while (now := way.next_deadline()) != NEVER:
-        found += [(now, packet) for packet, _, _ in way.take(now, 1 << 30)]
+        found += [(now, packet) for packet, _ in take(way, now)]
     return found
 
 
@@ -57,8 +67,8 @@ def passed(plan: Plan, packets: list[bytes], seed: int = 1, *, every: int = 0, u
         now = index * every
         while way.next_deadline() <= now:
             at = way.next_deadline()
-            found += [(at, each) for each, _, _ in way.take(at, 1 << 30)]
-        way.submit(packet, ABSENT, now)
+            found += [(at, each) for each, _ in take(way, at)]
+        way.submit(Load(packet), now)
     return found + drain(way)
 
 

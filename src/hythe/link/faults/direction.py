@@ -18,10 +18,8 @@ from hythe.link.faults.queue import Queue
 from hythe.units import MIB, NEVER
 from hythe.wire import ethernet
 from hythe.wire.gro import Load, Run
-from hythe.wire.packet import ABSENT, PARTIAL, VERIFIED
+from hythe.wire.packet import ABSENT, VERIFIED
 
-#: What comes out of a direction: a packet, its checksum's state, and the header of its frame, empty without frames.
-Traveller = tuple[bytes, int, bytes]
 #: What is on its way: when it arrives, its number, and itself.
 _Held = tuple[int, int, Run]
 
@@ -50,7 +48,7 @@ class Direction:
     """`plan` may be replaced at any time; what is on its way stays so. All times are nanoseconds.
 
     Every piece of a super-segment meets its fate as a packet of its own; those that leave one after the other need not be
-    cut for it. `submit` and `take` are for packets of a wire, `enter` and `take_runs` for both.
+    cut for it.
     """
 
     __slots__ = ("_count", "_flows", "_held_bytes", "_late", "_latest", "_line", "_queue", "_serial", "plan", "tally")
@@ -71,11 +69,7 @@ class Direction:
         """Packets on their way."""
         return self._count
 
-    def submit(self, packet: bytes, checksum: int, now: int, header: bytes = b"") -> None:
-        """Put one packet of a wire in; `checksum` as in `Packet`, but complete. `header`: of its frame, if it has one."""
-        self.enter(Load(packet, 0, checksum, header), now)
-
-    def enter(self, load: Load, now: int) -> None:
+    def submit(self, load: Load, now: int) -> None:
         """Put a packet in, or the packets that a super-segment stands for."""
         plan, count = self.plan, load.count
         flow = self._flows.of(load.data)
@@ -87,9 +81,9 @@ class Direction:
             self._hold(due, load, 0, count, size)
             return
         for index in range(count):
-            self._enter_one(load, index, now, plan, flow)
+            self._submit_one(load, index, now, plan, flow)
 
-    def _enter_one(self, load: Load, index: int, now: int, plan: Plan, flow: Flow) -> None:
+    def _submit_one(self, load: Load, index: int, now: int, plan: Plan, flow: Flow) -> None:
         tally = self.tally
         size = load.length(index)
         tally.arrived += 1
@@ -146,26 +140,16 @@ class Direction:
         line = self._line[0][0] if self._line else NEVER
         return min(line, self._late[0][0]) if self._late else line
 
-    def take(self, now: int, limit: int) -> list[Traveller]:
-        """At most `limit` packets that are due, in order, each as on a wire."""
-        due: list[Traveller] = []
-        while len(due) < limit and (held := self._pop(now)) is not None:
-            at, serial, run = held
-            load, first, stop = run.load, run.first, min(run.stop, run.first + limit - len(due))
-            state = VERIFIED if load.state == PARTIAL else load.state
-            due += [(load.piece(index), state, load.frame) for index in range(first, stop)]
-            if stop < run.stop:
-                self._line.appendleft((at, serial, Run(load, stop, run.stop)))
-            self._passed(Run(load, first, stop))
-        return due
-
-    def take_runs(self, now: int, limit: int) -> list[Run]:
+    def take(self, now: int, limit: int) -> list[Run]:
         """All that is due, in order, but no more than `limit` runs."""
         due: list[Run] = []
         while len(due) < limit and (held := self._pop(now)) is not None:
             run = held[2]
-            self._passed(run)
-            if due and due[-1].load is run.load and due[-1].stop == run.first:
+            load, count = run.load, run.stop - run.first
+            self.tally.passed += count
+            self._count -= count
+            self._held_bytes -= (count - 1) * load.size + load.length(run.stop - 1)
+            if due and due[-1].load is load and due[-1].stop == run.first:
                 due[-1].stop = run.stop
             else:
                 due.append(run)
@@ -176,9 +160,3 @@ class Direction:
         if late and late[0][0] <= now and (not line or late[0] < line[0]):
             return heappop(late)
         return line.popleft() if line and line[0][0] <= now else None
-
-    def _passed(self, run: Run) -> None:
-        load, count = run.load, run.stop - run.first
-        self.tally.passed += count
-        self._count -= count
-        self._held_bytes -= (count - 1) * load.size + load.length(run.stop - 1)

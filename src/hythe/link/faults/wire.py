@@ -59,10 +59,10 @@ class Wire(Generic[L]):
             for packet in packets:
                 header = bytes(packet.header) if isinstance(packet, Frame) else b""
                 for each in load(packet.view, packet.length, packet.gso_size, packet.checksum, header):
-                    self._received.enter(each, now)
+                    self._received.submit(each, now)
             if len(packets) < _BATCH or packets[-1].length > _SMALL:
                 break
-        due = join(self._received.take_runs(now, min(limit, SLOTS)))
+        due = join(self._received.take(now, min(limit, SLOTS)))
         self.on_deadline(self.next_deadline())
         return due
 
@@ -71,11 +71,11 @@ class Wire(Generic[L]):
         flags, _, _, gso_size, _, _ = VNET.unpack_from(head)
         data = b"".join((head[VNET_SIZE:], *payload))
         for each in load(data, len(data), gso_size, PARTIAL if flags & NEEDS_CSUM else ABSENT, header):
-            self._sent.enter(each, now)
+            self._sent.submit(each, now)
 
     def _leaving(self, now: int) -> list[Joined]:
         """What goes down by `now`."""
-        return join(self._sent.take_runs(now, _ALL))
+        return join(self._sent.take(now, _ALL))
 
     def next_deadline(self) -> int:
         """When `release` or `receive` next has something; NEVER when nothing is on its way."""
