@@ -107,8 +107,9 @@ def test_what_is_too_long_for_udp_comes_over_tcp(play: Callable[..., None], serv
 def test_tcp_alone(play: Callable[..., None], server: Peculiar) -> None:
     async def scenario(resolver: hythe.Resolver) -> None:
         assert await resolver.resolve("plain.test") == [PLAIN]
-        with pytest.raises(socket.gaierror, match="closed the connection"):
-            await resolver.resolve("hangup.test")  # the first time
+        # The first time: asked for both kinds of addresses the server would hang up on either, as they happen to arrive.
+        found = await resolver.lookup("hangup.test", dns.A)
+        assert (found.status, "closed the connection" in found.reason) == (Status.UNREACHABLE, True)
 
     play(scenario, config=hythe.ResolverConfig(use_tcp=True))
     assert {protocol for protocol, _, _ in server.asked} == {"tcp"}
@@ -193,7 +194,7 @@ def test_many_at_once(play: Callable[..., None], server: Peculiar) -> None:
     play(scenario, config=None)
     assert asked(server, "plain.test") == ["udp"]  # RFC 5452, 5
     identifiers = [identifier for _, identifier, _ in server.asked]
-    assert len(set(identifiers)) > 50
+    assert len(set(identifiers)) > 45  # of 51; two may be equal by chance, one time in fifty
 
 
 def test_the_hosts_file_comes_first(play: Callable[..., None], server: Peculiar) -> None:

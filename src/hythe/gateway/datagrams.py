@@ -25,6 +25,7 @@ from hythe.config import RelayConfig
 from hythe.gateway.destinations import Destinations
 from hythe.gateway.egress.base import DatagramEgress, Datagrams, Destination, Lost, Peer
 from hythe.gateway.egress.kernel import RUN_MAX, SEGMENTS_MAX
+from hythe.gateway.line import Line, Watched
 from hythe.gateway.session import FlowRecord, Session
 from hythe.host.control import quoted_datagram
 from hythe.host.host import Host
@@ -81,29 +82,18 @@ class DatagramFlow:
         self.gate.end(self, now)
 
 
-class Mapping:
-    """One end of the command's and its socket outside. `flows`: by peer. Watched by the driver, level-triggered."""
+class Mapping(Watched):
+    """One end of the command's and its socket outside. `flows`: by peer."""
 
-    __slots__ = ("batch", "fd", "flows", "gate", "inside", "outside", "troubled", "waiting")
+    __slots__ = ("batch", "flows", "gate", "inside", "outside")
 
     def __init__(self, gate: DatagramGate, inside: tuple[bytes, int], outside: Datagrams) -> None:
+        super().__init__(outside.fileno(), gate.line)
         self.gate = gate
         self.inside = inside
         self.outside = outside
-        self.fd = outside.fileno()
         self.flows: dict[Peer, DatagramFlow] = {}
         self.batch = 1
-        self.waiting = False
-        self.troubled = False
-
-    def on_events(self, events: int, now: int) -> None:
-        """Something to receive, or an error: in line for the gate's next visit."""
-        if events & select.EPOLLERR:
-            self.troubled = True
-        if not self.waiting:
-            self.waiting = True
-            self.gate.waiting.append(self)
-            self.gate.endpoint.note(0)
 
 
 class DatagramGate:
@@ -128,7 +118,7 @@ class DatagramGate:
         self.endpoint.owner = self
         self.flows: OrderedDict[bytes, DatagramFlow] = OrderedDict()  # the least recently used first
         self.mappings: OrderedDict[tuple[bytes, int], Mapping] = OrderedDict()  # the same
-        self.waiting: list[Mapping] = []
+        self.line = Line(self._down, self.endpoint.note)
         self.dropped = 0
         self._room = memoryview(bytearray(_ROOM))
         self._exhausted = False
@@ -142,11 +132,7 @@ class DatagramGate:
         datagrams = endpoint.take()
         if datagrams:
             self._up(datagrams, now)
-        if self.waiting:
-            waiting, self.waiting = self.waiting, []
-            for mapping in waiting:
-                mapping.waiting = False
-                self._down(mapping, now)
+        self.line.serve(now)
 
     # --- From the command outwards
 

@@ -110,6 +110,7 @@ class Gateway:
         self.names.close()
         self.pings.close()
         self.datagrams.close()
+        self.streams.close()
         self.machine.close()
         self.driver.close()
         self.interface.link.close()

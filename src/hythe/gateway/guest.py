@@ -31,8 +31,6 @@ async def guest(options: RunOptions) -> AsyncIterator[tuple[Host, list[str]]]:
         async with host:
             yield host, [_text(family.gateway) for family in layout.families]
     finally:
-        for flow in list(gateway.streams.flows):  # this process goes on, unlike that of `hythe run`
-            flow.let_go()
         gateway.close()
 
 

@@ -17,6 +17,7 @@ from hythe.aio.driver import Driver
 from hythe.config import RelayConfig
 from hythe.gateway.destinations import Destinations
 from hythe.gateway.egress.base import EchoEgress, Echoer
+from hythe.gateway.line import Line, Watched
 from hythe.gateway.session import FlowRecord, Session
 from hythe.host.echoes import Echoes, EchoRequest
 from hythe.host.host import Host
@@ -35,29 +36,18 @@ _FORBIDDEN: Final = (
 Key = tuple[bytes, int, bytes]
 
 
-class PingFlow:
-    """The pings of one identifier to one destination. Watched by the driver, level-triggered."""
+class PingFlow(Watched):
+    """The pings of one identifier to one destination."""
 
-    __slots__ = ("expires", "fd", "gate", "key", "outside", "record", "troubled", "waiting")
+    __slots__ = ("expires", "gate", "key", "outside", "record")
 
     def __init__(self, gate: PingGate, key: Key, outside: Echoer, record: FlowRecord) -> None:
+        super().__init__(outside.fileno(), gate.line)
         self.gate = gate
         self.key = key
         self.outside = outside
-        self.fd = outside.fileno()
         self.record = record
         self.expires = NEVER
-        self.waiting = False
-        self.troubled = False
-
-    def on_events(self, events: int, now: int) -> None:
-        """A reply or an error: in line for the gate's next visit."""
-        if events & select.EPOLLERR:
-            self.troubled = True
-        if not self.waiting:
-            self.waiting = True
-            self.gate.waiting.append(self)
-            self.gate.host.pings.note(0)
 
     def refresh(self) -> None:
         """The record's figures are always fresh."""
@@ -91,7 +81,7 @@ class PingGate:
         self.session = session
         self.config = config
         self.flows: OrderedDict[Key, PingFlow] = OrderedDict()  # the least recently used first
-        self.waiting: list[PingFlow] = []
+        self.line = Line(self._answer, host.pings.note)
         self.deadline = NEVER
         self.filed = NEVER
         self._forbidden = False
@@ -102,11 +92,7 @@ class PingGate:
         echoes.news = 0
         for request in echoes.take():
             self._ask(request, now)
-        waiting, self.waiting = self.waiting, []
-        for flow in waiting:
-            flow.waiting = False
-            if flow.key in self.flows:
-                self._answer(flow, now)
+        self.line.serve(now)
 
     # --- From the command outwards
 
@@ -159,6 +145,8 @@ class PingGate:
     # --- From outside to the command
 
     def _answer(self, flow: PingFlow, now: int) -> None:
+        if flow.key not in self.flows:
+            return  # it ended in this very turn
         source, identifier, destination = flow.key
         if flow.troubled:
             flow.troubled = False

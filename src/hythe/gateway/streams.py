@@ -96,6 +96,11 @@ class StreamGate:
                 "while these last; raise the hard limit (ulimit -Hn)"
             )
 
+    def close(self) -> None:
+        """Close every stream; the records stay as they are."""
+        for flow in list(self.flows):
+            flow.let_go()
+
     def turn_down(self, connection: Connection, record: FlowRecord, number: int, now: int) -> None:
         """Tell the command that `number` (errno) came of its SYN, in the words of its own network."""
         if number == errno.ETIMEDOUT:
