@@ -22,6 +22,8 @@ from hythe.host.udp import Complaint
 from hythe.tcp.connection import Connection
 from hythe.tcp.states import CLOSED, ESTABLISHED, SYN_SENT
 from hythe.units import SECOND
+from hythe.wire import udp
+from hythe.wire.packet import PARTIAL, VNET_SIZE
 from tests.host.hosts import LEFT4, LEFT6, RIGHT4, RIGHT6, Lone, packed
 
 US4 = IP(src=RIGHT4, dst=LEFT4)
@@ -114,6 +116,18 @@ def test_port_unreachable_quotes_the_datagram() -> None:
     assert len(error) == 576
     (error,) = Lone().send(US6 / UDP(sport=1234, dport=5678) / Raw(b"z" * 1400))
     assert (error.src, error[ICMPv6DestUnreach].code, len(error)) == (LEFT6, 4, 1280)
+
+
+@pytest.mark.parametrize("gso_size", [0, 100])
+def test_what_is_quoted_is_the_packet_of_a_wire(gso_size: int) -> None:
+    """Of a batch the first, and with the checksum that its sender had left to the device."""
+    lone = Lone()
+    size = 250 if gso_size else 100
+    head = udp.Envelope4(packed(RIGHT4), packed(LEFT4), 1234, 5678).head(size, gso_size)[VNET_SIZE:]
+    lone.side.link.deliver(head + bytes(size), gso_size, PARTIAL)
+    (error,) = lone.run()
+    datagram = udp.Envelope4(packed(RIGHT4), packed(LEFT4), 1234, 5678).packet(bytes(100))
+    assert bytes(error[IPerror]) == datagram
 
 
 @pytest.mark.parametrize("mtu", [68, 100, 575])
