@@ -19,6 +19,8 @@ import pytest
 from hythe.errors import MachineError, UsageError
 from hythe.session import places
 from hythe.session.client import SessionEndedError
+from hythe.wire import pcapng
+from hythe.wire.segment import FIN, SYN
 from tests import needs
 from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.gateway.sessions import session, until
@@ -227,6 +229,43 @@ time.sleep(60)
         found = {protocol: process.descriptor for protocol, process in processes.items() if process is not None}
         assert found == {"udp": datagrams, "tcp": stream}
         assert only(asked).process is None
+
+
+def test_its_packets_can_be_read(person: Person) -> None:
+    """As the command sees them, faults or not; the last ones come before the end."""
+    program = """
+import signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+print("ready", flush=True)
+signal.sigwait({signal.SIGUSR1})
+with socket.create_connection(("host.hythe.internal", int(sys.argv[1]))) as stream:
+    stream.sendall(b"hello")
+    stream.recv(5)
+"""
+
+    def read(asked: Session, pieces: list[bytes]) -> None:
+        pieces.extend(asked.capture())
+
+    for faults in ("", "--delay 5ms"):
+        pieces: list[bytes] = []
+        with tcp_server(echo) as port:
+            command = person.script(program, str(port))
+            with session(person, f"--host-loopback -4 {faults}", *command) as (running, asked):
+                assert running.line() == "ready\n"
+                reader = threading.Thread(target=read, args=(asked, pieces))
+                reader.start()
+                until(pieces.copy)
+                running.process.send_signal(signal.SIGUSR1)
+                running.process.wait(10)
+            reader.join(10)
+        packets = list(pcapng.read(b"".join(pieces)))
+        segments = [each for each in packets if each.data[9] == 6]
+        flags = [each.data[each.data[0] % 16 * 4 + 13] for each in segments]
+        assert flags[0] == SYN
+        assert any(each & FIN for each in flags)
+        assert sum(b"hello" in each.data for each in segments) == 2
+        assert {each.flags for each in segments} == {pcapng.OUTBOUND, pcapng.INBOUND}
+        assert any(each.data[9] == 17 and b"internal" in each.data for each in packets)
 
 
 def test_metrics_are_prometheuss(person: Person) -> None:

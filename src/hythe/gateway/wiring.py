@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from hythe.errors import UsageError
 from hythe.gateway.faults import NAMES, Faults, parse
 from hythe.link.faults import FaultLink, Plan
+from hythe.link.watch import Watcher, WatchLink
 
 if TYPE_CHECKING:
     from hythe.gateway.gateway import Gateway
@@ -31,6 +32,7 @@ class Wiring:
     def __init__(self, gateway: Gateway, base: Link, faults: Faults | None) -> None:
         self._gateway = gateway
         self._base = base
+        self._watched: WatchLink | None = None
         self.seed = faults.seed if faults is not None else None
         self.words: dict[str, str] = dict(faults.words) if faults is not None else {}
 
@@ -49,7 +51,7 @@ class Wiring:
             return
         self.seed = faults.seed
         if wire is None:
-            wire = faults.wrap(self._base)
+            wire = faults.wrap(self._below)
             self._move(wire, wire)
         else:
             wire.up.plan, wire.down.plan = faults.up, faults.down
@@ -65,7 +67,34 @@ class Wiring:
         if len(wire.up) or len(wire.down):
             self._calm(wire)
         else:
-            self._move(self._base, None)
+            self._move(self._below, None)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Show it all packets, as the command sees them."""
+        if self._watched is None:
+            self._watched = WatchLink(self._base)
+            self._restack()
+        self._watched.watchers.append(watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """No more."""
+        if self._watched is not None:
+            self._watched.watchers.remove(watcher)
+            if not self._watched.watchers and not self._gateway.driver.closed:
+                self._watched = None
+                self._restack()
+
+    @property
+    def _below(self) -> Link:
+        """What the faults stand on."""
+        return self._watched or self._base
+
+    def _restack(self) -> None:
+        wire = self._gateway.wire
+        if wire is not None:
+            wire.stand_on(self._below)
+        else:
+            self._move(self._below, None)
 
     def _move(self, link: Link, wire: FaultLink | None) -> None:
         gateway = self._gateway

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -96,10 +96,20 @@ class Session:
 
     def events(self) -> Iterator[Event]:
         """What happens from now on, until the session ends."""
-        with self._request("GET", "/events", seconds=_QUIET) as answer:
-            while line := self._line(answer):
+        with self._request("GET", "/events", pause=_QUIET) as answer:
+            while line := _more(answer.readline):
                 if line.startswith(b"data: "):
                     yield build(Event, json.loads(line[6:]))
+
+    def capture(self, *, snaplen: int = 0) -> Iterator[bytes]:
+        """All packets from now on as pieces of a pcapng file, until the session ends; `snaplen`: so much of each, 0 for all.
+
+        `wire.pcapng.Reader` reads it piece by piece. Whoever reads too slowly misses packets; a comment says how many.
+        """
+        path = f"/capture?snaplen={snaplen}" if snaplen else "/capture"
+        with self._request("GET", path, pause=None) as answer:
+            while piece := _more(answer.read1):
+                yield piece
 
     # --- Change
 
@@ -125,24 +135,23 @@ class Session:
         with self._request(method, path, body) as answer:
             return json.loads(answer.read())
 
-    def _line(self, answer: http.client.HTTPResponse) -> bytes:
-        try:
-            return answer.readline()
-        except (OSError, http.client.HTTPException):
-            return b""  # it has ended
-
     @contextmanager
     def _request(
-        self, method: str, path: str, body: object = None, seconds: float = PATIENCE
+        self, method: str, path: str, body: object = None, *, pause: float | None = PATIENCE
     ) -> Iterator[http.client.HTTPResponse]:
-        """An answer of status 200. Raises `UsageError` with the sentence of any other, `SessionEndedError`."""
-        caller = _Caller(self.path, seconds)
-        headers = {"Connection": "close"} | ({} if body is None else {"Content-Type": "application/json"})
+        """An answer of status 200, in which no pause is longer than `pause`.
+
+        Raises `UsageError`, `MachineError` with the sentence of any other, `SessionEndedError`.
+        """
+        caller = _Caller(self.path, PATIENCE)
+        headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             caller.request(method, path, None if body is None else json.dumps(body).encode(), headers)
             answer = caller.getresponse()
             if answer.status != http.client.OK:
                 raise _problem(answer)
+            if caller.sock is not None:
+                caller.sock.settimeout(pause)
             yield answer
         except (OSError, http.client.HTTPException) as error:
             raise SessionEndedError(
@@ -161,6 +170,14 @@ class _Caller(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = places.connect(self._path, self.timeout)
+
+
+def _more(read: Callable[[], bytes]) -> bytes:
+    """The next piece of a stream; nothing when it has ended, one way or the other."""
+    try:
+        return read()
+    except (OSError, http.client.HTTPException):
+        return b""
 
 
 def _problem(answer: http.client.HTTPResponse) -> Exception:

@@ -34,16 +34,26 @@ class Broadcast:
         self._describe = describe
         self._listeners: set[_Listener] = set()
 
+    @property
+    def busy(self) -> bool:
+        """Does anybody still listen?"""
+        return bool(self._listeners)
+
+    def finish(self) -> None:
+        """The session ends: whoever listens gets what is there, and the end."""
+        for listener in self._listeners:
+            listener.finish()
+
     async def listen(self) -> AsyncGenerator[bytes, None]:
-        """Server-sent events, for ever."""
+        """Server-sent events, to the end of the session."""
         listener = _Listener()
         if not self._listeners:
             self._session.observers.append(self._observe)
         self._listeners.add(listener)
         try:
             yield b": hythe\n\n"
-            while True:
-                yield await listener.next()
+            while data := await listener.next():
+                yield data
         finally:
             self._listeners.discard(listener)
             if not self._listeners:
@@ -67,6 +77,7 @@ class _Listener:
         self._queue: deque[bytes] = deque()
         self._dropped = 0
         self._news = asyncio.Event()
+        self._ended = False
 
     def has_room(self) -> bool:
         """Is there room for one more? If not, that one is lost, and counted."""
@@ -82,9 +93,13 @@ class _Listener:
         self._queue.append(data)
         self._news.set()
 
+    def finish(self) -> None:
+        self._ended = True
+        self._news.set()
+
     async def next(self) -> bytes:
-        """What has happened since, a few events at once, or a comment after a while in which nothing did."""
-        if not self._queue:
+        """What has happened since, a few events at once, or a comment after a while in which nothing did; b"" is the end."""
+        if not self._queue and not self._ended:
             self._news.clear()
             try:
                 async with asyncio.timeout(_QUIET):

@@ -90,6 +90,8 @@ class Door:
             self._loop.remove_reader(caller.fileno())
             caller.close()
         self._silent.clear()
+        if self._resources is not None:
+            await self._resources.finish()
         for task in self._served:
             task.cancel()
         if self._served:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hythe.errors import HytheError
 from hythe.gateway.api import figures, metrics
 from hythe.gateway.api.broadcast import Broadcast
+from hythe.gateway.api.capturing import Capturing
 from hythe.gateway.api.inside import Inside, Pair, is_listener, pairs
 from hythe.gateway.api.lookups import Lookups, query
 from hythe.gateway.publish.publications import parse as parse_publication
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 #: Objects made, or flows looked at, between two turns of the loop: less than a millisecond's worth.
 _BATCH: Final = 25
 _GLANCES: Final = 500
+#: Seconds that those who listen have to hear the rest.
+_FAREWELL: Final = 0.3
+_STEP: Final = 0.005
 
 
 class UnknownError(HytheError):
@@ -58,6 +62,16 @@ class Resources:
         self._inside = Inside(room.diag_fd, room.pid)
         self._lookups = Lookups(self.session)
         self._broadcast = Broadcast(self.session, self._event)
+        self._capturing = Capturing(wiring, self.epoch)
+
+    async def finish(self) -> None:
+        """The session is about to end: let those who listen hear the rest, if they do not take long."""
+        streams = (self._broadcast, self._capturing)
+        for each in streams:
+            each.finish()
+        until = time.monotonic() + _FAREWELL
+        while any(each.busy for each in streams) and time.monotonic() < until:
+            await asyncio.sleep(_STEP)
 
     # --- The session
 
@@ -195,6 +209,10 @@ class Resources:
 
     # --- What happens
 
+    async def capture(self, *, snaplen: int = 0) -> AsyncGenerator[bytes, None]:
+        """All packets from now on."""
+        return self._capturing.stream(snaplen)
+
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Server-sent events."""
         return self._broadcast.listen()
@@ -225,5 +243,4 @@ async def _rows(items: Iterable[Any], make: Callable[[Any], Any]) -> AsyncGenera
         if len(rows) >= _BATCH:
             yield "".join(rows).encode()
             rows.clear()
-            await asyncio.sleep(0)
     yield "".join((*rows, "[" if separator == "[" else "", "]\n")).encode()

@@ -165,13 +165,14 @@ class _Caller:
     async def _send_all(self, pieces: AsyncGenerator[bytes, None]) -> None:
         async with aclosing(pieces):
             async for piece in pieces:
-                await self._send(h11.Data(data=piece))
+                await self._send(h11.Data(data=piece), patience=None)  # what does not fit in its queue is left out
+                await asyncio.sleep(0)
         await self._send(h11.EndOfMessage())
 
-    async def _send(self, event: h11.Event) -> None:
+    async def _send(self, event: h11.Event, patience: int | None = PATIENCE) -> None:
         data = self._machine.send(event)
         if data:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 await self._loop.sock_sendall(self._socket, data)
 
 

@@ -52,6 +52,10 @@ class Wire(Generic[L]):
         #: Called with `next_deadline()` whenever it may have changed.
         self.on_deadline: Callable[[int], object] = _ignore
 
+    def stand_on(self, link: L) -> None:
+        """Go on by another link below, one with the same descriptor and MTU; what is on its way stays so."""
+        self._link = link
+
     def _read(self, now: int, limit: int) -> list[Joined]:
         """Read from below; at most `limit` packets and super-segments that have come through by `now`."""
         for _ in range(_BATCHES_SMALL):

@@ -1,0 +1,114 @@
+"""Streams to callers who read too slowly: bounded, and what was left out is told."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from hythe.gateway.api import capturing
+from hythe.gateway.api.broadcast import QUEUE, Broadcast
+from hythe.gateway.api.capturing import Capturing
+from hythe.gateway.session import Session
+from hythe.session.model import Event
+from hythe.wire import pcapng
+from hythe.wire.packet import VERIFIED
+
+if TYPE_CHECKING:
+    import pytest
+
+    from hythe.gateway.wiring import Wiring
+    from hythe.link.watch import Watcher
+
+PACKET = bytes.fromhex("45000028000100004006f97c0a0000010a000002") + bytes(20)
+
+
+def events(data: bytes) -> list[dict[str, Any]]:
+    """Return the objects in a piece of a stream of server-sent events."""
+    found = []
+    for block in data.decode().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines())
+        if "data" in lines:
+            found.append(json.loads(lines["data"]))
+            assert found[-1]["kind"] == lines["event"]
+    return found
+
+
+def test_events_that_find_no_room_are_counted_in_their_place() -> None:
+    async def main() -> None:
+        session = Session(0)
+        described: list[object] = []
+
+        def describe(kind: str, about: object) -> Event:
+            described.append(about)
+            return Event(kind, 0.0, notice=str(about))
+
+        broadcast = Broadcast(session, describe)
+        assert not session.observers
+        async with aclosing(broadcast.listen()) as slow, aclosing(broadcast.listen()) as quick:
+            assert not events(await anext(slow)) + events(await anext(quick))
+            assert len(session.observers) == 1
+            heard: list[dict[str, Any]] = []
+            for number in range(QUEUE + 500):
+                session.tell("notice", number)
+                if number % 50 == 49:
+                    heard += events(await anext(quick))
+            assert [each["notice"] for each in heard] == [str(number) for number in range(QUEUE + 500)]
+            assert len(described) == QUEUE + 500  # once, however many listen
+            late: list[dict[str, Any]] = []
+            while len(late) < QUEUE + 1:
+                late += events(await anext(slow))
+            assert [each["kind"] for each in late] == ["notice"] * QUEUE + ["dropped"]
+            assert late[-1]["count"] == 500
+            session.tell("notice", "last")
+            broadcast.finish()
+            assert [each["notice"] for each in events(await anext(slow))] == ["last"]
+            assert await anext(slow, b"") == b""
+            assert broadcast.busy
+        assert not session.observers
+        assert not broadcast.busy
+
+    asyncio.run(main())
+
+
+class Watched:
+    """Stands for the wiring: what is watched is what `show` shows."""
+
+    def __init__(self) -> None:
+        self.watchers: list[Watcher] = []
+        self.watch = self.watchers.append
+        self.unwatch = self.watchers.remove
+
+    def show(self, now: int, sent: bool, packet: bytes) -> None:
+        for watch in self.watchers:
+            watch(now, sent, memoryview(packet), 0, VERIFIED)
+
+
+def test_packets_that_find_no_room_are_counted_in_a_comment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capturing, "ROOM", 10 * (len(PACKET) + 256))
+    wiring: Any = Watched()
+
+    async def main(wiring: Wiring, show: Any) -> bytes:
+        capture = Capturing(wiring, 1_000)
+        out = io.BytesIO()
+        async with aclosing(capture.stream(30)) as stream:
+            out.write(await anext(stream))
+            for number in range(17):
+                show(number, number % 2 == 1, PACKET)
+            out.write(await anext(stream))
+            show(100, False, PACKET)
+            capture.finish()
+            async for piece in stream:
+                out.write(piece)
+        assert not capture.busy
+        return out.getvalue()
+
+    found = list(pcapng.read(asyncio.run(main(wiring, wiring.show))))
+    assert not wiring.watchers
+    assert [each.timestamp for each in found] == [*range(1_000, 1_010), 1_100]
+    assert [each.comment for each in found] == [""] * 10 + ["7 packets before this one were not captured"]
+    assert {each.data for each in found} == {PACKET[:30]}
+    assert {each.length for each in found} == {40}
+    assert [each.flags & 3 for each in found[:2]] == [pcapng.OUTBOUND, pcapng.INBOUND]
