@@ -75,6 +75,29 @@ def test_syn_of_linux_byte_for_byte() -> None:
     assert options.parse(linux) == ours
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "020405b40402080a499602d20000000001030307",
+        "020405b40402080a499602d2000000000103030f",  # a window scale that is read as 14
+        "020400000402080a499602d20000000001030307",  # an MSS that is ignored
+        "020405b40502080a499602d20000000001030307",
+        "020405b40402080b499602d20000000001030307",
+        "020405b40402080a499602d20000000001010303",
+        "080a499602d2000000000402020405b401030307",
+    ],
+)
+def test_syn_of_linux_is_read_as_any_other(raw: str) -> None:
+    def outcome(data: bytes) -> Options | None:
+        try:
+            return options.parse(data)
+        except ParseError:
+            return None
+
+    data = bytes.fromhex(raw)
+    assert outcome(data) == outcome(b"\x01" + data)
+
+
 @given(longs, longs)
 def test_timestamps_alone_take_the_fast_path(ts_val: int, ts_ecr: int) -> None:
     raw = options.build_timestamps(ts_val, ts_ecr)

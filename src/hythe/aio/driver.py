@@ -4,8 +4,8 @@ Theory of operation. A turn is always *feed, visit, re-arm*: read a bounded batc
 owner of everything with news visit, emit, and go on while there is work. All descriptors (links and any number of
 sockets) are in one epoll of our own, whose descriptor the asyncio loop watches, so that a socket costs one registration
 in its life. Sockets are edge-triggered: their owners keep `readable` and `writable` flags, set by the edge and cleared by
-EAGAIN. Links are level-triggered and read in batches that grow while they come back full and nothing else is waited for,
-because an EAGAIN is an exception, and an exception is dearer than a poll.
+EAGAIN. Links are level-triggered and read in batches that grow while they come back full, because an EAGAIN is an
+exception, and an exception is dearer than a poll.
 
 *Look again*: after work the driver does not sleep at once but polls a little longer, yielding the processor between
 (`look_again`); the answer to what was just sent is often microseconds away, and a sleep costs fifty. It gives the loop
@@ -44,6 +44,8 @@ TURN: Final = 1 * MILLISECOND
 BATCH: Final = 8
 BATCH_SMALL: Final = 32
 _SMALL: Final = 2_048
+#: So many packets are read one by one before another is looked for behind one: in a dialogue they come alone.
+_ALONE: Final = 8
 _EVENTS: Final = 64
 
 #: What a socket's owner is told of; and before it has filled the socket's buffer.
@@ -59,13 +61,17 @@ class Watcher(Protocol):
 
 
 class _Feed:
-    """One interface's way into the host: how many packets to read at a time, and when that was done last."""
+    """One interface's way into the host: how many packets to read at a time, and when that was done last.
 
-    __slots__ = ("batch", "interface", "read_at", "releases")
+    `alone`: how many were read one by one since a batch last brought less than was asked for.
+    """
+
+    __slots__ = ("alone", "batch", "interface", "read_at", "releases")
 
     def __init__(self, interface: Interface) -> None:
         self.interface = interface
         self.batch = 1
+        self.alone = 0
         self.read_at = -1
         self.releases: _Releases | None = None
 
@@ -243,9 +249,6 @@ class Driver:
                 if item.news and not item.queued and item.owner is not None:  # its owner wants another
                     item.queued = True
                     host.around.ready.append(item)
-        if not worked:
-            for feed in self._feeds.values():
-                feed.batch = 1  # what comes after a pause comes alone, most likely
         return worked
 
     def _feed(self, feed: _Feed, now: int) -> None:
@@ -259,10 +262,13 @@ class Driver:
         receive = self.host.receive
         for packet in packets:
             receive(packet, now, interface)
-        if len(packets) == feed.batch:
-            feed.batch = min(2 * feed.batch, BATCH_SMALL if packets[-1].length <= _SMALL else BATCH)
+        if len(packets) < feed.batch:
+            feed.batch = len(packets) or 1
+            feed.alone = 0
+        elif feed.batch == 1 and feed.alone < _ALONE:
+            feed.alone += 1
         else:
-            feed.batch = 1
+            feed.batch = min(2 * feed.batch, BATCH_SMALL if packets[-1].length <= _SMALL else BATCH)
 
     def _link_failed(self, interface: Interface, error: OSError) -> None:
         """The device is gone, and would stay readable for ever: say so once. What went through it will time out."""
