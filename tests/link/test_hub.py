@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 
 from hythe.link.hub import Hub, HubPort
-from hythe.link.pair import QUEUE
+from hythe.link.inbox import QUEUE
 from hythe.wire import ethernet, ipv4
 from hythe.wire.packet import ABSENT, PARTIAL, VNET_PLAIN
 from hythe.wire.segment import ACK, Envelope4

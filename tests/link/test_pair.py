@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import select
 
-from hythe.link.pair import QUEUE, PairEnd, pair
+from hythe.link.inbox import QUEUE
+from hythe.link.pair import PairEnd, pair
 from hythe.wire import ipv4
 from hythe.wire.checksum import pseudo_sum, verify
 from hythe.wire.packet import ABSENT, PARTIAL

@@ -7,12 +7,10 @@ completed. Each port's queue is bounded: beyond it frames are dropped.
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Sequence
 
 from hythe.link.frames import Frame
-from hythe.link.pair import QUEUE
+from hythe.link.inbox import Inbox
 from hythe.wire import gso
 from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE
 
@@ -38,31 +36,26 @@ class Hub:
 class HubPort:
     """One port: a frame link."""
 
-    __slots__ = ("_event", "_hub", "_inbox", "_ring", "dropped", "mtu")
+    __slots__ = ("_hub", "_inbox", "_ring", "mtu")
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self.mtu = hub.mtu
-        self.dropped = 0
-        self._inbox: deque[tuple[bytes, bytes, int, int]] = deque()
+        self._inbox: Inbox[tuple[bytes, bytes, int, int]] = Inbox()
         self._ring: list[Frame] = []
-        self._event: int | None = None
 
     def receive(self, now: int, limit: int) -> Sequence[Frame]:
         """As `FrameLink.receive`."""
         if self._hub.poison:
             for frame in self._ring:
                 frame.poison()
-        inbox = self._inbox
-        count = min(limit, len(inbox))
-        while len(self._ring) < count:
+        items = self._inbox.take(limit)
+        while len(self._ring) < len(items):
             self._ring.append(Frame())
-        for frame in self._ring[:count]:
-            frame.header[:], data, gso_size, checksum = inbox.popleft()
+        for frame, (header, data, gso_size, checksum) in zip(self._ring, items, strict=False):
+            frame.header[:] = header
             frame.fill(data, gso_size, checksum)
-        if self._event is not None and count and not inbox:
-            os.eventfd_read(self._event)
-        return self._ring[:count]
+        return self._ring[: len(items)]
 
     def send_frame(self, now: int, header: bytes, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
         """As `FrameLink.send_frame`; bytes are copied."""
@@ -81,24 +74,19 @@ class HubPort:
 
     def deliver(self, header: bytes, data: bytes, gso_size: int, checksum: int) -> None:
         """Queue one frame for `receive`; dropped when the queue is full."""
-        if len(self._inbox) >= QUEUE:
-            self.dropped += 1
-            return
-        self._inbox.append((header, data, gso_size, checksum))
-        if self._event is not None and len(self._inbox) == 1:
-            os.eventfd_write(self._event, 1)
+        self._inbox.put((header, data, gso_size, checksum))
+
+    @property
+    def dropped(self) -> int:
+        """Frames that found the queue full."""
+        return self._inbox.dropped
 
     def fileno(self) -> int:
-        """An eventfd, readable while frames wait."""
-        if self._event is None:
-            self._event = os.eventfd(1 if self._inbox else 0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        return self._event
+        """Readable while frames wait."""
+        return self._inbox.fileno()
 
     def close(self) -> None:
-        """Leave the hub, and give the eventfd back."""
+        """Leave the hub, and give the descriptor back."""
         if self in self._hub.ports:
             self._hub.ports.remove(self)
-        self._inbox.clear()
-        if self._event is not None:
-            os.close(self._event)
-            self._event = None
+        self._inbox.close()

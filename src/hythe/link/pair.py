@@ -6,46 +6,36 @@ without it every packet is cut and completed, as on a wire. The queue is bounded
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Sequence
 
+from hythe.link.inbox import Inbox
 from hythe.wire import gso
 from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Packet
-
-#: Packets waiting at one end: Linux txqueuelen.
-QUEUE = 1_000
 
 
 class PairEnd:
     """One end. `peer` is the other."""
 
-    __slots__ = ("_event", "_inbox", "_ring", "dropped", "mtu", "offload", "peer", "poison")
+    __slots__ = ("_inbox", "_ring", "mtu", "offload", "peer", "poison")
 
     def __init__(self, mtu: int, *, offload: bool, poison: bool) -> None:
         self.mtu = mtu
         self.offload = offload
         self.poison = poison
         self.peer: PairEnd = self
-        self.dropped = 0
-        self._inbox: deque[tuple[bytes, int, int]] = deque()
+        self._inbox: Inbox[tuple[bytes, int, int]] = Inbox()
         self._ring: list[Packet] = []  # as long as the largest batch that was asked for
-        self._event: int | None = None  # made when somebody wants to poll
 
     def receive(self, now: int, limit: int) -> Sequence[Packet]:
         """As `Link.receive`."""
         if self.poison:
             for packet in self._ring:
                 packet.poison()
-        inbox = self._inbox
-        count = min(limit, len(inbox))
-        while len(self._ring) < count:
-            self._ring.append(Packet())
-        for slot in self._ring[:count]:
-            slot.fill(*inbox.popleft())
-        if self._event is not None and count and not inbox:
-            os.eventfd_read(self._event)
-        return self._ring[:count]
+        ring = self._ring
+        items = self._inbox.take(limit)
+        while len(ring) < len(items):
+            ring.append(Packet())
+        return [slot.fill(*item) for slot, item in zip(ring, items, strict=False)]
 
     def send(self, now: int, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
         """As `Link.send`; bytes are copied."""
@@ -60,26 +50,20 @@ class PairEnd:
 
     def deliver(self, data: bytes, gso_size: int, checksum: int) -> None:
         """Queue one packet for `receive`; dropped when the queue is full."""
-        inbox = self._inbox
-        if len(inbox) >= QUEUE:
-            self.dropped += 1
-            return
-        inbox.append((data, gso_size, checksum))
-        if self._event is not None and len(inbox) == 1:
-            os.eventfd_write(self._event, 1)
+        self._inbox.put((data, gso_size, checksum))
+
+    @property
+    def dropped(self) -> int:
+        """Packets that found the queue full."""
+        return self._inbox.dropped
 
     def fileno(self) -> int:
-        """An eventfd, readable while packets wait."""
-        if self._event is None:
-            self._event = os.eventfd(1 if self._inbox else 0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        return self._event
+        """Readable while packets wait."""
+        return self._inbox.fileno()
 
     def close(self) -> None:
-        """Drop what waits and give the eventfd back."""
-        self._inbox.clear()
-        if self._event is not None:
-            os.close(self._event)
-            self._event = None
+        """Drop what waits and give the descriptor back."""
+        self._inbox.close()
 
 
 def pair(mtu: int = 1_500, *, offload: bool = True, poison: bool = False) -> tuple[PairEnd, PairEnd]:
