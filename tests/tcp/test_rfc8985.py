@@ -122,7 +122,7 @@ def test_6_3_a_time_out_spares_what_left_just_now() -> None:
 
 def test_7_2_after_two_round_trips_of_silence_the_last_segment_leaves_again() -> None:
     peer = sender()
-    peer.tick(ms(210) - 1)
+    peer.tick(ms(200) - 1)
     peer.expect_nothing()
     peer.tick(1)
     peer.expect(".", seq=9_001, size=1_000)
@@ -141,14 +141,14 @@ def test_7_2_a_lone_segment_waits_as_long_as_its_ack_may_be_delayed() -> None:
 
 def test_7_3_a_new_segment_rather_than_the_last() -> None:
     peer = sender(segments=20)
-    peer.tick(ms(210))
+    peer.tick(ms(200))
     peer.expect(".", seq=10_001, size=1_000)
     peer.expect_nothing()
 
 
 def test_7_3_the_time_out_follows_if_the_probe_has_no_answer() -> None:
     peer = sender()
-    peer.tick(ms(210))
+    peer.tick(ms(200))
     peer.expect(".", seq=9_001)
     peer.tick(ms(300))
     peer.expect(".", seq=1, size=1_000)
@@ -159,7 +159,7 @@ def test_7_3_the_time_out_follows_if_the_probe_has_no_answer() -> None:
 
 def test_7_3_its_sack_finds_the_losses_before_it() -> None:
     peer = sender()
-    peer.tick(ms(210))
+    peer.tick(ms(200))
     peer.expect(".", seq=9_001)
     peer.tick(ms(100))
     peer.inject(".", ack=7_001, sack=(block(9, 9),))
@@ -170,7 +170,7 @@ def test_7_3_its_sack_finds_the_losses_before_it() -> None:
 
 def test_7_4_a_probe_that_repaired_a_loss_shrinks_the_window() -> None:
     peer = sender()
-    peer.tick(ms(210))
+    peer.tick(ms(200))
     peer.expect(".", seq=9_001)
     peer.write(1_000)
     peer.inject(".", ack=10_001)
@@ -182,7 +182,7 @@ def test_7_4_a_probe_that_repaired_a_loss_shrinks_the_window() -> None:
 
 def test_7_4_a_probe_that_was_needless_does_not() -> None:
     peer = sender()
-    peer.tick(ms(210))
+    peer.tick(ms(200))
     peer.expect(".", seq=9_001)
     peer.inject(".", ack=10_001)
     peer.inject(".", ack=10_001, sack=(block(9, 9),))

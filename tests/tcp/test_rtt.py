@@ -66,3 +66,14 @@ def test_a_clock_that_did_not_move_is_a_sample_of_one() -> None:
     rtt = estimator()
     rtt.sample(0)
     assert rtt.srtt == 1
+
+
+def test_rfc8985_7_2_a_probe_waits_two_round_trips_and_on_a_short_path_for_the_machine() -> None:
+    rtt = estimator()
+    rtt.early = True
+    rtt.sample(MILLISECOND)
+    assert rtt.pto == 11 * MILLISECOND
+    rtt = estimator()
+    rtt.early = True
+    rtt.sample(50 * MILLISECOND)
+    assert rtt.pto == 100 * MILLISECOND

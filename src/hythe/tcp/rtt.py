@@ -15,7 +15,8 @@ from hythe.units import MILLISECOND, SECOND
 _BACKOFF_MAX: Final = 16
 #: RFC 6298, 5.7: a handshake that timed out and gave no sample was too hasty.
 _FALLBACK: Final = 3 * SECOND
-#: Added to a probe time-out so that a busy machine is not taken for a loss. Linux TCP_TIMEOUT_MIN: two ticks of 1 to 10 ms.
+#: A probe waits so long beyond a round trip at least, so that a busy machine is not taken for a loss. Linux adds
+#: TCP_TIMEOUT_MIN, two ticks of 1 to 10 ms; where the second round trip is as long it gives time enough.
 _TICKS: Final = 10 * MILLISECOND
 
 
@@ -57,7 +58,7 @@ class RoundTrip:
         self.backoff = 0
         self.rto = rto = base if base < self.rto_max else self.rto_max
         if self.early:
-            pto = 2 * srtt + _TICKS
+            pto = srtt + (srtt if srtt > _TICKS else _TICKS)
             self.pto = pto if pto < rto else rto
         else:
             self.pto = rto

@@ -61,9 +61,10 @@ class Cubic(Controller):
             # jump ahead of a window that nobody has tested.
             epoch = self._epoch = epoch + now - self._grew_at
         self._grew_at = now
-        # 4.2: the target one round trip ahead, not more than half a window above.
+        # 4.2: the target one round trip ahead, not more than half a window above. Its distance from the plateau counts in
+        # whole segments, as in Linux: a small window, which can grow by nothing less, is not held back for a fraction.
         elapsed = (now - epoch + srtt) / SECOND - self._k
-        target = self._origin + C * elapsed * elapsed * elapsed
+        target = self._origin + int(C * elapsed * elapsed * elapsed)
         target = min(max(target, segments), 1.5 * segments)
         # 4.3: Reno's estimate, with alpha 1 once it has passed the old window.
         alpha = 1.0 if self._w_est >= self._w_prior else ALPHA
