@@ -26,8 +26,11 @@ class Fate(NamedTuple):
 
 def decide(plan: Plan, flow: Flow, size: int) -> Fate:
     """The fate of the next packet of `flow`, which has `size` bytes."""
-    draws = flow.draw() if plan.dices else flow.pass_by()
     loss = plan.loss
+    if not plan.dices:
+        flow.ordinal += 1
+        return Fate(loss is not None and loss.loses(flow, 0, 0), plan.delay, 0, 1, None, False)
+    draws = flow.draw()
     return Fate(
         loss is not None and loss.loses(flow, draws[TURN], draws[LOSS]),
         plan.delay + plan.jitter * draws[JITTER] // DRAWS,

@@ -16,7 +16,6 @@ from typing import Final
 
 #: Draws of a packet: 64 bits each, uniform.
 LOSS, TURN, JITTER, REORDER, DUPLICATE, CORRUPT, BIT, MARK = range(8)
-_NO_DRAWS: Final = (0,) * 8
 _DRAWS: Final = struct.Struct("<8Q").unpack
 #: Flows remembered at most. One that was forgotten counts from 1 again.
 FLOWS: Final = 65_536
@@ -41,11 +40,6 @@ class Flow:
         copy = self._hash.copy()
         copy.update(self.ordinal.to_bytes(8, "big"))
         return _DRAWS(copy.digest())
-
-    def pass_by(self) -> tuple[int, ...]:
-        """Count the next packet, for which nobody dices."""
-        self.ordinal += 1
-        return _NO_DRAWS
 
 
 class Flows:
