@@ -26,12 +26,13 @@ from hythe.host.hostsfile import PATH as HOSTS
 from hythe.host.hostsfile import HostsFile
 from hythe.host.inquiry import Inquiry, Outcome
 from hythe.host.lookup import Found, Lookup, Status
-from hythe.host.resolvconf import PATH as RESOLV_CONF
-from hythe.host.resolvconf import PORT, parse_resolv_conf
+from hythe.host.resolvconf import parse_resolv_conf
 from hythe.units import SECOND
 from hythe.wire import dns
 from hythe.wire.dnsmessage import Question, Record, lower
 from hythe.wire.dnstext import name_text, parse_name_text
+from hythe.wire.resolvconf import PATH as RESOLV_CONF
+from hythe.wire.resolvconf import PORT
 
 #: What a connection needs: IPv6 first, as RFC 6724 prefers it where it works.
 ADDRESSES: Final = (dns.AAAA, dns.A)

@@ -5,8 +5,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hythe.gateway.faults import Faults
-    from hythe.gateway.names.resolvconf import Server
     from hythe.gateway.publish.publications import Publication
+    from hythe.wire.resolvconf import Server
 
 #: MTU of the command's network: what is quickest, and with faults that of the networks one has such faults on.
 MTU = 65_520

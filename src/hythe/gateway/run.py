@@ -13,12 +13,12 @@ import signal
 from hythe.errors import MachineError
 from hythe.gateway import descriptors
 from hythe.gateway.layout import Layout
-from hythe.gateway.names import resolvconf
 from hythe.gateway.names.resolvconf import ResolvConf
 from hythe.gateway.namespace import FORWARDED_SIGNALS, NetworkPlan, Room
 from hythe.gateway.namespace.plan import BUFFER_MAX, CONGESTION_CONTROL
 from hythe.gateway.options import RunOptions
 from hythe.session import places
+from hythe.wire import resolvconf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,17 +9,13 @@ from typing import Final
 from hythe.config import ResolverConfig
 from hythe.units import SECOND
 from hythe.wire.dnstext import parse_name_text
+from hythe.wire.resolvconf import name_servers, statements
 
-PATH: Final = "/etc/resolv.conf"
-PORT: Final = 53
-#: glibc's limits: MAXNS, RES_MAXNDOTS, RES_MAXRETRANS (seconds), RES_MAXRETRY; its search list had 6 for decades.
-SERVERS_MAX: Final = 3
+#: glibc's limits: RES_MAXNDOTS, RES_MAXRETRANS (seconds), RES_MAXRETRY; its search list had 6 for decades.
 SEARCH_MAX: Final = 16
 NDOTS_MAX: Final = 15
 TIMEOUT_MAX: Final = 30
 ATTEMPTS_MAX: Final = 5
-#: Where no server is named.
-_DEFAULT: Final = ("127.0.0.1", PORT)
 
 
 def parse_resolv_conf(text: str) -> ResolverConfig:
@@ -27,23 +23,17 @@ def parse_resolv_conf(text: str) -> ResolverConfig:
 
     EDNS is always spoken, so that ``edns0`` has nothing to add.
     """
-    servers: list[tuple[str, int]] = []
     search: tuple[str, ...] = ()
     config = ResolverConfig()
-    for line in text.splitlines():
-        if line[:1] in ("#", ";"):
-            continue
-        keyword, *words = line.split() or [""]
-        if keyword == "nameserver" and words and is_address(words[0]) and len(servers) < SERVERS_MAX:
-            servers.append((words[0], PORT))
-        elif keyword == "domain" and words:
+    for keyword, words, _ in statements(text):
+        if keyword == "domain" and words:
             search = tuple(filter(_is_domain, words[:1]))
         elif keyword == "search" and words:  # the last of `domain` and `search` holds
             search = tuple(filter(_is_domain, words[:SEARCH_MAX]))
         elif keyword == "options":
             for word in words:
                 config = _option(config, word)
-    return replace(config, servers=tuple(servers) or (_DEFAULT,), search=search)
+    return replace(config, servers=tuple(name_servers(text, is_address)), search=search)
 
 
 def _option(config: ResolverConfig, word: str) -> ResolverConfig:

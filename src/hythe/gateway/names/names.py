@@ -9,13 +9,13 @@ from typing import Final
 from hythe.aio.driver import Driver
 from hythe.gateway.layout import Family
 from hythe.gateway.names.queries import QueryService
-from hythe.gateway.names.resolvconf import PORT, Server
 from hythe.gateway.names.resolvers import Resolvers
 from hythe.gateway.names.streams import StreamService
 from hythe.gateway.names.zone import Zone
 from hythe.gateway.session import Session
 from hythe.host.host import Host
 from hythe.units import NEVER, SECOND
+from hythe.wire.resolvconf import PORT, Server
 
 #: How often to look whether resolv.conf has changed.
 _LOOK_EVERY: Final = 2 * SECOND

@@ -5,18 +5,10 @@ from __future__ import annotations
 import socket
 
 from hythe.errors import UsageError
+from hythe.wire.resolvconf import PATH, PORT, Server, name_servers, statements
 
-PATH = "/etc/resolv.conf"
-PORT = 53
-#: glibc's MAXNS: resolvers that it asks; further ones are not used by anybody.
-_SERVERS_MAX = 3
 #: Lines that mean the same inside as outside.
 _KEPT = ("search", "domain", "options", "sortlist")
-#: glibc's choice where no resolver is named (resolv.conf(5)).
-_DEFAULT = "127.0.0.1"
-
-#: An address as text, perhaps with a zone ("fe80::1%eth0"), and a port.
-Server = tuple[str, int]
 
 
 class ResolvConf:
@@ -25,18 +17,8 @@ class ResolvConf:
     __slots__ = ("kept", "servers")
 
     def __init__(self, text: str) -> None:
-        self.servers: list[Server] = []
-        self.kept: list[str] = []
-        for line in text.splitlines():
-            keyword, _, rest = line.partition("#")[0].partition(";")[0].expandtabs(1).partition(" ")
-            if keyword == "nameserver":
-                address = rest.strip()
-                if is_address(address) and len(self.servers) < _SERVERS_MAX:
-                    self.servers.append((address, PORT))
-            elif keyword in _KEPT:
-                self.kept.append(line.rstrip())
-        if not self.servers:
-            self.servers.append((_DEFAULT, PORT))
+        self.servers = name_servers(text, is_address)
+        self.kept = [line.rstrip() for keyword, _, line in statements(text) if keyword in _KEPT]
 
     @classmethod
     def read(cls) -> ResolvConf:

@@ -7,7 +7,8 @@ import os
 import socket
 from typing import Any, Final
 
-from hythe.gateway.names.resolvconf import PATH, PORT, ResolvConf, Server, packed
+from hythe.gateway.names.resolvconf import ResolvConf, packed
+from hythe.wire.resolvconf import PATH, PORT, Server
 
 #: A connect of a non-blocking stream that goes on.
 _UNDER_WAY: Final = (0, errno.EINPROGRESS)
