@@ -9,10 +9,10 @@ Observers are told what happens as it does. There are none normally, and then th
 
 from __future__ import annotations
 
-import ipaddress
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final, NamedTuple, Protocol
 
 from hythe.wire.segment import split_key
@@ -51,13 +51,13 @@ class FlowRecord:
     def inside(self) -> tuple[str, int]:
         """The command's end: (address, port)."""
         address, port, _, _ = split_key(self.key)
-        return str(ipaddress.ip_address(address)), port
+        return _text(address), port
 
     @property
     def destination(self) -> tuple[str, int]:
         """What the command asked for: (address, port)."""
         _, _, address, port = split_key(self.key)
-        return str(ipaddress.ip_address(address)), port
+        return _text(address), port
 
 
 class LiveFlow(Protocol):
@@ -147,3 +147,7 @@ class Session:
         for flow in list(self.live.values()):
             flow.refresh()
             yield flow.record
+
+
+def _text(address: bytes) -> str:
+    return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)

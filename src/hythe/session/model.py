@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class End:
     """One end of a connection: an address (or a name, where the way out resolves names) and a port."""
 
@@ -18,7 +18,7 @@ class End:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Process:
     """Who holds a socket inside. `pid` is this machine's number for it, not the one that the command sees."""
 
@@ -28,7 +28,7 @@ class Process:
     descriptor: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Totals:
     """Of the session so far. `refused`: attempts that came to nothing; `open`: connections that go on."""
 
@@ -40,7 +40,7 @@ class Totals:
     queries: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class About:
     """One session. `command`: its words; `faults`: those of its wire, as one would write them; `api`: version of this."""
 
@@ -57,7 +57,7 @@ class About:
     totals: Totals
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Connection:
     """One connection, or for UDP and ICMP what belongs together: a socket pair.
 
@@ -88,7 +88,7 @@ class Connection:
     process: Process | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Info:
     """What Linux's tcp_info tells, of hythe's end of the connection with the command; null for what is not known."""
 
@@ -121,7 +121,7 @@ class Info:
     ecn: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Detail:
     """One connection with its `info()`; null for what is not TCP, or has ended."""
 
@@ -129,7 +129,7 @@ class Detail:
     info: Info | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Listener:
     """A port that is listened on: outside, published and leading to `inside`, or inside by a `process`."""
 
@@ -139,7 +139,7 @@ class Listener:
     process: Process | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tally:
     """Packets of one direction of the wire, by what became of them."""
 
@@ -152,7 +152,7 @@ class Tally:
     corrupted: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Faults:
     """Of the wire between the command and hythe. `words`: as the options of `hythe run` have them, by name (up_delay).
 
@@ -165,7 +165,7 @@ class Faults:
     down: Tally | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """One question that was answered. `answers`: type and data of each record; `took`: null where hythe knew it itself."""
 
@@ -177,7 +177,7 @@ class Query:
     took: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """Something happened. `kind` says which of the others is there.
 
@@ -195,14 +195,14 @@ class Event:
     count: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Publish:
     """What to publish, as `hythe run -p` takes it: ``[ADDR:]HOSTPORT:PORT[/udp]``."""
 
     publish: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Problem:
     """What is wrong with a request, where, and what to do."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 from collections.abc import Mapping
@@ -85,7 +84,7 @@ def holder(record: FlowRecord, held: Mapping[Pair, model.Process]) -> model.Proc
 
 def address(packed: bytes) -> str:
     """An address for people."""
-    return str(ipaddress.ip_address(packed))
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def error_name(number: int) -> str | None:

@@ -22,7 +22,6 @@ from hythe.gateway.publish.publications import parse as parse_publication
 from hythe.gateway.pumps import Splice
 from hythe.gateway.session import Answer, FlowRecord
 from hythe.session import model
-from hythe.session.openapi import document
 from hythe.session.plain import plain
 from hythe.session.routes import API
 from hythe.units import SECOND
@@ -37,8 +36,8 @@ if TYPE_CHECKING:
     from hythe.gateway.wiring import Wiring
 
 #: Objects made, or flows looked at, between two turns of the loop: less than a millisecond's worth.
-_BATCH: Final = 25
-_GLANCES: Final = 500
+_BATCH: Final = 10
+_GLANCES: Final = 200
 #: Seconds that those who listen have to hear the rest.
 _FAREWELL: Final = 0.3
 _STEP: Final = 0.005
@@ -119,6 +118,8 @@ class Resources:
 
     async def openapi(self) -> dict[str, Any]:
         """What there is."""
+        from hythe.session.openapi import document  # few ask
+
         return document()
 
     # --- Connections

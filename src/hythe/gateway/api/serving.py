@@ -55,13 +55,11 @@ class _Asked:
 
 
 async def serve(caller: socket.socket, resources: Resources) -> None:
-    """Answer until the caller goes, says nothing for too long, or breaks the protocol. Closes the socket."""
+    """Answer until the caller goes, says nothing for too long, or breaks the protocol. The socket stays its owner's."""
     try:
         await _Caller(caller, resources).converse()
     except OSError:
         return  # it is gone, or does not read
-    finally:
-        caller.close()
 
 
 class _Caller:
