@@ -20,6 +20,7 @@ from hythe.gateway.layout import Family
 from hythe.gateway.machine import Machine
 from hythe.gateway.pings import PingGate
 from hythe.gateway.session import Session
+from hythe.gateway.streams import StreamGate
 from hythe.host.host import Host
 from hythe.host.interfaces import Prefix
 from hythe.host.routes import Route
@@ -57,6 +58,7 @@ class Relay:
         self.session = Session(0)
         self.datagrams = DatagramGate(host, self.driver, Direct(), leads, self.session, config)
         self.pings = PingGate(host, self.driver, Direct(), leads, self.session, config)
+        self.streams = StreamGate(host, self.driver, Direct(), leads, self.session)
 
     def warm(self) -> None:
         """Have the next turn read in long rows, as under load."""
