@@ -22,6 +22,9 @@ class Inbox(Generic[T]):
         self._event: int | None = None  # made when somebody wants to poll
         self.dropped = 0
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def put(self, item: T) -> None:
         """Queue one; dropped when the queue is full."""
         waiting = self._waiting
