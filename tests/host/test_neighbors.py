@@ -24,6 +24,8 @@ class Cache:
         self.delivered: list[tuple[bytes, bytes]] = []
         self.failed: list[bytes] = []
         self.lost: list[bytes] = []
+        self.progress: list[tuple[bytes, int]] = []
+        self.progresses = False
         self.changes = 0
         self.neighbors = Neighbors(
             EthernetConfig(**config),
@@ -33,11 +35,16 @@ class Cache:
             self._deliver,
             lambda packet, now: self.failed.append(packet.head),
             self.lost.append,
+            self._confirmed,
             self._changed,
         )
 
     def _deliver(self, mac: bytes, packet: Waiting, now: int) -> None:
         self.delivered.append((mac, packet.head + packet.payload))
+
+    def _confirmed(self, address: bytes, since: int) -> bool:
+        self.progress.append((address, since))
+        return self.progresses
 
     def _changed(self) -> None:
         self.changes += 1
@@ -111,6 +118,17 @@ def test_reachable_to_stale_to_delay_to_probe_to_nothing() -> None:
     assert cache.asked == [(A, None), (A, MAC), (A, MAC), (A, MAC)]
     cache.pass_until(58 * SECOND)
     assert cache.state() is None
+
+
+@pytest.mark.rfc("4861", "7.3.1")
+def test_delay_to_reachable_without_a_question_where_connections_make_progress() -> None:
+    cache = reachable()
+    cache.pass_until(45 * SECOND)
+    cache.neighbors.use(A, 50 * SECOND)
+    cache.progresses = True
+    cache.pass_until(55 * SECOND)
+    assert cache.progress == [(A, 50 * SECOND)]
+    assert (cache.state(), cache.asked) == (REACHABLE, [(A, None)])
 
 
 @pytest.mark.parametrize("wait", [0, 6])

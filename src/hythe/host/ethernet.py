@@ -25,6 +25,7 @@ from hythe.host.host import Host
 from hythe.host.interfaces import Interface
 from hythe.host.neighbors import Neighbors, Waiting
 from hythe.link.frames import DelayingFrameLink, Frame, FrameLink
+from hythe.tcp.connection import Connection
 from hythe.wire import ethernet, icmp, icmpv6, ipv6, mld, ndp, udp
 from hythe.wire.dhcp import CLIENT_PORT, SERVER_PORT
 from hythe.wire.packet import VNET_PLAIN, VNET_SIZE, Packet
@@ -86,6 +87,7 @@ class EthernetLink:
             self._deliver,
             self._undeliverable,
             self._lost,
+            self._confirmed,
             self._headers.clear,
         )
         host.routes.dependents.append(self._headers)
@@ -193,16 +195,20 @@ class EthernetLink:
         kind = ethernet.IPV4 if len(destination) == 4 else ethernet.IPV6
         mac = self._group(destination)
         if not mac:
-            route = self._host.routes.find(destination)
-            hop = route.gateway if route is not None and route.interface is self.interface else None
-            mac = self.neighbors.use(hop or destination, now)
+            hop = self._hop(destination)
+            mac = self.neighbors.use(hop, now)
             if not mac:
-                self.neighbors.ask(hop or destination, head, payload, now)
+                self.neighbors.ask(hop, head, payload, now)
                 return b""
         if len(self._headers) >= _HEADERS_MAX:
             self._headers.clear()
         header = self._headers[destination] = ethernet.build(mac, self.mac, kind)
         return header
+
+    def _hop(self, destination: bytes) -> bytes:
+        """Whom packets for one host's address are handed to."""
+        route = self._host.routes.find(destination)
+        return (route.gateway if route is not None and route.interface is self.interface else None) or destination
 
     def _group(self, destination: bytes) -> bytes:
         """The MAC address for packets to many; empty for one host's address."""
@@ -222,6 +228,13 @@ class EthernetLink:
     def _lost(self, address: bytes) -> None:
         if self.protocols is not None:
             self.protocols.lost(address)
+
+    def _confirmed(self, address: bytes, since: int) -> bool:
+        """Has a connection by way of this neighbor made progress?"""
+        return any(
+            isinstance(each, Connection) and each.progressed(since) and self._hop(split_key(each.key)[0]) == address
+            for each in self._host.connections.values()
+        )
 
     def _deliver(self, mac: bytes, packet: Waiting, now: int) -> None:
         kind = ethernet.IPV4 if packet.head[VNET_SIZE] >> 4 == 4 else ethernet.IPV6

@@ -6,7 +6,7 @@ only, and those are the owner's (`Solicit`). A neighbor is
 - INCOMPLETE: asked for, packets wait. Three questions without an answer, and they are handed back as undeliverable.
 - REACHABLE: it has answered us lately. Packets go out without a thought.
 - STALE: a MAC address is known, but not whether it is still true. The first packet that goes there makes it
-- DELAY: packets go out, and if nothing confirms it within 5 s it becomes
+- DELAY: packets go out. If connections have made progress by way of it after 5 s it is REACHABLE again (7.3.1), else
 - PROBE: it is asked in person; three questions without an answer and it is forgotten.
 
 An answer counts only for a neighbor that was asked for: who speaks unasked can refresh what we need, but not fill the
@@ -71,13 +71,15 @@ Solicit = Callable[[bytes, bytes | None, int], None]
 class Neighbors:
     """The table. `deliver(mac, packet, now)` sends what has waited, `fail(packet, now)` is told what never will be.
 
-    `lost(address)` is called when somebody does not answer any more, `changed()` when a MAC address that was given out
-    must be asked for anew.
+    `lost(address)` is called when somebody does not answer any more, `confirmed(address, since)` is asked whether there are
+    signs from above that what was sent there has arrived since then. `changed()` is called when a MAC address that was
+    given out must be asked for anew.
     """
 
     __slots__ = (
         "_changed",
         "_config",
+        "_confirmed",
         "_deliver",
         "_fail",
         "_lost",
@@ -98,6 +100,7 @@ class Neighbors:
         deliver: Callable[[bytes, Waiting, int], None],
         fail: Callable[[Waiting, int], None],
         lost: Callable[[bytes], None],
+        confirmed: Callable[[bytes, int], bool],
         changed: Callable[[], None],
     ) -> None:
         self._config = config
@@ -107,6 +110,7 @@ class Neighbors:
         self._deliver = deliver
         self._fail = fail
         self._lost = lost
+        self._confirmed = confirmed
         self._changed = changed
         #: Nanoseconds; routers may say otherwise (RFC 4861, 6.3.4).
         self.reachable_time = config.reachable_time
@@ -159,7 +163,7 @@ class Neighbors:
         neighbor = self.table.get(address)
         if neighbor is None:
             return
-        reachable = now + int(self.reachable_time * self._random.uniform(0.5, 1.5))
+        reachable = self._reachable_until(now)
         if neighbor.state == INCOMPLETE:
             if mac is not None:
                 neighbor.router = router
@@ -182,6 +186,8 @@ class Neighbors:
         config = self._config
         if neighbor.state == REACHABLE:
             self._enter(neighbor, STALE, NEVER)
+        elif neighbor.state == DELAY and self._confirmed(neighbor.address, now - config.first_probe_delay):
+            self._enter(neighbor, REACHABLE, self._reachable_until(now))
         elif neighbor.state == DELAY:
             neighbor.asked = 0
             self._probe(neighbor, now)
@@ -215,6 +221,10 @@ class Neighbors:
         self.table.clear()
 
     # --- Inside
+
+    def _reachable_until(self, now: int) -> int:
+        """RFC 4861, 6.3.2: the base value by a random factor between a half and three halves."""
+        return now + int(self.reachable_time * self._random.uniform(0.5, 1.5))
 
     def _probe(self, neighbor: Neighbor, now: int) -> None:
         neighbor.asked += 1

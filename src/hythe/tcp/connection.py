@@ -366,6 +366,14 @@ class Connection(ControlBlock):
         """Has everything the peer will ever send been taken?"""
         return self.fin_received and not self.recvq.views
 
+    def progressed(self, since: int) -> bool:
+        """Has it made forward progress since then, which shows that the next hop receives what we send?
+
+        RFC 4861, 7.3.1: new text came, or what was sent is acknowledged. Nobody notes when; but where something left and
+        the peer was heard, and no retransmission time-out has come, it was.
+        """
+        return self.text_at >= since or (self.sent_at >= since and self.heard_at >= since and not self.tries)
+
     @property
     def urgent_mark(self) -> int | None:
         """Bytes to read before the end of the peer's urgent data; None if no such mark is ahead (RFC 6093)."""
