@@ -69,7 +69,7 @@ async def _attend(
     gateway.wire = wire  # above the capture, which sees what the command does
     gateway.session.notices += room.warnings
     if options.faults is not None and options.faults.notice is not None:
-        gateway.session.notices.append(options.faults.notice)
+        gateway.session.notice(options.faults.notice)
     door = _open_door(claim, gateway, link, room, layout, options)
     watching = loop.create_task(watch(gateway.session))
     ended = loop.create_future()
@@ -88,7 +88,7 @@ async def _attend(
         gateway.close()
         if taken is not None and taken.failure is not None:
             reason = taken.failure.strerror
-            gateway.session.notices.append(f"the capture ended early, after {taken.packets} packets: {reason}")
+            gateway.session.notice(f"the capture ended early, after {taken.packets} packets: {reason}")
         watching.cancel()
         await asyncio.wait([watching])
     return status, gateway.session
@@ -98,7 +98,7 @@ def _open_door(
     claim: Claim | str, gateway: Gateway, base: Link, room: Room, layout: Layout, options: RunOptions
 ) -> Door | None:
     if isinstance(claim, str):
-        gateway.session.notices.append(claim)
+        gateway.session.notice(claim)
         return None
 
     def resources() -> Resources:

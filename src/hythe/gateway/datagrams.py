@@ -243,7 +243,7 @@ class DatagramGate:
     def _say_exhausted(self) -> None:
         if not self._exhausted:
             self._exhausted = True
-            self.session.notices.append(
+            self.session.notice(
                 f"no more descriptors after {len(self.mappings)} UDP sockets: further ones are "
                 "silent while these last; raise the hard limit (ulimit -Hn)"
             )

@@ -124,7 +124,7 @@ class PingGate:
         except PermissionError:
             if not self._forbidden:
                 self._forbidden = True
-                self.session.notices.append(_FORBIDDEN)
+                self.session.notice(_FORBIDDEN)
             raise
         record = self.session.begin("icmp", make_key(source, identifier, address, 0), (destination.host, 0), now)
         record.state = "UNREPLIED"

@@ -136,6 +136,12 @@ class Session:
         if self.observers:
             self.tell("query", answer)
 
+    def notice(self, sentence: str) -> None:
+        """For the person who runs this."""
+        self.notices.append(sentence)
+        if self.observers:
+            self.tell("notice", sentence)
+
     def tell(self, kind: str, about: object) -> None:
         """Tell the observers."""
         for observer in self.observers:

@@ -91,7 +91,7 @@ class StreamGate:
         """Once is enough: what follows is refused the same way."""
         if not self.exhausted:
             self.exhausted = True
-            self.session.notices.append(
+            self.session.notice(
                 f"no more descriptors after {len(self.flows)} connections: further ones are refused "
                 "while these last; raise the hard limit (ulimit -Hn)"
             )

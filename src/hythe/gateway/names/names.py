@@ -36,7 +36,7 @@ class Names:
         session: Session,
     ) -> None:
         self.host = host
-        self.resolvers = Resolvers(servers, session.notices)
+        self.resolvers = Resolvers(servers, session.notice)
         zone = Zone(families, host_loopback=host_loopback)
         self.queries = QueryService(driver, zone, self.resolvers, random, session)
         self.streams = StreamService(driver, zone, self.resolvers, session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 from hythe.gateway.names.resolvconf import ResolvConf, packed
@@ -44,11 +45,11 @@ class Resolver:
 class Resolvers:
     """`all`: whom to ask, in order. `fixed`: those of `--dns`; None follows this machine's resolv.conf."""
 
-    __slots__ = ("_fixed", "_notices", "_seen", "_told", "all", "machine")
+    __slots__ = ("_fixed", "_notice", "_seen", "_told", "all", "machine")
 
-    def __init__(self, fixed: list[Server] | None, notices: list[str]) -> None:
+    def __init__(self, fixed: list[Server] | None, notice: Callable[[str], None]) -> None:
         self._fixed = fixed
-        self._notices = notices
+        self._notice = notice
         self._seen: object = None
         self._told = False
         self.all: list[Resolver] = []
@@ -75,7 +76,7 @@ class Resolvers:
         if not self._told:
             self._told = True
             asked = ", ".join(resolver.text for resolver in self.all)
-            self._notices.append(
+            self._notice(
                 f"names cannot be looked up: no answer from {asked}; check this machine's {PATH}, or name "
                 "a resolver that works with --dns ADDR"
             )

@@ -54,7 +54,7 @@ class Publisher:
                 f"[{each.address}]:{each.outside}" if ":" in each.address else f"{each.address}:{each.outside}"
                 for each in self.ports[-len(sockets) :]
             )
-            self._streams.session.notices.append(f"{names} leads to the command's {protocol} port {inside}")
+            self._streams.session.notice(f"{names} leads to the command's {protocol} port {inside}")
 
     def close(self) -> None:
         """Listen no more; clients that are connected stay."""
