@@ -8,6 +8,8 @@ import click
 
 #: Of the connections that have ended, so many are shown.
 _ENDED = 20
+#: Seconds for which a session is waited for that may be stopped (^Z).
+_PATIENCE = 2.0
 
 
 @click.command()
@@ -24,7 +26,7 @@ def command(name: str | None, as_json: bool) -> int:
         click.echo(json.dumps(plain(connections), indent=2) if as_json else view.connections(connections), nl=as_json)
         return 0
     found = []
-    for session in running():
+    for session in running(_PATIENCE):
         try:
             found.append(session.about())
         except SessionEndedError as error:  # it has ended meanwhile, or is stopped

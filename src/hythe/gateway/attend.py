@@ -107,7 +107,7 @@ def _open_door(
 
         return Resources(claim.name, gateway, Wiring(gateway, base, options.faults), room, layout, options)
 
-    return Door(claim.listener, resources)
+    return Door(claim.listener, resources, gateway.session.notice)
 
 
 def _resolve(ended: asyncio.Future[None], bug: BaseException | None) -> None:

@@ -39,9 +39,9 @@ class SessionEndedError(MachineError):
     """The session has ended, or does not answer."""
 
 
-def running() -> list[Session]:
-    """The sessions of this user that run, by name. What killed ones have left is removed."""
-    return [Session(name, path) for name, path in places.sockets()]
+def running(patience: float = PATIENCE) -> list[Session]:
+    """The sessions of this user that run, by name; `patience` as in `Session`. What killed ones have left is removed."""
+    return [Session(name, path, patience) for name, path in places.sockets()]
 
 
 def find(name: str) -> Session:
@@ -56,11 +56,15 @@ def find(name: str) -> Session:
 
 
 class Session:
-    """One session, by its socket. Methods raise `SessionEndedError` and, where they change something, `UsageError`."""
+    """One session, by its socket. `patience`: seconds that an answer may take to begin.
 
-    def __init__(self, name: str, path: str) -> None:
+    Methods raise `SessionEndedError`; where they name or change something, `UsageError` and `MachineError`.
+    """
+
+    def __init__(self, name: str, path: str, patience: float = PATIENCE) -> None:
         self.name = name
         self.path = path
+        self.patience = patience
 
     # --- Read
 
@@ -143,7 +147,7 @@ class Session:
 
         Raises `UsageError`, `MachineError` with the sentence of any other, `SessionEndedError`.
         """
-        caller = _Caller(self.path, PATIENCE)
+        caller = _Caller(self.path, self.patience)
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             caller.request(method, path, None if body is None else json.dumps(body).encode(), headers)

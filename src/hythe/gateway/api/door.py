@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import sys
+import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -38,12 +39,13 @@ _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 class Door:
-    """Listens until `close`. `resources`: makes what is served, when the first request comes."""
+    """Listens until `close`. `resources` makes what is served, when the first request comes; `notice` tells of failures."""
 
-    def __init__(self, listener: socket.socket, resources: Callable[[], Resources]) -> None:
+    def __init__(self, listener: socket.socket, resources: Callable[[], Resources], notice: Callable[[str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._make = resources
+        self._notice = notice
         self._resources: Resources | None = None
         self._silent: set[socket.socket] = set()  # callers that have not said anything
         self._served: set[asyncio.Task[None]] = set()
@@ -101,8 +103,13 @@ class Door:
         self._served.discard(task)
         if self._listener.fileno() >= 0:
             self._watch()
-        if not task.cancelled():
-            task.result()  # a bug of ours
+        failure = None if task.cancelled() else task.exception()
+        if isinstance(failure, ModuleNotFoundError):
+            self._notice(
+                f"this session cannot be asked or controlled, for {failure.name} is missing: pip install {failure.name}"
+            )
+        elif failure is not None:  # a bug of ours must not cost the command its network
+            self._notice("".join(traceback.format_exception(failure)))
 
     async def close(self) -> None:
         """Turn everybody out. The socket stays its owner's."""

@@ -1,0 +1,108 @@
+"""The door of a session: who is let in, how many, and what a failure behind it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hythe.gateway.api import door as module
+from hythe.gateway.api.door import Door
+from hythe.session import places
+from hythe.session.places import Claim
+
+REQUEST = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture
+def claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Claim]:
+    monkeypatch.setattr(places, "directories", lambda: [f"{tmp_path}/hythe"])
+    taken = places.claim("test")
+    yield taken
+    taken.close()
+
+
+class Described:
+    """Stands for a session's resources: what it can do without a gateway."""
+
+    async def openapi(self) -> dict[str, Any]:
+        return {"openapi": "3.1.0"}
+
+    async def finish(self) -> None:
+        return
+
+
+async def ask(claim: Claim) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(claim.path)
+    writer.write(REQUEST)
+    writer.write_eof()
+    try:
+        answer = await reader.read()
+    except ConnectionResetError:  # its request was not even read
+        return b""
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+def with_door(claim: Claim, make: Callable[[], Any], use: Callable[[], Any]) -> list[str]:
+    """Run `use` in front of a door; return the notices."""
+    notices: list[str] = []
+
+    async def main() -> None:
+        door = Door(claim.listener, make, notices.append)
+        try:
+            async with asyncio.timeout(20):
+                await use()
+        finally:
+            await door.close()
+
+    asyncio.run(main())
+    return notices
+
+
+def test_no_more_than_so_many_are_let_in(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALLERS", 2)
+
+    async def use() -> None:
+        silent = [await asyncio.open_unix_connection(claim.path) for _ in range(2)]
+        third = asyncio.create_task(ask(claim))
+        await asyncio.sleep(0.05)
+        assert not third.done()
+        silent[0][1].close()
+        assert (await third).startswith(b"HTTP/1.1 200 OK")
+        silent[1][1].close()
+
+    assert with_door(claim, Described, use) == []
+
+
+def test_a_failure_costs_its_caller_alone(claim: Claim) -> None:
+    made: list[Described] = []
+
+    def make() -> Described:
+        made.append(Described())
+        if len(made) == 1:
+            raise RuntimeError("not today")
+        return made[-1]
+
+    async def use() -> None:
+        assert await ask(claim) == b""
+        assert (await ask(claim)).endswith(b'{"openapi": "3.1.0"}\n')
+
+    (notice,) = with_door(claim, make, use)
+    assert notice.endswith("RuntimeError: not today\n")
+
+
+def test_a_missing_library_is_told(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h11", None)
+    monkeypatch.delitem(sys.modules, "hythe.gateway.api.serving", raising=False)
+
+    async def use() -> None:
+        assert await ask(claim) == b""
+
+    sentence = "this session cannot be asked or controlled, for h11 is missing: pip install h11"
+    assert with_door(claim, Described, use) == [sentence]
