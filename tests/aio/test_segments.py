@@ -80,6 +80,35 @@ def test_three_hosts_on_a_hub() -> None:
     on_a_hub(main)
 
 
+@pytest.mark.rfc("4007", "11")
+def test_a_zone_tells_which_of_two_segments_is_meant() -> None:
+    """The same link-local address is somebody else's on each."""
+
+    async def main(hub: hythe.Hub) -> None:
+        other = hythe.Hub()
+        here = hythe.Host("10.0.0.1/24", link=hub.port(), config=CONFIG)
+        here.attach("10.1.0.1/24", link=other.port(), name="lan")
+        hosts = [hythe.Host("fe80::a/64", link=each.port(), config=CONFIG) for each in (hub, other)]
+        async with here, hosts[0] as one, hosts[1] as two:
+            for number, server in enumerate((one, two)):
+
+                async def tell(_: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int = number) -> None:
+                    writer.write(bytes([number]))
+                    writer.close()
+
+                await server.start_server(tell, port=8_000)
+            for zone, number in (("link0", 0), ("1", 0), ("lan", 1), ("2", 1)):
+                reader, writer = await here.open_connection(f"fe80::a%{zone}", 8_000)
+                assert await reader.read() == bytes([number]), zone
+                writer.close()
+                await writer.wait_closed()
+            with pytest.raises(OSError, match=r"fe80::a%eth0 is on no link of this host, which has link0, lan") as wrong:
+                await here.open_connection("fe80::a%eth0", 8_000)
+            assert wrong.value.errno == errno.ENODEV
+
+    on_a_hub(main)
+
+
 def test_an_address_that_is_taken_is_an_error_and_leaves_nothing() -> None:
     async def main(hub: hythe.Hub) -> None:
         async with hythe.Host("10.0.0.1/24", "fd00::1/64", link=hub.port(), mac=MAC, config=CONFIG):

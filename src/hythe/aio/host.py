@@ -25,7 +25,7 @@ from typing import Any, Final, Self, TypeVar
 from hythe.aio.addresses import Resolve, check_port, find, pack
 from hythe.aio.datagrams import DatagramTransport
 from hythe.aio.driver import Driver
-from hythe.aio.opening import Opening, connect_first, plug, summary
+from hythe.aio.opening import Manner, Opening, connect_first, plug, summary, zone
 from hythe.aio.runtime import Runtime
 from hythe.aio.segments import WORDS, Attachment
 from hythe.aio.server import Server
@@ -120,7 +120,7 @@ class Host:
 
         On an Ethernet segment its addresses are not there at once: wait for `configured`.
         """
-        name = name or f"link{len(self.core.interfaces)}"
+        name = name or getattr(link, "name", "") or f"link{len(self.core.interfaces)}"
         prefixes: tuple[Prefix, ...] = ()
         attachment: Attachment | None = None
         if isinstance(link, FrameLink):
@@ -290,6 +290,7 @@ class Host:
     ) -> tuple[asyncio.Transport, P]:
         """Connect to (`host`, `port`) and return (transport, protocol), as `loop.create_connection` does.
 
+        A zone tells which link a link-local address is on, by the interface's name or number: ``fe80::1%link0``.
         The addresses of a name are tried in order, with `happy_eyeballs_delay` (seconds; RFC 8305 says 0.25) the next
         before the last has failed. `local_addr`: (address or None, port or 0) to connect from. `config`:
         this connection's own limits. `fast_open`: the first bytes to send, which leave with the SYN where the server has
@@ -304,9 +305,9 @@ class Host:
                 raise ValueError("fast_open is sent before anything else, and so cannot be with ssl")
             config = dataclasses.replace(config or runtime.core.config.tcp, fast_open=True)
         tls = Tls.client(ssl, host, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
-        local = self._local(local_addr)
+        manner = Manner(self._local(local_addr), config, fast_open or b"", zone(self.core, host))
         addresses = await find(host, self._resolve)
-        connection = await connect_first(runtime, addresses, port, local, config, happy_eyeballs_delay, fast_open or b"")
+        connection = await connect_first(runtime, addresses, port, manner, happy_eyeballs_delay)
         return await plug(runtime, connection, protocol_factory, tls)
 
     async def open_connection(

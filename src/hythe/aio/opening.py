@@ -6,12 +6,14 @@ import asyncio
 import contextvars
 import errno
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from hythe.aio.runtime import Runtime, failure
 from hythe.aio.tls import Tls
 from hythe.aio.transports import StreamTransport
 from hythe.config import TcpConfig
+from hythe.host.host import Host
+from hythe.host.interfaces import Interface
 from hythe.tcp.connection import Connection
 from hythe.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT
 
@@ -46,22 +48,44 @@ class Opening:
             self.opened.set_exception(error)
 
 
-async def connect(
-    runtime: Runtime,
-    remote: bytes,
-    port: int,
-    local: tuple[bytes | None, int] = (None, 0),
-    config: TcpConfig | None = None,
-    first: bytes = b"",
-) -> Connection:
-    """Open one connection and wait for it; cancelled, it is aborted. `first` is written before the SYN leaves.
+class Manner(NamedTuple):
+    """How to connect: from the address and port `local`, by `config`, `first` being written before the SYN leaves.
+
+    `interface`: by that link, whatever the routes say.
+    """
+
+    local: tuple[bytes | None, int] = (None, 0)
+    config: TcpConfig | None = None
+    first: bytes = b""
+    interface: Interface | None = None
+
+
+def zone(core: Host, name: str) -> Interface | None:
+    """The interface that the zone of an address names (``fe80::1%tap0``; RFC 4007, 11), None without a zone.
+
+    By its name, or by its number, the first being 1. OSError(ENODEV) where there is none.
+    """
+    _, percent, word = name.partition("%")
+    if not percent:
+        return None
+    for number, interface in enumerate(core.interfaces, 1):
+        if word in (interface.name, str(number)):
+            return interface
+    known = ", ".join(interface.name for interface in core.interfaces) or "no interface at all"
+    raise OSError(errno.ENODEV, f"{name} is on no link of this host, which has {known}")
+
+
+async def connect(runtime: Runtime, remote: bytes, port: int, manner: Manner) -> Connection:
+    """Open one connection and wait for it; cancelled, it is aborted.
 
     Raises ConnectionRefusedError, ConnectionResetError, TimeoutError, PermissionError, OSError (EHOSTUNREACH,
     ENETUNREACH, EADDRINUSE, EADDRNOTAVAIL).
     """
     driver = runtime.driver
-    address, local_port = local
-    connection = runtime.core.connect(remote, port, driver.clock(), local=address, local_port=local_port, config=config)
+    (local, local_port), config, first, interface = manner
+    connection = runtime.core.connect(
+        remote, port, driver.clock(), local=local, local_port=local_port, config=config, interface=interface
+    )
     if first:
         connection.write(first)
     opening = Opening(connection, runtime.loop.create_future())
@@ -77,13 +101,7 @@ async def connect(
 
 
 async def connect_first(
-    runtime: Runtime,
-    addresses: Sequence[bytes],
-    port: int,
-    local: tuple[bytes | None, int],
-    config: TcpConfig | None,
-    delay: float | None,
-    first: bytes = b"",
+    runtime: Runtime, addresses: Sequence[bytes], port: int, manner: Manner, delay: float | None
 ) -> Connection:
     """Connect to the first of `addresses` that answers; the next is tried when one has failed.
 
@@ -94,7 +112,7 @@ async def connect_first(
     if delay is None or len(addresses) == 1:
         for address in addresses:
             try:
-                return await connect(runtime, address, port, local, config, first)
+                return await connect(runtime, address, port, manner)
             except OSError as error:
                 failures.append(error)
         raise summary(failures)
@@ -103,7 +121,7 @@ async def connect_first(
     try:
         while waiting or attempts:
             if waiting:
-                attempt = connect(runtime, waiting.pop(0), port, local, config, first)
+                attempt = connect(runtime, waiting.pop(0), port, manner)
                 attempts.add(runtime.loop.create_task(attempt))
             done, _ = await asyncio.wait(attempts, timeout=delay if waiting else None, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -258,10 +258,14 @@ class Host:
         local: bytes | None = None,
         local_port: int = 0,
         config: TcpConfig | None = None,
+        interface: Interface | None = None,
     ) -> Connection:
-        """Active open; the SYN leaves when the driver next visits. OSError: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE."""
-        route = self.route(remote)
-        source = local or route.interface.source_for(remote)
+        """Active open; the SYN leaves when the driver next visits. OSError: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE.
+
+        `interface`: the link that `remote` is on, where the address alone does not tell (RFC 4007, 6).
+        """
+        interface = interface or self.route(remote).interface
+        source = local or interface.source_for(remote)
         if source is None:
             raise OSError(errno.EADDRNOTAVAIL, "no address of the right family on the interface that leads there")
         if local_port:
@@ -275,7 +279,7 @@ class Host:
         key = make_key(remote, port, source, local_port)
         if key in self.connections:
             raise OSError(errno.EADDRINUSE, "that socket pair is in use")
-        connection = self._connection(key, route.interface, now, config)
+        connection = self._connection(key, interface, now, config)
         self.connections[key] = connection
         connection.open()
         return connection
