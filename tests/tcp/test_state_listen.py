@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hythe.config import HostConfig, TcpConfig
+from hythe.tcp.opening import scale_for
 from hythe.tcp.states import State
 from tests.tcp.harness import PEER_PORT, Peer
 
@@ -26,7 +27,7 @@ def test_options_of_the_syn_are_taken_up() -> None:
     peer = Peer(TcpConfig()).listen()
     peer.inject("S", mss=1_000, wscale=7, sack_permitted=True, ts_val=77, ts_ecr=0)
     options = peer.expect("S.").options
-    assert (options.wscale, options.sack_permitted, options.ts_ecr) == (3, True, 77)
+    assert (options.wscale, options.sack_permitted, options.ts_ecr) == (scale_for(TcpConfig().window_max), True, 77)
 
 
 def test_ack_is_answered_with_rst() -> None:
