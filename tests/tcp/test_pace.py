@@ -43,6 +43,30 @@ def test_a_window_leaves_over_half_a_round_trip() -> None:
     assert max(left) <= 4_000
 
 
+def test_what_is_resent_leaves_over_a_round_trip_too() -> None:
+    """After a time-out slow start doubles: what an ACK of many lets out is a burst otherwise."""
+    peer = Peer(pacing=True, sack=True, rack=False, tail_probes=False, frto=False).listen()
+    peer.inject("S", mss=1_000, sack_permitted=True)
+    peer.expect("S.")
+    peer.tick(ms(100))
+    peer.inject(".")
+    connection = peer.connection
+    connection.congestion.cwnd = 40_000
+    peer.write(40_000)
+    peer.tick(ms(100))
+    assert sum(out.size for out in peer.sent()) == 40_000
+    peer.tick(ms(300))
+    peer.expect(".", seq=1, size=1_000)
+    connection.congestion.cwnd = 20_000
+    peer.inject(".", ack=1_001)
+    bursts = [sum(out.size for out in peer.sent())]
+    for _ in range(60):
+        peer.tick(MILLISECOND)
+        bursts.append(sum(out.size for out in peer.sent()))
+    assert max(bursts) <= 2_000
+    assert sum(bursts) >= 15_000
+
+
 def test_off_it_leaves_at_once() -> None:
     peer = Peer().accepted(mss=1_000)
     peer.write(10_000)

@@ -140,15 +140,19 @@ def _send_reset(tcb: ControlBlock, now: int) -> None:
 def _resend(tcb: ControlBlock, now: int) -> bool:
     """Resend what is lost, as far as the congestion window allows (RFC 6675, 5 (C)); the first of an episode always."""
     board = tcb.scoreboard
-    sent = False
+    before = board.resent
     while (record := board.next_lost()) is not None:
         room = tcb.congestion.cwnd - board.pipe(tcb.snd_nxt - tcb.snd_una)
+        if tcb.pace_next >= 0 and not board.urgent:
+            room = min(room, pace.allowance(tcb, room, now) - (board.resent - before))
         if room < min(record.end - record.start, tcb.snd_mss) and not board.urgent:
             break
         _send_again(tcb, record, max(room, tcb.snd_mss), now)
         board.urgent = False
-        sent = True
-    return sent
+    size = board.resent - before
+    if tcb.pace_next >= 0 and size:
+        pace.sent(tcb, size, now, more=board.lost > board.resent)
+    return size > 0
 
 
 def _send_again(tcb: ControlBlock, record: Sent, room: int, now: int) -> None:

@@ -2,7 +2,7 @@
 
 The rate is a little above what the window says, twice in slow start, 1.2 times in congestion avoidance (Linux
 tcp_pacing_ss_ratio, tcp_pacing_ca_ratio), so that the pace never is what limits. A burst has a millisecond's worth, two
-segments at least. What is resent is not paced: PRR meters it out already.
+segments at least. What is resent is paced as well, but for the one segment that waits for nothing (fast retransmit).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def rate(tcb: ControlBlock) -> int:
         return 0
     control = tcb.congestion
     percent = 200 if 2 * control.cwnd < control.ssthresh else 120
-    return max(control.cwnd * percent * SECOND // (100 * srtt), 1)
+    window = max(control.cwnd, tcb.flight)  # in recovery cwnd is little more than the pipe (Linux: packets_out)
+    return max(window * percent * SECOND // (100 * srtt), 1)
 
 
 def allowance(tcb: ControlBlock, room: int, now: int) -> int:
