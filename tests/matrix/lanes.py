@@ -28,9 +28,7 @@ from tests import needs
 from tests.matrix.cells import Cell
 from tests.matrix.silence import Clock, Pulse, Silence, WatchedDirection
 
-#: Processes, and transfers at once in each.
 PROCESSES: Final = 2
-LANES: Final = 24
 #: Nothing here takes so long: what does is stuck, or has been unlucky beyond reason.
 LIMIT: Final = 300.0
 #: Where nothing goes wrong nobody may wait for a time-out: Linux TCP_RTO_MIN, and ours.
@@ -51,16 +49,20 @@ _CONFIG: Final = hythe.HostConfig(tcp=hythe.TcpConfig(nagle=False, rto_max=RTO_M
 
 
 class Outcome(NamedTuple):
-    """Of one cell: what is wrong ("" for nothing), its seconds, and the share of the allowed silence that was used."""
+    """Of one cell: what is wrong ("" for nothing), its seconds, and the share of the allowed silence that was used.
+
+    `stalled`: all bytes came, but late.
+    """
 
     cell: Cell
     wrong: str
+    stalled: bool
     seconds: float
     closest: float
 
 
-def play(cells: Sequence[Cell], seed: int, *, lanes: int = LANES) -> list[Outcome]:
-    """Every cell once, as the seed says."""
+def play(cells: Sequence[Cell], seed: int, *, lanes: int) -> list[Outcome]:
+    """Every cell once, as the seed says; `lanes`: transfers at once in each process."""
     needs.network()
     pipes = []
     sys.stdout.flush()
@@ -76,8 +78,8 @@ def play(cells: Sequence[Cell], seed: int, *, lanes: int = LANES) -> list[Outcom
     for pid, reading in pipes:
         with os.fdopen(reading) as answers:
             for line in answers:
-                index, wrong, seconds, closest = json.loads(line)
-                found.append(Outcome(cells[index], wrong, seconds, closest))
+                index, *rest = json.loads(line)
+                found.append(Outcome(cells[index], *rest))
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert len(found) == len(cells)
     return found
@@ -114,16 +116,18 @@ async def _lanes(cells: list[tuple[int, Cell]], seed: int, lanes: int, tell: Cal
         while waiting:
             index, cell = waiting.pop()
             begun = monotonic_ns()
+            stalled = False
             transfer = Transfer(index, cell, seed, pulse)
             try:
                 async with asyncio.timeout(LIMIT):
                     await transfer.run()
                 wrong = transfer.judge()
+                stalled = bool(wrong)
             except TimeoutError:
                 wrong = f"not done after {LIMIT:.0f} s: {transfer}"
             except Exception:  # noqa: BLE001  # of one cell; the others go on, and it is told
                 wrong = f"{traceback.format_exc()}{transfer}"
-            tell(index, wrong, (monotonic_ns() - begun) / SECOND, transfer.closest)
+            tell(index, wrong, stalled, (monotonic_ns() - begun) / SECOND, transfer.closest)
 
     await asyncio.gather(*(lane() for _ in range(lanes)))
     beating.cancel()
@@ -279,8 +283,9 @@ class Transfer:
                 self._socket = writer.get_extra_info("socket")
             try:
                 accepted.set_result((await _both_ways(reader, writer, theirs if connects else ours), writer))
-            except OSError as error:
-                accepted.set_exception(error)
+            except (OSError, asyncio.CancelledError) as error:
+                if not accepted.done():  # else nobody waits any more
+                    accepted.set_exception(ConnectionError(f"the listening end: {error!r}"))
 
         made = self._make_socket()
         if connects:

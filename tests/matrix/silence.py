@@ -9,7 +9,7 @@ before the first (RFC 8985, 7.3). So from one progress to the next no more may p
 `n` counts the sendings of that first segment which the wire spoilt, as the faults tell: the segment did not arrive whole, or
 an ACK that went back before the next sending did not. A sending that was spoilt in neither way must bring progress; one
 that does not, because somebody sent too late or failed to answer, is not counted, and so is found. RTO is what the sender
-itself says right after the last progress, by `Connection.info` or the kernel's ``TCP_INFO``, and PTO at most as long.
+itself says after the last progress, by `Connection.rtt` or the kernel's ``TCP_INFO``, and PTO at most as long.
 
 To this come the way there and back, the longest that an ACK may be delayed, and the time in which this process had to wait
 for the processor (`Pulse`).
@@ -146,7 +146,10 @@ class Silence:
     def allowed(self) -> int:
         """The most from the last progress to the next, ns."""
         spoilt = self._spoilt + (self._trying and self._failed)
-        waits = [min(self._clock.rto << each, self._most) for each in range(spoilt + 1)]
+        rto, now = self._clock.rto, self._ask()
+        if now is not None:
+            rto = max(rto, now.rto >> now.backoff)  # a SACK was a sample, too
+        waits = [min(rto << each, self._most) for each in range(spoilt + 1)]
         return waits[0] + sum(waits) + WAY + DELAYED_ACK + self._pulse.late - self._late
 
     def check(self, now: int) -> None:

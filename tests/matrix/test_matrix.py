@@ -19,24 +19,30 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.matrix.cells import every, pairwise
-from tests.matrix.lanes import Outcome, play
+from tests.matrix.cells import Cell, every, pairwise
+from tests.matrix.lanes import play
 
 
-def judge(outcomes: Sequence[Outcome]) -> None:
+def judge(cells: Sequence[Cell], seed: int, lanes: int) -> None:
+    """Play the cells. What stalled has a second chance, nearly alone: real time on a busy machine is nobody's bug."""
+    outcomes = play(cells, seed, lanes=lanes)
     slowest = max(outcomes, key=lambda each: each.seconds)
     closest = max(outcomes, key=lambda each: each.closest)
     print(f"{len(outcomes)} cells; the slowest took {slowest.seconds:.1f} s: {slowest.cell}")
     print(f"silent for {closest.closest:.0%} of what is allowed: {closest.cell}")
-    wrong = [f"{each.cell}: {each.wrong}" for each in outcomes if each.wrong]
+    stalled = [each for each in outcomes if each.stalled]
+    for each in stalled:
+        print(f"played again: {each.cell}: {each.wrong}")
+    last = [each for each in outcomes if not each.stalled] + play([each.cell for each in stalled], seed, lanes=2)
+    wrong = [f"{each.cell}: {each.wrong}" for each in last if each.wrong]
     assert not wrong, f"{len(wrong)} of {len(outcomes)} cells\n" + "\n".join(wrong[:20])
 
 
 def test_all_pairs(seed: int) -> None:
-    judge(play(pairwise(seed), seed, lanes=64))
+    judge(pairwise(seed), seed, 64)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 def test_every_cell(seed: int) -> None:
-    judge(play(sorted(every(), key=lambda cell: -cell.loss), seed))  # what may take long comes first
+    judge(sorted(every(), key=lambda cell: -cell.loss), seed, 24)  # what may take long comes first
