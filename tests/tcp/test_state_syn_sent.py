@@ -7,6 +7,7 @@ import errno
 import pytest
 
 from hythe.config import TcpConfig
+from hythe.tcp.opening import scale_for
 from hythe.tcp.states import State
 from hythe.units import SECOND
 from tests.tcp.harness import PLAIN, Peer
@@ -21,7 +22,7 @@ def opening(config: TcpConfig = PLAIN) -> Peer:
 def test_syn_offers_every_option() -> None:
     peer = Peer(TcpConfig()).connect()
     options = peer.expect("S", window=65_535).options
-    assert (options.mss, options.wscale, options.sack_permitted, options.ts_ecr) == (1_460, 3, True, 0)
+    assert (options.mss, options.wscale, options.sack_permitted, options.ts_ecr) == (1_460, scale_for(TcpConfig().window_max), True, 0)
 
 
 def test_syn_ack_is_acknowledged() -> None:
