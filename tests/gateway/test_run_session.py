@@ -294,7 +294,7 @@ except OSError as error:
     place = needs.public_folder()
     try:
         place.chmod(0o777)
-        script = f'mkdir -m 700 {place}/hythe && cd {place}/hythe && exec "$@"'
+        script = f'mkdir -m 700 {place}/own {place}/own/hythe && cd {place}/own/hythe && exec "$@"'
         words = [*person.prefix, "sh", "-c", script, "sh", person.python, "-m", "hythe", "run", "--name", name, "--"]
         ran = subprocess.run(
             [*words, *person.script(program)],
@@ -302,7 +302,7 @@ except OSError as error:
             text=True,
             timeout=30,
             check=False,
-            env=needs.clean_environment(XDG_RUNTIME_DIR=str(place), PLACE=f"{place}/hythe"),
+            env=needs.clean_environment(XDG_RUNTIME_DIR=f"{place}/own", PLACE=f"{place}/own/hythe"),
         )
     finally:
         subprocess.run(["rm", "-rf", str(place)], check=True, timeout=10)

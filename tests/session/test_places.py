@@ -30,6 +30,18 @@ def test_the_directory_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     assert places.directories() == here
 
 
+def test_another_users_directory_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    theirs = "/proc/1" if os.getuid() else str(tmp_path / "theirs")
+    if not os.getuid():
+        os.mkdir(theirs)
+        os.chown(theirs, 1, 1)
+    found = ["/nowhere/hythe", f"{theirs}/hythe", f"{ours}/hythe", "/tmp/hythe-x"]
+    monkeypatch.setattr(places, "directories", lambda: found)
+    assert places.directory() == f"{ours}/hythe"
+
+
 def test_a_claim_is_its_users_alone_and_leaves_nothing(runtime: Path) -> None:
     umask = os.umask(0)
     try:

@@ -46,8 +46,19 @@ def directories() -> list[str]:
 
 
 def directory() -> str:
-    """Where a new session's socket belongs: the first of them that can be there."""
-    return next(each for each in directories() if os.access(os.path.dirname(each), os.W_OK) or each.startswith("/tmp/"))
+    """Where a new session's socket belongs: the first of them whose parent is ours, or the one in /tmp.
+
+    With sudo the environment may name another user's directory, where ours would be in that user's way.
+    """
+    *places, fallback = directories()
+    return next((each for each in places if _is_ours(os.path.dirname(each))), fallback)
+
+
+def _is_ours(place: str) -> bool:
+    try:
+        return os.stat(place).st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def check_name(name: str) -> None:
