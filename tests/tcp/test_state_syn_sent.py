@@ -22,7 +22,8 @@ def opening(config: TcpConfig = PLAIN) -> Peer:
 def test_syn_offers_every_option() -> None:
     peer = Peer(TcpConfig()).connect()
     options = peer.expect("S", window=65_535).options
-    assert (options.mss, options.wscale, options.sack_permitted, options.ts_ecr) == (1_460, scale_for(TcpConfig().window_max), True, 0)
+    scale = scale_for(TcpConfig().window_max)
+    assert (options.mss, options.wscale, options.sack_permitted, options.ts_ecr) == (1_460, scale, True, 0)
 
 
 def test_syn_ack_is_acknowledged() -> None:
