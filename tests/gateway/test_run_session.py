@@ -231,6 +231,14 @@ time.sleep(60)
         assert only(asked).process is None
 
 
+def test_the_summary_knows_the_names_that_were_looked_up(nobody: Person) -> None:
+    with tcp_server(echo) as port:
+        program = "import socket, sys; socket.create_connection(('host.hythe.internal', int(sys.argv[1]))).close()"
+        ran = nobody.run("--host-loopback -4 --summary=json", *nobody.script(program, str(port)))
+    (connection,) = [each for each in json.loads(ran.stderr)["connections"] if each["remote"]["port"] == port]
+    assert connection["name"] == "host.hythe.internal"
+
+
 def test_its_packets_can_be_read(person: Person) -> None:
     """As the command sees them, faults or not; the last ones come before the end."""
     program = """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Final
 
 from hythe.errors import ParseError
@@ -36,13 +37,18 @@ class Lookups:
 
     async def refresh(self) -> None:
         """Learn the names of all addresses that the command has been told."""
+        for _ in self._batches():
+            await asyncio.sleep(0)
+
+    def _batches(self) -> Iterator[None]:
+        """Learn, with pauses."""
         fresh = min(self._session.answered - self._read, len(self._session.answers))
         self._read = self._session.answered
         answers = list(self._session.answers)[len(self._session.answers) - fresh :]
         for number, answer in enumerate(answers):
-            if number % _BATCH == _BATCH - 1:
-                await asyncio.sleep(0)
             self._learn(answer)
+            if number % _BATCH == _BATCH - 1:
+                yield
 
     def _learn(self, answer: Answer) -> None:
         message = _parse(answer)
@@ -57,6 +63,13 @@ class Lookups:
                 self._names.move_to_end(record.data)
         while len(self._names) > _ADDRESSES:
             self._names.popitem(last=False)
+
+    def name_all(self) -> None:
+        """Give every record of the session its name, at its end, when nothing has to wait."""
+        for _ in self._batches():
+            continue
+        for record in self._session.records():
+            self.name(record)
 
     def name(self, record: FlowRecord) -> str:
         """The name that the command had looked up last when this flow began; empty for none. The record remembers it."""
