@@ -15,6 +15,8 @@ from hythe.errors import ParseError
 from hythe.host.fragments import Reassembler, fragment4, fragment6
 from hythe.host.hostsfile import HostsFile
 from hythe.host.resolvconf import parse_resolv_conf
+from hythe.view.dump.printer import Printer
+from hythe.view.dump.show import Style
 from hythe.view.filter import Filter, FilterError, Names
 from hythe.wire import (
     arp,
@@ -119,6 +121,13 @@ def _filter(data: bytes) -> None:
     assert passes(data, len(data)) in (False, True)
 
 
+def _dump(data: bytes) -> None:
+    """A frame that nobody can read is shown as far as it goes: there is no error, and always some text."""
+    packet = pcapng.CapturedPacket(pcapng.Interface("", pcapng.LINKTYPE_ETHERNET, 0, 1_000_000), 0, data, len(data))
+    for verbose in (0, 3):
+        assert Printer(Style(verbose=verbose, link=True)).text(packet)
+
+
 def _pcap(data: bytes) -> None:
     reader = pcap.Reader()
     for _ in reader.feed(data):
@@ -137,6 +146,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "dhcp": lambda data: dhcp.parse(data, len(data)),
         "dns-query": lambda data: dns.parse_query(data, len(data)),
         "dns-response": lambda data: dnsmessage.parse_message(data, len(data)),
+        "dump": _dump,
         "ethernet": lambda data: ethernet.parse(data, len(data)),
         "filter": _filter,
         "fragmenting": _fragmenting,

@@ -63,6 +63,7 @@ BACK: Final = Ether(src=MAC_B, dst=MAC_A)
 FOUR: Final = IP(src=A4, dst=B4, id=4711, ttl=63)
 FOUR_BACK: Final = IP(src=B4, dst=A4, id=815)
 SIX: Final = IPv6(src=A6, dst=B6, hlim=63)
+SIX_BACK: Final = IPv6(src=B6, dst=A6)
 
 
 def tcp_conversation(there: Packet = ETHER / FOUR, back: Packet = BACK / FOUR_BACK) -> list[bytes]:
@@ -153,6 +154,7 @@ def udp() -> list[bytes]:
         whole,
         raw(ETHER / SIX / UDP(sport=40_001, dport=40_002) / b"hello"),
         raw(ETHER / FOUR / UDP(sport=40_001, dport=40_002)),
+        raw(ETHER / FOUR / UDP(sport=40_001, dport=40_002) / b"a line\r\nanother\r one\n\ttab \x80"),
         raw(ETHER / FOUR / UDP(sport=40_001, dport=40_002, chksum=0) / b"no checksum"),
         raw(ETHER / SIX / UDP(sport=40_001, dport=40_002, chksum=0) / b"no checksum"),
         raw(ETHER / FOUR / UDP(sport=40_001, dport=40_002, chksum=0xBEEF) / b"wrong"),

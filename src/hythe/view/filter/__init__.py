@@ -9,7 +9,7 @@ from __future__ import annotations
 from hythe.view.filter.bpf import Instruction, program
 from hythe.view.filter.checks import Check
 from hythe.view.filter.layers import LINKTYPES, Layer
-from hythe.view.filter.lexer import FilterError
+from hythe.view.filter.lexer import FilterError, tokens
 from hythe.view.filter.meaning import checks
 from hythe.view.filter.names import Names
 from hythe.view.filter.parser import parse
@@ -34,6 +34,10 @@ class Filter:
     def __bool__(self) -> bool:
         """Does it choose at all?"""
         return self._tree is not None
+
+    def mentions(self, word: str) -> bool:
+        """Is this one of its words?"""
+        return any(token.text == word for token in tokens(self.text))
 
     def predicate(self, linktype: int, order: str = "<") -> Predicate:
         """A function of a packet's bytes and its length, for packets of a link type.

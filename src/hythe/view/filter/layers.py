@@ -24,12 +24,17 @@ PPPOE_SESSION: Final = 0x8864
 LLC_MAX: Final = 1_500
 _PPP: Final[Mapping[int, int]] = MappingProxyType({IPV4: 0x21, IPV6: 0x57})
 
+#: What a packet socket sees where it gives packets without a link-layer header: their EtherType and direction are asked of
+#: the kernel, by offsets that no packet has (linux/filter.h, SKF_AD_OFF). No link type of a file; for `bpf` alone.
+SOCKET: Final = -1
+_ANCILLARY: Final = 0xFFFF_F000
 #: link type -> (offset of the EtherType, of the network header).
 _TYPED: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
     {
         pcapng.LINKTYPE_ETHERNET: (12, 14),
         pcapng.LINKTYPE_LINUX_SLL: (14, 16),
         pcapng.LINKTYPE_LINUX_SLL2: (0, 20),
+        SOCKET: (_ANCILLARY, 0),
     }
 )
 #: The same for those without: where an address family stands, or the version of IP.
@@ -44,13 +49,13 @@ _UNTYPED: Final[Mapping[int, int]] = MappingProxyType(
 )
 #: Where SLL and SLL2 say which way a packet went: (size, offset), and the value that means out.
 _DIRECTIONS: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
-    {pcapng.LINKTYPE_LINUX_SLL: (2, 0), pcapng.LINKTYPE_LINUX_SLL2: (1, 10)}
+    {pcapng.LINKTYPE_LINUX_SLL: (2, 0), pcapng.LINKTYPE_LINUX_SLL2: (1, 10), SOCKET: (4, _ANCILLARY + 4)}
 )
 _OUTGOING: Final = 4
 #: AF_INET6 of the systems that write such captures: Darwin; NetBSD and OpenBSD; FreeBSD.
 _INET6: Final = (30, 24, 28)
 
-LINKTYPES: Final = frozenset((*_TYPED, *_UNTYPED))
+LINKTYPES: Final = frozenset((*_TYPED, *_UNTYPED)) - {SOCKET}
 
 
 class Layer:
@@ -66,6 +71,11 @@ class Layer:
         self._order = order
         self._inner = ""
         self._type_at, self.network = _TYPED.get(linktype) or (-1, _UNTYPED[linktype])
+
+    @property
+    def has_header(self) -> bool:
+        """Does the packet begin with its link-layer header, and is its length that of both?"""
+        return self.linktype != SOCKET
 
     @property
     def is_ethernet(self) -> bool:

@@ -105,6 +105,8 @@ class _Meaning:
         if argument is not None and argument > _LIMITS.get(word, WORD):
             self.fail(f"{word} goes up to {_LIMITS.get(word, WORD)}", tree.argument or tree.word)
         match word:
+            case "less" | "greater" if not self._layer.has_header:
+                self.fail("the kernel counts other bytes", tree.word)
             case "less":
                 return Compare("<=", PacketLength(), Number(argument or 0))
             case "greater":
@@ -316,6 +318,8 @@ class _Meaning:
             case Constant():
                 return Number(tree.value)
             case Length():
+                if not self._layer.has_header:
+                    raise FilterError("the kernel counts other bytes", self._text, 0, len(self._text))
                 return PacketLength()
             case Field():
                 return self._field(tree, needed)
@@ -339,6 +343,8 @@ class _Meaning:
         name, at = tree.protocol.text, self._layer.network
         index = self._number(tree.index, needed)
         if name in LINKS:
+            if not self._layer.has_header:
+                self.fail("the kernel shows no link-layer header", tree.protocol)
             return self._load(tree, 0, index)
         if name in ETHERTYPES:
             needed.append(self._layer.carries(ETHERTYPES[name]))

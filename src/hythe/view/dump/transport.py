@@ -1,0 +1,28 @@
+"""What lies above IP, by its protocol number: for both versions alike."""
+
+from __future__ import annotations
+
+from hythe.view.dump.icmp import icmp
+from hythe.view.dump.icmp6 import icmp6
+from hythe.view.dump.show import Carrier, Show
+from hythe.view.dump.tcp import tcp
+from hythe.view.dump.udp import udp
+
+
+def transport(show: Show, protocol: int, data: bytes, at: int, length: int, carrier: Carrier) -> None:
+    """The bytes at `at`, of which the IP header promised `length`."""
+    match protocol:
+        case 6:
+            tcp(show, data, at, length, carrier)
+        case 17:
+            udp(show, data, at, length, carrier)
+        case 1 if len(carrier.source) == 4:
+            icmp(show, data, at, length, carrier)
+        case 58:
+            icmp6(show, data, at, length, carrier)
+        case 4:
+            show.within(True, data, at, length)
+        case 41:
+            show.within(False, data, at, length)
+        case _:
+            show.put(f" {show.names.protocol(protocol)} {length}")
