@@ -135,6 +135,6 @@ def test_a_device_that_vanishes_is_reported_once() -> None:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await host.open_connection(KERNEL[4], 80)
-        assert ["link0 has failed" in each["message"] for each in reported] == [True]
+        assert ["hythe0 has failed" in each["message"] for each in reported] == [True]
 
     in_own_network(lambda: asyncio.run(vanish(), debug=True))
