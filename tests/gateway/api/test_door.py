@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +79,32 @@ def test_no_more_than_so_many_are_let_in(claim: Claim, monkeypatch: pytest.Monke
         silent[0][1].close()
         assert (await third).startswith(b"HTTP/1.1 200 OK")
         silent[1][1].close()
+
+    assert with_door(claim, Described, use) == []
+
+
+def test_without_descriptors_callers_wait(claim: Claim) -> None:
+    """And the loop does not run in circles meanwhile."""
+
+    async def use() -> None:
+        caller = places.connect(claim.path, 10)
+        taken = [os.open(os.devnull, os.O_RDONLY)]
+        while taken[-1] < caller.fileno():
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[-1] + 1, hard))
+        try:
+            caller.sendall(REQUEST)
+            await asyncio.sleep(0)
+            before = time.process_time()
+            await asyncio.sleep(0.3)
+            assert time.process_time() - before < 0.1
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for fd in taken:
+                os.close(fd)
+        assert (await asyncio.to_thread(caller.recv, 100)).startswith(b"HTTP/1.1 200 OK")
+        caller.close()
 
     assert with_door(claim, Described, use) == []
 

@@ -157,10 +157,14 @@ def test_a_hidden_directory_is_empty_and_writable(user: User) -> None:
     assert [each.name for each in hidden.iterdir()] == ["session.sock"]
 
 
-def test_a_hidden_directory_that_does_not_exist_is_one_sentence(user: User) -> None:
-    result = user.run("true", hidden=["/no/such/directory"])
+def test_a_hidden_directory_that_has_gone_is_no_obstacle(user: User) -> None:
+    assert user.run("echo", "here", hidden=["/no/such/directory"]).stdout == "here\n"
+
+
+def test_a_hidden_directory_that_is_none_is_one_sentence(user: User) -> None:
+    result = user.run("true", hidden=["/etc/passwd"])
     assert result.returncode == 1
-    assert result.stderr == "hythe: /no/such/directory cannot be hidden from the command: No such file or directory\n"
+    assert result.stderr == "hythe: /etc/passwd cannot be hidden from the command: Not a directory\n"
 
 
 def test_a_masked_proc_is_a_warning(user: User) -> None:

@@ -35,6 +35,8 @@ _PARTS: Final = (
     "hythe.gateway.api.resources",
     "hythe.gateway.api.serving",
 )
+#: Seconds until it is tried again to let somebody in when there is no descriptor left.
+_PAUSE: Final = 0.1
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
@@ -50,14 +52,17 @@ class Door:
         self._silent: set[socket.socket] = set()  # callers that have not said anything
         self._served: set[asyncio.Task[None]] = set()
         self._open = False
+        self._closed = False
         self._watch()
 
     def _watch(self) -> None:
         """Listen as long as there is room for one more."""
-        room = len(self._silent) + len(self._served) < CALLERS
-        if room != self._open:
-            self._open = room
-            if room:
+        self._listen(not self._closed and len(self._silent) + len(self._served) < CALLERS)
+
+    def _listen(self, yes: bool) -> None:
+        if yes != self._open:
+            self._open = yes
+            if yes:
                 self._loop.add_reader(self._listener.fileno(), self._accept)
             else:
                 self._loop.remove_reader(self._listener.fileno())
@@ -65,8 +70,12 @@ class Door:
     def _accept(self) -> None:
         try:
             caller, _ = self._listener.accept()
-        except OSError:
-            return  # gone again, or no descriptor is left: then it is tried again with the loop's next turn
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # gone again
+        except OSError:  # no descriptor is left: it waits in the kernel until there is one
+            self._listen(False)
+            self._loop.call_later(_PAUSE, self._watch)
+            return
         if not _is_welcome(caller):
             caller.close()
             return
@@ -101,8 +110,7 @@ class Door:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._served.discard(task)
-        if self._listener.fileno() >= 0:
-            self._watch()
+        self._watch()
         failure = None if task.cancelled() else task.exception()
         if isinstance(failure, ModuleNotFoundError):
             self._notice(
@@ -113,8 +121,8 @@ class Door:
 
     async def close(self) -> None:
         """Turn everybody out. The socket stays its owner's."""
-        if self._open:
-            self._loop.remove_reader(self._listener.fileno())
+        self._closed = True
+        self._watch()
         for caller in self._silent:
             self._loop.remove_reader(caller.fileno())
             caller.close()

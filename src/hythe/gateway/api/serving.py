@@ -98,6 +98,8 @@ class _Caller:
 
     async def _body(self) -> bytes:
         body = bytearray()
+        if self._machine.they_are_waiting_for_100_continue:
+            await self._send(h11.InformationalResponse(status_code=HTTPStatus.CONTINUE, headers=[], reason=b"Continue"))
         while isinstance(event := await self._event(), h11.Data):
             if len(body) <= BODY_MAX:
                 body += event.data

@@ -122,6 +122,8 @@ def _cover(directory: str) -> None:
     """An empty directory over `directory`, that only the command's user may enter, write to, and lose."""
     try:
         mount("tmpfs", directory, "tmpfs", _TMPFS, "mode=0700")
+    except FileNotFoundError:
+        return  # gone meanwhile: a directory of sessions goes with the last of them
     except OSError as error:
         raise remedies.failed(f"{directory} cannot be hidden from the command", error) from error
 
