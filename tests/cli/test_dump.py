@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from scapy.compat import raw
 from scapy.layers.inet import IP, TCP, UDP
 
+from bench.reading import make
 from hythe.view.captures import read_capture
 from tests import needs
 from tests.view import packets
@@ -27,10 +30,10 @@ def capture(tmp_path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def start(*words: str) -> Iterator[subprocess.Popen[str]]:
+def start(*words: str, into: IO[bytes] | int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
     """Run it, and leave nothing running."""
     command = [sys.executable, "-W", "error", "-m", "hythe", "dump", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=into, stderr=subprocess.PIPE, text=True)
     with process:
         try:
             yield process
@@ -226,3 +229,17 @@ def test_a_capture_to_a_file_ends_by_count_or_by_a_signal(tmp_path: Path) -> Non
     assert [packet.interface.name for packet in found] == ["lo", "lo"]
     assert found[0].timestamp < found[1].timestamp
     assert list(read_capture(str(tmp_path / "b"))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_gigabyte_takes_no_more_memory_than_a_megabyte(tmp_path: Path) -> None:
+    path, expression = tmp_path / "big.pcap", "tcp port 8081 and host 10.0.0.7"
+    make(path, 1_450_000)
+    assert path.stat().st_size > 1 << 30
+    with (tmp_path / "out").open("wb") as out, start("-n", "-r", str(path), expression, into=out) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss < 100 << 10  # in KiB
+    assert (tmp_path / "out").read_text().splitlines() == tcpdump("-n", "-r", str(path), expression)
