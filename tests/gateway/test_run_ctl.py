@@ -56,6 +56,19 @@ def test_ps_shows_sessions(person: Person) -> None:
     assert asked.name not in hythe(person, "ps").stdout
 
 
+def test_ps_tells_of_a_session_that_is_stopped(nobody: Person) -> None:
+    with session(nobody, "", "sleep", "60") as (running, asked):
+        running.process.send_signal(signal.SIGSTOP)
+        try:
+            ran = hythe(nobody, "ps", "--json")
+        finally:
+            running.process.send_signal(signal.SIGCONT)
+        assert ran.returncode == 0
+        assert f"hythe: the session {asked.name!r} does not answer: it may be stopped (^Z)\n" in ran.stderr
+        assert asked.name not in ran.stdout
+        assert asked.about().name == asked.name
+
+
 def test_ps_in_json_is_what_sessions_tell(person: Person) -> None:
     with session(person, "", *person.script(SERVER)) as (running, asked):
         assert running.line() == "ready\n"

@@ -17,7 +17,7 @@ _PATIENCE = 2.0
 @click.option("--json", "as_json", is_flag=True, help="An array of objects, as the sessions tell them.")
 def command(name: str | None, as_json: bool) -> int:
     """Show the sessions of this user that run: each `hythe run` is one. With NAME, show its connections."""
-    from hythe.session.client import SessionEndedError, find, running
+    from hythe.session.client import SessionEndedError, SessionSilentError, find, running
     from hythe.session.plain import plain
     from hythe.view import sessions as view
 
@@ -29,7 +29,9 @@ def command(name: str | None, as_json: bool) -> int:
     for session in running(_PATIENCE):
         try:
             found.append(session.about())
-        except SessionEndedError as error:  # it has ended meanwhile, or is stopped
+        except SessionSilentError as error:
             click.echo(f"hythe: {error}", err=True)
+        except SessionEndedError:
+            continue
     click.echo(json.dumps(plain(found), indent=2) if as_json else view.table(found), nl=as_json)
     return 0

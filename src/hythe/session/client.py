@@ -12,7 +12,8 @@
         print(event.kind)
 
 Every call is a request of its own on a connection of its own, blocks until it is answered, and needs nothing beyond the
-standard library. Errors: `UsageError` is what the session answers to a wrong request, `SessionEndedError` that it has ended.
+standard library. Errors: `UsageError` is what the session answers to a wrong request, `SessionEndedError` that it has ended,
+`SessionSilentError`, which is one, that it does not answer.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ _QUIET: Final = 60.0
 
 
 class SessionEndedError(MachineError):
-    """The session has ended, or does not answer."""
+    """The session has ended."""
+
+
+class SessionSilentError(SessionEndedError):
+    """The session runs, but does not answer."""
 
 
 def running(patience: float = PATIENCE) -> list[Session]:
@@ -157,10 +162,10 @@ class Session:
             if caller.sock is not None:
                 caller.sock.settimeout(pause)
             yield answer
+        except TimeoutError as error:
+            raise SessionSilentError(f"the session {self.name!r} does not answer: it may be stopped (^Z)") from error
         except (OSError, http.client.HTTPException) as error:
-            raise SessionEndedError(
-                f"the session {self.name!r} has ended, or does not answer ({str(error) or type(error).__name__})"
-            ) from error
+            raise SessionEndedError(f"the session {self.name!r} has ended") from error
         finally:
             caller.close()
 
