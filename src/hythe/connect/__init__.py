@@ -1,0 +1,1 @@
+"""`hythe connect`: telnet and nc in one."""

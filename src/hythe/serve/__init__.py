@@ -1,0 +1,1 @@
+"""`hythe serve`: a web server, and the classic small services."""
