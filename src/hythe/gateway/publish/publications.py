@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import socket
 
 from hythe.errors import UsageError
 from hythe.gateway.names.resolvconf import packed
+from hythe.services.ports import PORT_MAX, port_number
 
 #: Where a publication without an address listens.
 LOOPBACK = ("127.0.0.1", "::1")
@@ -63,12 +63,11 @@ def _address(text: str, written: str) -> str:
 def _ports(text: str, written: str, protocol: str) -> range:
     match = _RANGE.fullmatch(written)
     if match is None:
-        try:
-            port = socket.getservbyname(written, protocol)
-        except OSError:
-            raise UsageError(f"-p {text}: {written!r} is neither a port nor a {protocol} service in /etc/services") from None
+        port = port_number(written, protocol)
+        if port is None:
+            raise UsageError(f"-p {text}: {written!r} is neither a port nor a {protocol} service (hythe services)")
         return range(port, port + 1)
     first, last = int(match[1]), int(match[2] or match[1])
-    if not first <= last <= 65_535:
+    if not first <= last <= PORT_MAX:
         raise UsageError(f"-p {text}: {written} is not a port or a range of ports: they go from 1 to 65535, and upwards")
     return range(first, last + 1)

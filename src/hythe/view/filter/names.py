@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from hythe.services.ports import port_number
+
 #: Protocols above IP, with the versions that a filter looks for them in.
 TRANSPORTS: Final[Mapping[str, tuple[int, bool, bool]]] = MappingProxyType(
     {
@@ -125,10 +127,9 @@ class Names:
         """The ports of a service, by protocol, for those of tcp and udp that have it."""
         found = {}
         for protocol in ("tcp", "udp"):
-            try:
-                found[protocol] = socket.getservbyname(name, protocol)
-            except (OSError, UnicodeError):
-                continue
+            port = port_number(name, protocol)
+            if port is not None:
+                found[protocol] = port
         return found
 
     def protocol(self, name: str) -> int | None:
