@@ -78,11 +78,11 @@ def read(data: bytes, protocol: int, sequence: int) -> Iterator[Socket | None]:
         at += length + -length % 4
         if number != sequence:
             continue
-        if kind == _DONE:
+        if kind in (_DONE, _ERROR):
+            error = -_NUMBER.unpack_from(body)[0] if len(body) >= _NUMBER.size else 0
+            if error:  # of a dump it stands in its end
+                raise OSError(error, "the kernel does not tell of sockets")
             yield None
-        elif kind == _ERROR and len(body) >= _NUMBER.size:
-            error = -_NUMBER.unpack_from(body)[0]
-            raise OSError(error, "the kernel does not tell of sockets")
         elif kind == _BY_FAMILY:
             yield _socket(body, protocol)
 

@@ -15,7 +15,6 @@ from hythe.units import MILLISECOND, NEVER
 from hythe.wire import arp, ethernet
 from hythe.wire.packet import PARTIAL, VNET_PLAIN
 from hythe.wire.segment import ACK, Envelope4
-from tests.aio.sides import port_of
 from tests.link.faults.wires import FAR, NEAR, answer, datagram, number
 
 A, B = bytes.fromhex("0200000000a1"), bytes.fromhex("0200000000b2")
@@ -88,7 +87,7 @@ def test_a_corrupt_frame_without_a_checksum_inside_is_the_devices_to_drop() -> N
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_stations_talk_over_a_bad_segment(version: int) -> None:
-    plan = Plan(delay=MILLISECOND, loss=RandomLoss(0.02), reorder=0.05, duplicate=0.05, corrupt=0.02)
+    plan = Plan(delay=MILLISECOND, loss=RandomLoss(0.1), reorder=0.05, duplicate=0.05, corrupt=0.02)
     data = bytes(range(251)) * 400
     there = "10.0.0.2" if version == 4 else "fd00::2"
     config = hythe.HostConfig(ethernet=hythe.EthernetConfig(dad_transmits=0, arp_probes=0, multicast_solicits=9))
@@ -106,8 +105,8 @@ def test_stations_talk_over_a_bad_segment(version: int) -> None:
             hythe.Host("10.0.0.1/24", "fd00::1/64", link=faulty, config=config) as one,
             hythe.Host("10.0.0.2/24", "fd00::2/64", link=hub.port(), config=config) as other,
         ):
-            server = await other.start_server(serve)
-            reader, writer = await one.open_connection(there, port_of(server))
+            await other.start_server(serve, port=7007)  # fates hang on the far port
+            reader, writer = await one.open_connection(there, 7007)
             writer.write(data)
             writer.write_eof()
             assert await reader.read(-1) == data
