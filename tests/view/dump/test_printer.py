@@ -95,7 +95,7 @@ def test_every_link_type(tmp_path: Path, linktype: int) -> None:
         assert ours(path, *options.split()) == theirs(path, *options.split()), options
 
 
-@pytest.mark.parametrize("kind", ["tcp", "tcp-six", "udp", "icmp", "fragments", "arp", "ethernet", "dns-udp", "dns-tcp"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_packets_of_which_the_capture_kept_a_part(tmp_path: Path, kind: str, rng: Random) -> None:
     """Cut at random places, with the length they had."""
     head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1)
@@ -106,7 +106,8 @@ def test_packets_of_which_the_capture_kept_a_part(tmp_path: Path, kind: str, rng
             records.append(struct.pack("<IIII", 1_700_000_000, 0, kept, len(frame)) + frame[:kept])
     path = tmp_path / "a.pcap"
     path.write_bytes(head + b"".join(records))
-    for options in ("", "-e", "-q"):
+    # Where IPv4 options or DNS names end too early, -v does not have all of tcpdump's ways to say so.
+    for options in ("", "-e", "-q") if kind in ("ipv4", "dns-udp") else ("", "-e", "-q", "-v", "-vv"):
         assert ours(path, *options.split()) == theirs(path, *options.split()), options
 
 

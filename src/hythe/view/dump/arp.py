@@ -33,7 +33,7 @@ def _arp(show: Show, data: bytes, at: int, length: int) -> None:
     data[at + 8 + 2 * wide + 2 * long - 1]
     if not show.style.link:
         put("ARP, ")
-    usual = hardware == 1 and protocol == _IPV4 and wide == 6 and long == 4
+    usual = protocol == _IPV4 and wide and long == 4
     if not usual or show.style.verbose:
         put(f"{_HARDWARE.get(hardware, f'Unknown Hardware ({hardware})')} (len {wide}), ")
         put(f"{ETHERTYPES.get(protocol, f'Unknown Protocol (0x{protocol:04x})')} (len {long})")

@@ -92,9 +92,10 @@ class _Message:
         else:
             put(f"{identifier}{OPCODES[opcode]}{'+' if flags & 0x0100 else ''}{'%' if flags & 0x0010 else ''}")
             put(f" [b2&3=0x{flags:x}]" if flags & _STRANGE else "")
-            inverse = opcode == 1
-            put(f" [{questions}q]" if (questions if inverse else questions != 1) else "")
-            put(f" [{answers}a]" if (answers != 1 if inverse else answers) else "")
+            if opcode == 1:  # an inverse query has an answer, and asks for questions
+                put((f" [{questions}q]" if questions else "") + (f" [{answers}a]" if answers != 1 else ""))
+            else:
+                put((f" [{answers}a]" if answers else "") + (f" [{questions}q]" if questions != 1 else ""))
             put((f" [{authorities}n]" if authorities else "") + (f" [{additionals}au]" if additionals else ""))
             for _ in range(questions):
                 self._question()
@@ -151,6 +152,8 @@ class _Message:
         if not count:
             return
         put = self._show.put
+        if title and self._at >= len(self._data):
+            raise IndexError("no records are left")
         put(title)
         for number in range(count):
             if self._at >= len(self._data) and number:
@@ -207,13 +210,15 @@ class _Message:
             case 6 if self._verbose:
                 self._authority(at)
             case 15:
+                put(" ")
                 name, _ = self._name(at + 2)
-                put(f" {name} {struct.unpack_from('>H', data, at)[0]}")
+                put(f"{name} {struct.unpack_from('>H', data, at)[0]}")
             case 16:
                 self._strings(at, at + fields[2])
             case 33:
                 priority, weight, port = struct.unpack_from(">HHH", data, at)
-                put(f" {self._name(at + 6)[0]}:{port} {priority} {weight}")
+                put(" ")
+                put(f"{self._name(at + 6)[0]}:{port} {priority} {weight}")
             case 38:
                 self._address6(at)
             case 41:
@@ -235,9 +240,10 @@ class _Message:
         while at < end:
             size = self._data[at]
             text = self._data[at + 1 : at + 1 + size]
+            self._show.put(f' "{escaped(text)}')
             if len(text) < size:
                 raise IndexError("the string is cut off")
-            self._show.put(f' "{escaped(text)}"')
+            self._show.put('"')
             at += 1 + size
 
     def _address6(self, at: int) -> None:

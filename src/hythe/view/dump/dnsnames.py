@@ -95,11 +95,13 @@ def skip(data: bytes, at: int) -> int:
 def read(data: bytes, at: int, begin: int) -> tuple[str, int]:
     """The name at `at` of the message that begins at `begin`, and where it ends.
 
-    Raises IndexError where the message ends, and NoNameError with what can be shown.
+    Raises NoNameError, with what can be shown, where the message ends and where the name leads nowhere.
     """
     text, after, limit = "", -1, at - begin
-    while size := data[at]:
+    while at < len(data) and (size := data[at]):
         if size & 0xC0 == 0xC0:
+            if at + 1 == len(data):
+                raise NoNameError(text)
             target = (size & 0x3F) << 8 | data[at + 1]
             if after < 0:
                 after = at + 2
@@ -112,7 +114,9 @@ def read(data: bytes, at: int, begin: int) -> tuple[str, int]:
             raise NoNameError(text + (f"<ELT {size & 0x3F}>" if size & 0x40 else "<BAD LABEL TYPE>"))
         label = data[at + 1 : at + 1 + size]
         if len(label) < size:
-            raise IndexError("the name is cut off")
+            raise NoNameError(text + escaped(label))
         text += escaped(label) + "."
         at += 1 + size
+    if at >= len(data):
+        raise NoNameError(text)
     return text or ".", at + 1 if after < 0 else after

@@ -63,16 +63,17 @@ def icmp6(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> No
 
 def _icmp6(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> None:
     put, style = show.put, show.style
+    if not length:
+        put("ICMP6, length 0 (invalid)")
+        return
     kind = data[at]
     if style.verbose and not carrier.fragment and len(carrier.source) == 16 and at + length <= len(data):
         left = carrier.checks(data, at, length, 58)
         found = int.from_bytes(data[at + 2 : at + 4], "big")
         put(f"[bad icmp6 cksum 0x{found:04x} -> 0x{should_be(found, left):04x}!] " if left else "[icmp6 sum ok] ")
     name = _NAMES.get(kind, f"unknown icmp6 type ({kind})")
-    if kind == 130 and length >= mld.QUERY_SIZE:
-        name = "multicast listener query v2"
     put(f"ICMP6, {name}")
-    if style.verbose and kind in (*_DISCOVERY, *_UNREAD):
+    if style.verbose and kind in _DISCOVERY:
         put(f", length {length}")
     data[at + 1]
     match kind:
@@ -93,7 +94,7 @@ def _icmp6(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> N
             ndp.discovery(show, data, at, length)
         case 144 | 146:
             put(f", id 0x{struct.unpack_from('>H', data, at + 4)[0]:04x}")
-    if not style.verbose or kind not in _NAMES:
+    if not style.verbose or kind not in _NAMES or kind in _UNREAD:
         put(f", length {length}")
     if (kind in _UNREAD or kind not in _NAMES) and style.verbose < 2:
         put(hexadecimal(data[at : at + length]))

@@ -65,7 +65,7 @@ def _four(show: Show, data: bytes, at: int, length: int) -> None:
     put = show.put
     first = data[at]
     if first >> 4 != 4:
-        put("IP6, wrong link-layer encapsulation" if first >> 4 == 6 else f"IP{first >> 4} (invalid)")
+        put("IP6, wrong link-layer encapsulation (invalid)" if first >> 4 == 6 else f"IP{first >> 4} (invalid)")
         return
     if not show.style.link:
         put("IP ")

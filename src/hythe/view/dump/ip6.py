@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hythe.view.dump.ip import PROTOCOLS
-from hythe.view.dump.show import ENDS, Carrier, Show, address_text
+from hythe.view.dump.show import ENDS, Carrier, Show, address_at, address_text
 from hythe.view.dump.transport import transport
 
 _HEADER: Final = struct.Struct(">IHBB16s16s").unpack_from
@@ -72,19 +72,21 @@ def _chain(show: Show, data: bytes, at: int, length: int, following: int, carrie
 def _hop_by_hop(show: Show, data: bytes, at: int, _length: int, _carrier: Carrier) -> tuple[int, str, bool]:
     size = (data[at + 1] + 1) * 8
     data[at + size - 1]
-    return size, "HBH " + _options(show, data, at + 2, at + size), False
+    text = _options(data, at + 2, at + size, show.put, "HBH ")  # read even where it is not told
+    return size, text if show.style.verbose else "", False
 
 
 def _destination(show: Show, data: bytes, at: int, _length: int, _carrier: Carrier) -> tuple[int, str, bool]:
     size = (data[at + 1] + 1) * 8
     data[at + size - 1]
-    return size, "DSTOPT " + _options(show, data, at + 2, at + size), False
+    if show.style.verbose:
+        return size, _options(data, at + 2, at + size, show.put, "DSTOPT "), False
+    return size, "DSTOPT ", False
 
 
-def _options(show: Show, data: bytes, at: int, end: int) -> str:
-    """With -v, each that is not padding in its own parentheses, and padding too."""
-    if not show.style.verbose:
-        return ""
+def _options(data: bytes, at: int, end: int, put: Callable[[str], None], name: str) -> str:
+    """Each that is not padding in its own parentheses, and padding too; `name` is put before anything can be missing."""
+    put(name)
     text = ""
     while at < end:
         kind = data[at]
@@ -93,7 +95,7 @@ def _options(show: Show, data: bytes, at: int, end: int) -> str:
             at += 1
             continue
         if at + 1 >= end or at + 2 + data[at + 1] > end:
-            return text + "[trunc] "
+            raise IndexError("the option is cut off")
         size = data[at + 1]
         value = data[at + 2 : at + 2 + size]
         match kind:
@@ -112,28 +114,36 @@ def _options(show: Show, data: bytes, at: int, end: int) -> str:
 
 
 def _routing(show: Show, data: bytes, at: int, _length: int, carrier: Carrier) -> tuple[int, str, bool]:
-    units, kind, left = struct.unpack_from(">BBB", data, at + 1)
-    size = (units + 1) * 8
-    text = f"RT6 (len={units}, type={kind}"
-    if kind == 0:
-        text += " [Deprecated]"
-    elif kind == 2:
-        text += ""
-    else:
-        return size, text + f", segleft={left} (unknown type) (invalid)", True
-    text += f", segleft={left}"
-    if show.style.verbose and len(data) >= at + 8:
-        text += f", rsv=0x{int.from_bytes(data[at + 4 : at + 8], 'big'):x}"
-    if len(data) < at + size:
-        return size, text + " [|rt6]", True
+    if len(data) <= at:
+        return 0, " [|ip6]", True
+    show.put("RT6")
+    try:
+        return (data[at + 1] + 1) * 8, *_route(show, data, at, carrier)
+    except ENDS:
+        return 0, " [|rt6]", True
+
+
+def _route(show: Show, data: bytes, at: int, carrier: Carrier) -> tuple[str, bool]:
+    """What is left to be put, and whether there is no way on (RFC 8200, 4.4; RFC 5095)."""
+    put, units = show.put, data[at + 1]
+    put(f" (len={units}")
+    kind = data[at + 2]
+    put(f", type={kind}" + (" [Deprecated]" if kind == 0 else ""))
+    left = data[at + 3]
+    put(f", segleft={left}")
+    if kind not in (0, 2):
+        return " (unknown type) (invalid)", True
+    reserved = int.from_bytes(data[at + 4 : at + 8], "big")
+    data[at + 7]
+    put(f", rsv=0x{reserved:x}" if show.style.verbose or reserved else "")
     if units % 2:
-        return size, text + " (invalid length)", True
+        return f" (invalid length {units}) (invalid)", True
     for number in range(units // 2):
-        place = at + 8 + 16 * number
-        text += f", [{number}]{address_text(data[place : place + 16])}"
+        hop = address_at(data, at + 8 + 16 * number)
+        put(f", [{number}]{address_text(hop)}")
         if left:  # where it is to go in the end, which is what checksums are made for (RFC 8200, 8.1)
-            carrier.destination = data[place : place + 16]
-    return size, text + ") ", False
+            carrier.destination = hop
+    return ") ", False
 
 
 def _fragment(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> tuple[int, str, bool]:

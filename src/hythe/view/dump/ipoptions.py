@@ -64,7 +64,7 @@ def _route(option: bytes, host: Callable[[bytes], str]) -> str:
     if (len(option) + 1) & 3:
         return f" [bad length {len(option)}]"
     pointer = option[2] - 1
-    text = f" [bad ptr {option[2]}]" if pointer < 3 or (pointer + 1) & 3 else ""
+    text = f" [bad ptr {option[2]}]" if pointer < 3 or (pointer + 1) & 3 or pointer > len(option) else ""
     for at in range(3, len(option), 4):
         text += f" {host(option[at : at + 4])}"
         if pointer > at:

@@ -61,6 +61,8 @@ def ethernet(show: Show, data: bytes, length: int) -> int:
             put(f"vlan {tag & 0xFFF}, p {tag >> 13}{', DEI' if tag & 0x1000 else ''}, ")
         ethertype = data[at + 2] << 8 | data[at + 3]
         at += 4
+        if ethertype in VLANS and len(data) < at + 4:
+            continue  # and there it is said
         if style.link and ethertype > _LENGTH_MAX:
             put(f"{_named(show, ethertype)}, ")
     if not _network(show, ethertype, data, at, length - at):

@@ -8,7 +8,7 @@ from typing import Final
 from hythe.view.dump.show import Show, address_at
 
 #: Bytes from which on a query is of version 2 (RFC 3810, 8.1).
-QUERY_SIZE: Final = 28
+_QUERY_SIZE: Final = 28
 _RECORDS: Final = ("", "is_in", "is_ex", "to_in", "to_ex", "allow", "block")
 
 
@@ -16,7 +16,7 @@ def listeners(show: Show, data: bytes, at: int, length: int) -> None:
     """What stands behind the name of the message."""
     if data[at] == 143:
         _report(show, data, at, length)
-    elif data[at] == 130 and length >= QUERY_SIZE:
+    elif data[at] == 130 and length >= _QUERY_SIZE:
         _query(show, data, at, length)
     elif len(data) >= at + 24:
         (delay,) = struct.unpack_from(">H", data, at + 4)
@@ -25,24 +25,26 @@ def listeners(show: Show, data: bytes, at: int, length: int) -> None:
 
 def _query(show: Show, data: bytes, at: int, length: int) -> None:
     put, verbose = show.put, show.style.verbose
+    put(" v2")
     (code,) = struct.unpack_from(">H", data, at + 4)
-    data[at + QUERY_SIZE - 1]
     if verbose:
         # RFC 3810, 5.1.3: the highest bit makes a floating-point number of it.
         delay = code if code < 0x8000 else (code & 0x0FFF | 0x1000) << ((code >> 12 & 7) + 3)
         put(f" [max resp delay={delay}]")
     put(f" [gaddr {show.names.host(address_at(data, at + 8))}")
-    flags, interval, count = struct.unpack_from(">BBH", data, at + 24)
     if verbose:
+        flags = data[at + 24]
         put(" sflag" if flags & 8 else "")
         put(f" robustness={flags & 7}" if flags & 7 else "")
+        interval = data[at + 25]
         seconds = interval if interval < 128 else (interval & 15 | 16) << ((interval >> 4 & 7) + 3)
         put(f" qqi={seconds}")
+    (count,) = struct.unpack_from(">H", data, at + 26)
     if count:
-        if length < QUERY_SIZE + 16 * count:
+        if length < _QUERY_SIZE + 16 * count:
             put(" [invalid number of sources]")
         elif verbose > 1:
-            put(_sources(show, data, at + QUERY_SIZE, count))
+            _sources(show, data, at + _QUERY_SIZE, count)
         else:
             put(f", {count} source(s)")
     put("]")
@@ -66,10 +68,16 @@ def _report(show: Show, data: bytes, at: int, length: int) -> None:
         if place + 20 + 16 * sources > end:
             put(f" [invalid number of sources {sources}]]")
             return
-        put(_sources(show, data, place + 20, sources) if verbose > 1 else f", {sources} source(s)")
+        if verbose > 1:
+            _sources(show, data, place + 20, sources)
+        else:
+            put(f", {sources} source(s)")
         put("]")
         place += 20 + 16 * sources
 
 
-def _sources(show: Show, data: bytes, at: int, count: int) -> str:
-    return " {" + "".join(f" {show.names.host(address_at(data, place))}" for place in range(at, at + 16 * count, 16)) + " }"
+def _sources(show: Show, data: bytes, at: int, count: int) -> None:
+    show.put(" {")
+    for place in range(at, at + 16 * count, 16):
+        show.put(f" {show.names.host(address_at(data, place))}")
+    show.put(" }")

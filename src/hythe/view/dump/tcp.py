@@ -6,6 +6,7 @@ import struct
 from typing import Final
 
 from hythe.view.dump.dns import is_dns, stream
+from hythe.view.dump.dnsnames import escaped
 from hythe.view.dump.show import ENDS, Carrier, Show, should_be
 from hythe.view.dump.tcpoptions import options
 
@@ -20,7 +21,8 @@ _URG: Final = 0x20
 _WORD: Final = 0xFFFF_FFFF
 #: Conversations that are remembered; of more the oldest are forgotten.
 _MEMORY_MAX: Final = 65_536
-_REASON_MAX: Final = 1_000
+#: Bytes shown of what a RST carries (RFC 9293, 3.5.3).
+_REASON_MAX: Final = 30
 
 
 def _flags(value: int) -> str:
@@ -35,9 +37,7 @@ def tcp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> None
     try:
         source, destination = _PORTS(data, at)
     except struct.error:
-        if not carrier.behind:
-            show.put(f"{show.names.host(carrier.source)} > {show.names.host(carrier.destination)}: ")
-        show.put("[|tcp]")
+        show.put(f"{show.names.host(carrier.source)} > {show.names.host(carrier.destination)}: [|tcp]")
         return
     names = show.names
     if carrier.behind:
@@ -74,9 +74,9 @@ def _tcp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
         left = carrier.checks(data, at, length, 6)
         verdict = f"incorrect -> 0x{should_be(checksum, left):04x}" if left else "correct"
         put(f", cksum 0x{checksum:04x} ({verdict})")
-    base = base_ack = 0
+    base = base_ack = edge = 0
     if flags & _ACK and not style.absolute:
-        base, base_ack = _relative(show, carrier, data[at : at + 4], seq, ack, flags)
+        base, base_ack, edge = _relative(show, carrier, data[at : at + 4], seq, ack, flags)
     seq, ack = seq - base & _WORD, ack - base_ack & _WORD
     if size > 0:
         put(f", seq {seq}:{seq + size & _WORD}")
@@ -89,22 +89,25 @@ def _tcp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
         put(f", urg {urgent}")
     if header > _SIZE:
         put(", options [")
-        whole = options(show, data, at + _SIZE, at + header, base_ack)
+        whole = options(show, data, at + _SIZE, at + header, edge, at + length <= len(data))
         if not whole:
             return
         put("]")
     put(f", length {size}")
-    if size > 0 and flags & _RST and style.verbose:
-        reason = data[at + header : at + header + min(size, _REASON_MAX)]
-        put(f" [RST{'+' if size > _REASON_MAX else ''} {_printable(reason)}]")
+    if len(data) < at + header:
+        put(f" [remaining caplen({len(data) - at}) < header length({header})] [|tcp]")
+    elif size > 0 and flags & _RST and style.verbose:
+        wanted = min(size, _REASON_MAX)
+        reason = data[at + header : at + header + wanted]
+        put(f" [{'!' if len(reason) < wanted else ''}RST{'+' if size > _REASON_MAX else ''} {escaped(reason)}]")
     elif size > 0 and is_dns(source, destination):
         stream(show, data, at + header, size)
 
 
-def _relative(show: Show, carrier: Carrier, ports: bytes, seq: int, ack: int, flags: int) -> tuple[int, int]:
-    """What to take off `seq` and `ack`: the first numbers of this conversation, unless this is where it begins.
+def _relative(show: Show, carrier: Carrier, ports: bytes, seq: int, ack: int, flags: int) -> tuple[int, int, int]:
+    """What to take off `seq`, `ack` and the edges of SACK blocks: the first numbers of this conversation.
 
-    It begins with the first segment that acknowledges: that one tells both.
+    It begins with the first segment that acknowledges, since that one tells both; its own two are shown as they are.
     """
     key, back = carrier.source + carrier.destination + ports, carrier.destination + carrier.source + ports[2:] + ports[:2]
     memory = show.memory
@@ -117,9 +120,5 @@ def _relative(show: Show, carrier: Carrier, ports: bytes, seq: int, ack: int, fl
             memory[back] = (ack - 1 & _WORD, seq)
         else:
             memory[key] = (seq, ack - 1 & _WORD)
-        return 0, 0
-    return (known[1], known[0]) if reverse else known
-
-
-def _printable(data: bytes) -> str:
-    return "".join(chr(byte) if 0x20 <= byte < 0x7F else f"\\0x{byte:02x}" for byte in data)
+        return 0, 0, ack - 1 & _WORD
+    return (known[1], known[0], known[0]) if reverse else (*known, known[1])

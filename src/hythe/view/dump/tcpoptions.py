@@ -58,8 +58,11 @@ class _BadError(Exception):
     """An option that does not fit into what is left."""
 
 
-def options(show: Show, data: bytes, at: int, end: int, base: int) -> bool:
-    """Those from `at` to `end`; tells whether they were well formed. `base`: what SACK blocks are relative to."""
+def options(show: Show, data: bytes, at: int, end: int, base: int, whole: bool) -> bool:
+    """Those from `at` to `end`; tells whether they were well formed.
+
+    `base`: what SACK blocks are relative to. `whole`: is all of the segment there?
+    """
     put = show.put
     first = True
     while at < end:
@@ -71,7 +74,7 @@ def options(show: Show, data: bytes, at: int, end: int, base: int) -> bool:
             if (kind > _NOP and size < 2) or at + size > end:
                 raise _BadError
             put(_NAMES.get(kind, f"unknown-{kind}"))
-            used = _value(show, data, at + 2, kind, size - 2, base) if kind > _NOP else -1
+            used = _value(show, data, at + 2, kind, size - 2, base, whole) if kind > _NOP else -1
         except _BadError:
             put("[bad opt]" if first else "[bad opt]]")
             return False
@@ -87,7 +90,7 @@ def options(show: Show, data: bytes, at: int, end: int, base: int) -> bool:
     return True
 
 
-def _value(show: Show, data: bytes, at: int, kind: int, size: int, base: int) -> int:
+def _value(show: Show, data: bytes, at: int, kind: int, size: int, base: int, whole: bool) -> int:
     """What stands behind kind and length, `size` bytes of it; how many were read."""
     put = show.put
     value = data[at : at + size]
@@ -114,7 +117,8 @@ def _value(show: Show, data: bytes, at: int, kind: int, size: int, base: int) ->
         case 19:
             if size != 16:
                 raise _BadError
-            put(f" shared secret not supplied with -M, can't check - {value.hex()}")
+            why = "shared secret not supplied with -M" if whole else "snaplen too short"
+            put(f" {why}, can't check - {value.hex()}")
         case 20:
             put(f" cap {data[at]:02x} id {data[at + 1]}")
             return 2
@@ -126,7 +130,8 @@ def _value(show: Show, data: bytes, at: int, kind: int, size: int, base: int) ->
             if size < 2:
                 put(" (invalid)")
             else:
-                put(f" keyid {value[0]} rnextkeyid {value[1]}")
+                put(f" keyid {data[at]}")
+                put(f" rnextkeyid {data[at + 1]}")
                 put(f" mac 0x{value[2:].hex()}" if size > 2 else "")
                 if len(value) < size:
                     raise IndexError("the option is cut off")

@@ -16,7 +16,9 @@ def transport(show: Show, protocol: int, data: bytes, at: int, length: int, carr
             tcp(show, data, at, length, carrier)
         case 17:
             udp(show, data, at, length, carrier)
-        case 1 if len(carrier.source) == 4:
+        case 1 if len(carrier.source) == 16:
+            show.put("[ICMP requires IPv4] (invalid)")
+        case 1:
             icmp(show, data, at, length, carrier)
         case 58:
             icmp6(show, data, at, length, carrier)

@@ -9,7 +9,6 @@ from hythe.view.dump.dns import dns, is_dns
 from hythe.view.dump.show import ENDS, Carrier, Show, should_be
 
 _PORTS: Final = struct.Struct(">HH").unpack_from
-_REST: Final = struct.Struct(">HH").unpack_from
 _SIZE: Final = 8
 
 
@@ -35,11 +34,12 @@ def _udp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
     if length < _SIZE:
         put(f"truncated-udp {length}")
         return
-    size, checksum = _REST(data, at + 4)
+    size = data[at + 4] << 8 | data[at + 5]
     if size < _SIZE:
         put(f"truncated-udplength {size}")
         return
     room = min(size, length)
+    checksum = data[at + 6] << 8 | data[at + 7]
     if not show.style.quick:
         _checksum(show, data, at, room, checksum, carrier)
     if is_dns(source, destination) and not show.style.quick:
