@@ -40,8 +40,8 @@ def read_capture(path: str) -> Iterator[CapturedPacket]:
         except OSError as error:
             raise MachineError(f"{name} cannot be read: {error.strerror}") from error
         except (ParseError, zlib.error) as error:
-            after = f"after {count} packet{'s' * (count != 1)}: " if count else ""
-            raise MachineError(f"{name} breaks off {after}{error}" if count else f"{name}: {error}") from error
+            after = f" breaks off after {count} packet{'s' * (count != 1)}" if count else ""
+            raise MachineError(f"{name}{after}: {error}") from error
 
 
 def _packets(pieces: Iterator[bytes]) -> Iterator[CapturedPacket]:

@@ -42,7 +42,7 @@ def _arp(show: Show, data: bytes, at: int, length: int) -> None:
             return
         put(", ")
     places = at + 8, at + 8 + wide, at + 8 + wide + long, at + 8 + 2 * wide + long
-    ours, theirs = (_mac(data[place : place + wide]) for place in places[::2])
+    ours, theirs = (mac_text(data[place : place + wide]) for place in places[::2])
     sender, target = (_address(show, data[place : place + 4], protocol, long) for place in places[1::2])
     match operation:
         case 1:
@@ -63,10 +63,6 @@ def _arp(show: Show, data: bytes, at: int, length: int) -> None:
             put(readable(data[at : at + length]))
             return
     put(f", length {length}")
-
-
-def _mac(address: bytes) -> str:
-    return mac_text(address)
 
 
 def _address(show: Show, address: bytes, protocol: int, size: int) -> str:

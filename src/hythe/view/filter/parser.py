@@ -294,7 +294,7 @@ class _Parser:
         if self.next.text == ":":
             self._take()
             token = self._number("a size of 1, 2 or 4 bytes")
-            size = _value_of(token)
+            size = number(token)
             if size not in (1, 2, 4):
                 self.fail("a field has 1, 2 or 4 bytes", token)
         if self.next.text != "]":
@@ -304,7 +304,7 @@ class _Parser:
         return Field(protocol, index, size)
 
     def _constant(self, token: Token) -> Constant:
-        value = _value_of(token)
+        value = number(token)
         if value > 0xFFFF_FFFF:
             self.fail("this number has more than 32 bits", token)
         return Constant(value, token)
@@ -329,10 +329,6 @@ class _Parser:
 
 def number(token: Token) -> int:
     """The value of a token of kind NUMBER: decimal, 0x, or octal behind a zero."""
-    return _value_of(token)
-
-
-def _value_of(token: Token) -> int:
     text = token.text.lower()
     if text.startswith("0x"):
         return int(text, 16)
