@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("-4", "only4", is_flag=True, help="IPv4 only.")
 @click.option("-6", "only6", is_flag=True, help="IPv6 only.")
 @click.option("--capture", metavar="FILE", help="Write every packet to FILE (pcapng), as the command sees it.")
+@click.option("--keylog", is_flag=True, help="With --capture: and the secrets of COMMAND's TLS (SSLKEYLOGFILE).")
 @click.option(
     "--summary",
     is_flag=False,
@@ -60,6 +61,7 @@ def command(
     dns: str | None,
     mtu: int | None,
     capture: str | None,
+    keylog: bool,
     summary: str | None,
     name: str | None,
     wait: bool,
@@ -77,6 +79,8 @@ def command(
         raise UsageError(f"--summary={summary} is not possible: write --summary or --summary=json, then -- COMMAND")
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
+    if keylog and capture is None:
+        raise UsageError("--keylog puts secrets into a capture, and there is none: add --capture FILE")
     from hythe.gateway.run import run
 
     wire = _faults(faults, seed)
@@ -94,6 +98,7 @@ def command(
         dns=parse_servers(dns) if dns is not None else None,
         publish=[each for text in publish for each in parse_publication(text)],
         capture=capture,
+        keylog=keylog,
         wait=wait,
         faults=wire,
         name=name,

@@ -8,7 +8,6 @@ import os
 import resource
 import select
 import signal
-import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -24,7 +23,6 @@ from hythe.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from hythe.gateway.api.resources import Resources
-    from hythe.link.capture import Capture
     from hythe.session.places import Claim
 
 #: How long what the command sent before it ended may take on its way out without any progress.
@@ -58,15 +56,17 @@ async def _attend(
     for number in FORWARDED_SIGNALS:
         loop.add_signal_handler(number, room.signal, number)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED_SIGNALS)
-    taken: Capture | None = None
     link: Link = Tun(os.dup(room.tun_fd), options.mtu)
+    recorder = None
     if capture is not None:
-        from hythe.link.capture import Capture  # start-up pays for what is used
+        from hythe.gateway.capture.recorder import Recorder  # start-up pays for what is used
 
-        link = taken = Capture(link, capture, "hythe0", time.time_ns() - time.monotonic_ns())
+        link = recorder = Recorder(link, capture, room, layout)
     wire = options.faults.wrap(link) if options.faults is not None else None
     gateway = Gateway(wire or link, layout, options)
     gateway.wire = wire  # above the capture, which sees what the command does
+    if recorder is not None:
+        recorder.follow(gateway)
     gateway.session.notices += room.warnings
     if options.faults is not None and options.faults.notice is not None:
         gateway.session.notice(options.faults.notice)
@@ -86,9 +86,8 @@ async def _attend(
         if door is not None:
             await door.close()
         gateway.close()
-        if taken is not None and taken.failure is not None:
-            reason = taken.failure.strerror
-            gateway.session.notice(f"the capture ended early, after {taken.packets} packets: {reason}")
+        if recorder is not None:
+            gateway.session.notices += recorder.finish()
         watching.cancel()
         await asyncio.wait([watching])
     return status, gateway.session

@@ -18,7 +18,7 @@ class RunOptions:
 
     `dns`: the resolvers to ask, an empty list for none; None asks whom this machine asks. `publish`: ports of the command
     that outside clients reach. `faults`: of the wire between the command and the gateway; None for none. `name`: of the
-    session; None for one made of the command's.
+    session; None for one made of the command's. `capture`: the file; `keylog`: with the secrets of the command's TLS.
     """
 
     __slots__ = (
@@ -28,6 +28,7 @@ class RunOptions:
         "families",
         "faults",
         "host_loopback",
+        "keylog",
         "mtu",
         "name",
         "publish",
@@ -44,6 +45,7 @@ class RunOptions:
         dns: list[Server] | None = None,
         publish: list[Publication] | None = None,
         capture: str | None = None,
+        keylog: bool = False,
         wait: bool = False,
         faults: Faults | None = None,
         name: str | None = None,
@@ -55,6 +57,7 @@ class RunOptions:
         self.dns = dns
         self.publish = publish or []
         self.capture = capture
+        self.keylog = keylog
         self.wait = wait
         self.faults = faults
         self.name = name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import stat
 
 from hythe.errors import MachineError
 from hythe.gateway import descriptors
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from hythe.gateway.attend import Watcher
     from hythe.gateway.session import Session
     from hythe.session.places import Claim
+
+#: Bytes of the capture that are written at once.
+_BUFFER = 1 << 18
 
 
 def run(options: RunOptions, follow: Callable[[], Watcher]) -> tuple[int, Session]:
@@ -55,8 +59,10 @@ def _run(options: RunOptions, follow: Callable[[], Watcher], claim: Claim | str)
         ipv6=layout.ipv6.addressing if layout.ipv6 else None,
         resolv_conf=_resolv_conf(layout, options),
         hidden=[each for each in places.directories() if os.path.isdir(each)],
+        capture=options.capture is not None,
+        key_log=_key_log(claim) if options.keylog else None,
     )
-    capture = _open_capture(options.capture) if options.capture is not None else None
+    capture = _open_capture(options.capture, private=options.keylog) if options.capture is not None else None
     room = Room.begin(plan, options.argv, wait=options.wait)
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED_SIGNALS)  # they wait until `attend` can send them on
     try:
@@ -85,9 +91,20 @@ def _resolv_conf(layout: Layout, options: RunOptions) -> str | None:
     return ResolvConf.read().inside(layout.families[0].gateway)
 
 
-def _open_capture(path: str) -> BinaryIO:
+def _key_log(claim: Claim | str) -> str:
+    """In our own directory, of which the command sees an empty one, its user's alone."""
+    if isinstance(claim, str):
+        raise MachineError(f"--keylog has no place for the command's secrets: {claim}")
+    return f"{os.path.dirname(claim.path)}/keys"
+
+
+def _open_capture(path: str, *, private: bool) -> BinaryIO:
+    """`private`: nobody else may read it."""
     try:
-        return open(path, "wb")
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600 if private else 0o666)
+        if private and stat.S_ISREG(os.fstat(fd).st_mode):
+            os.fchmod(fd, 0o600)  # it may have been there
+        return os.fdopen(fd, "wb", _BUFFER)
     except OSError as error:
         raise MachineError(
             f"the capture file {path!r} cannot be written ({error.strerror}): name a file in a directory you may write to"

@@ -1,7 +1,8 @@
 """Questions to NETLINK_SOCK_DIAG about the sockets of a network namespace, and its answers (sock_diag(7)).
 
-One request asks for all sockets of a family and protocol; the answer is a row of messages, each with an `inet_diag_msg` and
-attributes that are skipped here. Numbers are the machine's own, ports and addresses the network's.
+One request asks for all sockets of a family and protocol, or for the one that a packet would go to; the answer is a row of
+messages, each with an `inet_diag_msg` and attributes that are skipped here. Numbers are the machine's own, ports and
+addresses the network's.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ CLOSE: Final = 7
 _BY_FAMILY: Final = 20  # SOCK_DIAG_BY_FAMILY
 _ERROR: Final = 2
 _DONE: Final = 3
+_REQUESTED: Final = 0x001  # NLM_F_REQUEST
 _FLAGS: Final = 0x301  # NLM_F_REQUEST, NLM_F_DUMP
 _ALL_STATES: Final = 0xFFF
 _HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _REQUEST: Final = struct.Struct("=BBBxI48x")  # inet_diag_req_v2: family, protocol, extensions, states, inet_diag_sockid
+#: The same, with ports and addresses, of any interface and with any cookie.
+_ONE: Final = struct.Struct("=BBBxI2s2s16s16sIQ")
+_ANY_COOKIE: Final = (1 << 64) - 1
 _NUMBER: Final = struct.Struct("=i")
 #: inet_diag_msg: family, state, timer, retransmits; of inet_diag_sockid the ports and addresses, interface, cookie; then
 #: expires, receive queue, send queue, user, inode.
@@ -60,6 +65,17 @@ def request(family: int, protocol: int, sequence: int) -> bytes:
     """Ask for all sockets of IPV4 or IPV6, TCP or UDP."""
     body = _REQUEST.pack(family, protocol, 0, _ALL_STATES)
     return _HEADER.pack(_HEADER.size + len(body), _BY_FAMILY, _FLAGS, sequence, 0) + body
+
+
+def request_one(protocol: int, local: bytes, local_port: int, remote: bytes, remote_port: int, sequence: int) -> bytes:
+    """Ask for the socket that a packet from `remote` would go to, a listener maybe. The answer has no end mark."""
+    source, destination = (local_port.to_bytes(2, "big"), local), (remote_port.to_bytes(2, "big"), remote)
+    if protocol == UDP:  # which takes the packet's view (net/ipv4/udp_diag.c, udp_dump_one)
+        source, destination = destination, source
+    family = IPV4 if len(local) == 4 else IPV6
+    (port, address), (far_port, far) = source, destination
+    body = _ONE.pack(family, protocol, 0, _ALL_STATES, port, far_port, address, far, 0, _ANY_COOKIE)
+    return _HEADER.pack(_HEADER.size + len(body), _BY_FAMILY, _REQUESTED, sequence, 0) + body
 
 
 def read(data: bytes, protocol: int, sequence: int) -> Iterator[Socket | None]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from hythe.errors import ParseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hythe.wire.checksum import Octets
 
@@ -42,7 +42,10 @@ SECTION_HEADER: Final = 0x0A0D0D0A
 INTERFACE_DESCRIPTION: Final = 1
 OLD_PACKET: Final = 2
 SIMPLE_PACKET: Final = 3
+NAME_RESOLUTION: Final = 4
+INTERFACE_STATISTICS: Final = 5
 ENHANCED_PACKET: Final = 6
+DECRYPTION_SECRETS: Final = 10
 _MAGIC: Final = 0x1A2B3C4D
 _SECTION_LENGTH_UNKNOWN: Final = 0xFFFFFFFFFFFFFFFF
 
@@ -56,6 +59,12 @@ _IF_DESCRIPTION: Final = 3
 _IF_TSRESOL: Final = 9
 _IF_TSOFFSET: Final = 14
 _EPB_FLAGS: Final = 2
+_ISB_RECEIVED: Final = 4
+_ISB_DROPPED: Final = 5
+#: Kinds of a name resolution record, by the length of the address (4.5 of the draft).
+_NAME_RECORDS: Final = {4: 1, 16: 2}
+#: "TLSK": a key log as SSLKEYLOGFILE has it (4.7 of the draft).
+_TLS_KEY_LOG: Final = 0x544C534B
 
 _NANOSECONDS: Final = 9  # if_tsresol: 10 to the minus nine
 _MICROSECONDS: Final = 6  # and what its absence means
@@ -69,6 +78,8 @@ _OPTION: Final = struct.Struct("<HH")
 _SECTION: Final = struct.Struct("<IHHQ")
 _INTERFACE: Final = struct.Struct("<HHI")
 _PACKET: Final = struct.Struct("<IIIII")
+_STATISTICS: Final = struct.Struct("<III")
+_COUNT: Final = struct.Struct("<Q")
 _BLOCK_BIG: Final = struct.Struct(">II")
 _PACKET_BIG: Final = struct.Struct(">IIIII")
 
@@ -128,6 +139,26 @@ class Writer:
             flags = direction.to_bytes(4, "little") if direction else b""
             options = _options((_OPT_COMMENT, comment), (_EPB_FLAGS, flags))
         self._block(ENHANCED_PACKET, head, body, bytes(-size % 4), options)
+
+    def names(self, pairs: Iterable[tuple[bytes, str]]) -> None:
+        """Tell the names of packed addresses, for those who read on from here. Names without a byte are left out."""
+        records = []
+        for address, name in pairs:
+            data = address + name.encode() + b"\0"
+            if name and len(data) <= _OPTION_MAX:
+                records += [_OPTION.pack(_NAME_RECORDS[len(address)], len(data)), data, bytes(-len(data) % 4)]
+        if records:
+            self._block(NAME_RESOLUTION, *records, bytes(4))
+
+    def secrets(self, key_log: bytes) -> None:
+        """Write lines of a TLS key log. They have to come before the packets that are decrypted with them."""
+        head = _BLOCK.pack(_TLS_KEY_LOG, len(key_log))
+        self._block(DECRYPTION_SECRETS, head, key_log, bytes(-len(key_log) % 4))
+
+    def statistics(self, interface: int, timestamp: int, received: int, dropped: int) -> None:
+        """How many packets the interface had by `timestamp`, and how many of them are not in the file for want of room."""
+        options = _options((_ISB_RECEIVED, _COUNT.pack(received)), (_ISB_DROPPED, _COUNT.pack(dropped)))
+        self._block(INTERFACE_STATISTICS, _STATISTICS.pack(interface, timestamp >> 32, timestamp & 0xFFFFFFFF), options)
 
     def flush(self) -> None:
         """Flush the file object."""

@@ -39,9 +39,9 @@ class Inside:
             return await asyncio.to_thread(self._look, processes)
 
     def _look(self, processes: bool) -> list[tuple[Socket, Process | None]]:
-        holders = _holders(self._keeper) if processes else {}
+        found = holders(self._keeper) if processes else {}
         with socket.socket(fileno=os.dup(self._diag)) as diag:
-            return [(each, holders.get(each.inode)) for kind in _KINDS for each in self._dump(diag, *kind)]
+            return [(each, found.get(each.inode)) for kind in _KINDS for each in self._dump(diag, *kind)]
 
     def _dump(self, diag: socket.socket, family: int, protocol: int) -> Iterator[Socket]:
         self._sequence += 1
@@ -67,7 +67,7 @@ def pairs(found: list[tuple[Socket, Process | None]]) -> Mapping[Pair, Process]:
     return held
 
 
-def _holders(keeper: int) -> dict[int, Process]:
+def holders(keeper: int) -> dict[int, Process]:
     """The processes of the keeper's network namespace that hold sockets, by the socket's inode."""
     namespace = os.stat(f"/proc/{keeper}/ns/net").st_ino
     found: dict[int, Process] = {}

@@ -51,16 +51,11 @@ class Lookups:
                 yield
 
     def _learn(self, answer: Answer) -> None:
-        message = _parse(answer)
-        if message is None or message.question is None:
-            return
-        name = name_text(message.question.name).rstrip(".")
-        for record in message.answers:
-            if record.kind in (dns.A, dns.AAAA):
-                known = self._names.setdefault(record.data, [])
-                known.append((answer.now, name))
-                del known[:-_NAMES]
-                self._names.move_to_end(record.data)
+        for address, name in addresses(answer.message):
+            known = self._names.setdefault(address, [])
+            known.append((answer.now, name))
+            del known[:-_NAMES]
+            self._names.move_to_end(address)
         while len(self._names) > _ADDRESSES:
             self._names.popitem(last=False)
 
@@ -80,9 +75,18 @@ class Lookups:
         return record.name
 
 
+def addresses(message: bytes) -> list[tuple[bytes, str]]:
+    """What a DNS answer tells: (address, name that was asked for); nothing where it cannot be read."""
+    parsed = _parse(message)
+    if parsed is None or parsed.question is None:
+        return []
+    name = name_text(parsed.question.name).rstrip(".")
+    return [(record.data, name) for record in parsed.answers if record.kind in (dns.A, dns.AAAA)]
+
+
 def query(answer: Answer, epoch: int) -> model.Query | None:
     """One answer for people; None for one that cannot be read."""
-    message = _parse(answer)
+    message = _parse(answer.message)
     if message is None or message.question is None:
         return None
     return model.Query(
@@ -95,8 +99,8 @@ def query(answer: Answer, epoch: int) -> model.Query | None:
     )
 
 
-def _parse(answer: Answer) -> Message | None:
+def _parse(message: bytes) -> Message | None:
     try:
-        return parse_message(answer.message, len(answer.message))
+        return parse_message(message, len(message))
     except ParseError:
         return None

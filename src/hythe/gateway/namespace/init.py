@@ -19,6 +19,7 @@ import struct
 
 from hythe.gateway.namespace import command, messages, mounts, sysctls
 from hythe.gateway.namespace.descriptors import close_all_but
+from hythe.gateway.namespace.netlink import NETLINK_SOCK_DIAG
 from hythe.gateway.namespace.syscalls import die_with_parent, name_process
 
 TYPE_CHECKING = False
@@ -53,7 +54,23 @@ def live(
     name_process("hythe-init")
     for warning in mounts.arrange(plan) + sysctls.apply(plan):
         control.send(messages.WARNING + warning.encode())
+    if plan.capture:
+        _hand_over(plan.key_log, control)
     Init(control, keeper, argv, mask, own_group=own_group, wait=wait).run()
+
+
+def _hand_over(key_log: str | None, control: socket.socket) -> None:
+    """What the process needs that writes the capture. The command finds its key log by the environment."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as diag:
+        fds = [diag.fileno()]
+        if key_log is not None:
+            os.mkfifo(key_log, 0o600)
+            os.environ["SSLKEYLOGFILE"] = key_log
+            # Both ends: reading never ends, and nobody's writing fails, whoever comes and goes.
+            fds.append(os.open(key_log, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+        socket.send_fds(control, [messages.CAPTURE], fds)
+        for fd in fds[1:]:
+            os.close(fd)
 
 
 def _closed(peer: socket.socket) -> bool:

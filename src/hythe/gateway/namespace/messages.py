@@ -2,6 +2,7 @@
 
     keeper, init → hythe    DEVICES (offloads, with three descriptors), WARNING and ERROR (a sentence), BUG (a
                             traceback), READY
+    init → hythe            CAPTURE (with a descriptor or two), where a capture was asked for
     hythe → init            GO, SIGNAL (its number)
 
 Init and the keeper have a socket pair of their own, for job control:
@@ -11,6 +12,7 @@ Init and the keeper have a socket pair of their own, for job control:
 """
 
 DEVICES = b"D"
+CAPTURE = b"P"
 WARNING = b"W"
 ERROR = b"E"
 BUG = b"B"

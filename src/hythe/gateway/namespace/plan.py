@@ -75,6 +75,8 @@ class NetworkPlan(_Frozen):
     ipv4, ipv6    the addresses, or None for a network without that family
     resolv_conf   the text that replaces /etc/resolv.conf; None leaves the file alone
     hidden        existing directories that the command shall see empty (hythe's runtime directory)
+    capture       hand over what tells whose sockets are whose, for one more process than hythe
+    key_log       with `capture`: where in one of `hidden` the command shall log the secrets of its TLS connections
     device        name of the interface
     congestion_control  of the command's kernel, or None for the machine's default
     ping          let the command's user open ICMP echo sockets
@@ -89,11 +91,13 @@ class NetworkPlan(_Frozen):
 
     __slots__ = (
         "buffer_max",
+        "capture",
         "congestion_control",
         "device",
         "hidden",
         "ipv4",
         "ipv6",
+        "key_log",
         "mtu",
         "ping",
         "privileged_ports",
@@ -106,6 +110,8 @@ class NetworkPlan(_Frozen):
     ipv6: Addressing | None
     resolv_conf: str | None
     hidden: tuple[str, ...]
+    capture: bool
+    key_log: str | None
     device: str
     congestion_control: str | None
     buffer_max: int | None
@@ -121,6 +127,8 @@ class NetworkPlan(_Frozen):
         ipv6: Addressing | None = None,
         resolv_conf: str | None = None,
         hidden: Iterable[str] = (),
+        capture: bool = False,
+        key_log: str | None = None,
         device: str = "hythe0",
         congestion_control: str | None = CONGESTION_CONTROL,
         buffer_max: int | None = None,
@@ -144,6 +152,8 @@ class NetworkPlan(_Frozen):
             ipv6=ipv6,
             resolv_conf=resolv_conf,
             hidden=tuple(hidden),
+            capture=capture,
+            key_log=key_log,
             device=device,
             congestion_control=congestion_control,
             buffer_max=buffer_max,

@@ -43,6 +43,8 @@ class Room:
     offloads      what the device leaves to us (TUN_F_… of linux/if_tun.h)
     netlink_fd    a NETLINK_ROUTE socket opened inside
     diag_fd       a NETLINK_SOCK_DIAG socket opened inside
+    capture_fds   with `plan.capture`: another NETLINK_SOCK_DIAG socket, and with `key_log` the end of the FIFO where that
+                  is read
     warnings      sentences about what this machine did not allow and is no obstacle
 
     From `begin` on: `pid` is the keeper's, and `pidfd` becomes readable when the command has ended and everything it
@@ -51,7 +53,18 @@ class Room:
     Call `begin` from the main thread: the kernel ends the room together with the thread that began it.
     """
 
-    __slots__ = ("_control", "_status", "diag_fd", "netlink_fd", "offloads", "pid", "pidfd", "tun_fd", "warnings")
+    __slots__ = (
+        "_control",
+        "_status",
+        "capture_fds",
+        "diag_fd",
+        "netlink_fd",
+        "offloads",
+        "pid",
+        "pidfd",
+        "tun_fd",
+        "warnings",
+    )
 
     def __init__(self, pid: int, control: socket.socket) -> None:
         self.pid = pid
@@ -59,6 +72,7 @@ class Room:
         self.tun_fd = -1
         self.netlink_fd = -1
         self.diag_fd = -1
+        self.capture_fds: list[int] = []
         self.offloads = 0
         self.warnings: list[str] = []
         self._control = control
@@ -134,6 +148,8 @@ class Room:
             if fd >= 0:
                 setattr(self, name, -1)
                 os.close(fd)
+        while self.capture_fds:
+            os.close(self.capture_fds.pop())
 
     def __enter__(self) -> Self:
         return self
@@ -153,6 +169,8 @@ class Room:
         if kind == messages.DEVICES:
             self.offloads = int.from_bytes(rest, "big")
             self.tun_fd, self.netlink_fd, self.diag_fd = fds
+        elif kind == messages.CAPTURE:
+            self.capture_fds = fds
         elif kind == messages.WARNING:
             self.warnings.append(rest.decode())
         elif kind == messages.ERROR:

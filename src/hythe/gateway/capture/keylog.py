@@ -1,0 +1,71 @@
+"""The secrets of the command's TLS connections, as its library logs them (SSLKEYLOGFILE), and which packets need them.
+
+A reader of the file that goes through it once decrypts only what comes after the secrets. The library logs them when it has
+seen the server's hello, so they come later than the packet: the writer holds that back until it has them. In TLS 1.3
+(RFC 8446) those of the application's data are needed as well, for they take over within the server's flight.
+Format: draft-ietf-tls-keylogfile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from typing import Final
+
+#: Connections whose secrets are remembered to be there, and the longest line that can be one.
+_CONNECTIONS: Final = 65_536
+_LINE_MAX: Final = 1_024
+
+_LINE: Final = re.compile(rb"([A-Z0-9_]{1,64}) ([0-9a-fA-F]{64}) [0-9a-fA-F]+")
+#: Labels of the last that is needed: of TLS 1.2 and before, and of 1.3.
+_ENOUGH: Final = frozenset({b"CLIENT_RANDOM", b"CLIENT_TRAFFIC_SECRET_0", b"SERVER_TRAFFIC_SECRET_0"})
+
+_HANDSHAKE: Final = 22
+_CLIENT_HELLO: Final = 1
+_SERVER_HELLO: Final = 2
+_RECORD_SIZE: Final = 5
+#: Where the random begins in a record with a hello, and where it ends.
+_RANDOM: Final = slice(11, 43)
+
+
+class KeyLog:
+    """What has been logged. Never printed, and kept nowhere but in the file."""
+
+    __slots__ = ("_complete", "_rest")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._complete: OrderedDict[bytes, None] = OrderedDict()
+
+    def feed(self, data: bytes) -> bytes:
+        """Some of what was written to the log. The whole lines among it that tell a secret; others are left out."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[:_LINE_MAX]
+        found = []
+        for line in lines:
+            match = _LINE.fullmatch(line.strip())
+            if match is not None:
+                found.append(match[0] + b"\n")
+                if match[1] in _ENOUGH:
+                    self._complete[bytes.fromhex(match[2].decode())] = None
+        while len(self._complete) > _CONNECTIONS:
+            self._complete.popitem(last=False)
+        return b"".join(found)
+
+    def knows(self, random: bytes) -> bool:
+        """Are there all secrets of the connection whose client began with `random`?"""
+        return random in self._complete
+
+
+def client_random(text: memoryview) -> bytes:
+    """The random of the ClientHello that a segment's payload begins with; empty where it does not (RFC 8446, 4.1.2)."""
+    return bytes(text[_RANDOM]) if _is_hello(text, _CLIENT_HELLO) else b""
+
+
+def is_server_hello(text: memoryview) -> bool:
+    """Does a segment's payload begin with a ServerHello?"""
+    return _is_hello(text, _SERVER_HELLO)
+
+
+def _is_hello(text: memoryview, kind: int) -> bool:
+    return len(text) >= _RANDOM.stop and text[0] == _HANDSHAKE and text[1] == 3 and text[_RECORD_SIZE] == kind
