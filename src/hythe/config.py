@@ -45,6 +45,8 @@ class TcpConfig:
     initial_window: int = 10
     congestion: str = "cubic"
     nagle: bool = True
+    #: Shrink the window that rested longer than an RTO (RFC 2861; RFC 5681, 4.1): Linux tcp_slow_start_after_idle 1.
+    idle_restart: bool = True
     #: RFC 6298 (2.4) says 1 s; Linux TCP_RTO_MIN 200 ms, TCP_RTO_MAX 120 s.
     rto_min: int = 200 * MILLISECOND
     rto_max: int = 120 * SECOND

@@ -29,6 +29,8 @@ _MASK: Final = 0xFFFFFFFF
 _FORMATS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
     {"nop": (1, ""), "eol": (0, ""), "mss": (2, ">H"), "wscale": (3, ">B"), "sackOK": (4, ""), "FO": (34, "")}
 )
+#: The number of Fast Open's experiment, from before the option had a kind: draft-ietf-tcpm-fastopen.
+_EXPERIMENT: Final = bytes.fromhex("f989")
 _PLAIN_NAMES: Final[Mapping[int, str]] = MappingProxyType({0: "eol", 1: "nop", 2: "mss", 3: "wscale", 4: "sackOK"})
 _UNREACHABLE4: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -141,6 +143,8 @@ class Flow:
             if inbound:
                 echo = self._stamps.get(echo, echo + (self._ts_offset or 0) if echo else 0)
             return 8, struct.pack(">II", value & _MASK, echo & _MASK)
+        if option.kind == "FOEXP":
+            return 254, _EXPERIMENT + option.data
         kind, layout = _FORMATS[option.kind]
         return kind, struct.pack(layout, *option.values) + option.data
 
@@ -292,4 +296,6 @@ def _option_text(kind: int, data: bytes, flow: Flow) -> str:
     if kind == 8 and len(data) == 8:
         value, echo = struct.unpack(">II", data)
         return f"TS val {flow.stamp(value)} ecr {echo}"
-    return f"FO {data.hex()}" if kind == 34 else f"kind {kind} {data.hex()}"
+    if kind == 254 and data[:2] == _EXPERIMENT:
+        return f"FOEXP {data[2:].hex()}".strip()
+    return f"FO {data.hex()}".strip() if kind == 34 else f"kind {kind} {data.hex()}"

@@ -30,7 +30,8 @@ from hythe.pkt.begun import Begun
 from hythe.pkt.kernelsockets import KernelSockets
 from hythe.pkt.runner import Pending, Run
 from hythe.pkt.script import Script, ScriptError
-from hythe.pkt.settings import Settings, all_sysctls, settings
+from hythe.pkt.settings import Settings, settings
+from hythe.pkt.shell import Setting, check, initial
 from hythe.pkt.wireform import Seen, read
 from hythe.units import MILLISECOND
 
@@ -54,7 +55,8 @@ _AGAIN: Final = 1 * MILLISECOND
 class Kernel:
     """The kernel of this network namespace, as a `Stack`."""
 
-    def __init__(self, chosen: Settings, fd: int, congestion: str = "") -> None:
+    def __init__(self, path: str, chosen: Settings, fd: int, congestion: str = "") -> None:
+        self._path = path  # of the script
         self._fd = fd
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
@@ -94,6 +96,13 @@ class Kernel:
         if begun.outcome() is None:
             self._begun.append(begun)
         return begun
+
+    def configure(self, setting: Setting) -> None:
+        """As `Stack.configure`."""
+        if setting.name == _CONGESTION:
+            self._sockets.congestion = _congestion(setting.value).encode()
+        else:
+            _set(setting, called=setting.path != self._path)
 
     def info(self) -> Mapping[str, int]:
         """As `Stack.info`."""
@@ -208,6 +217,16 @@ def _write(name: str, text: str) -> None:
         file.write(text)
 
 
+def _set(setting: Setting, *, called: bool) -> None:
+    """Set a sysctl. What a shell script that was `called` sets in vain does not matter, as there."""
+    try:
+        _write(setting.name, setting.value)
+    except OSError as error:
+        if not (called and error.errno == errno.ENOENT):
+            what = f"expected a sysctl that can be set: {setting.name}: {error.strerror}"
+            raise ScriptError(setting.path, setting.line, what) from error
+
+
 def _congestion(name: str) -> str:
     """Make `name` the namespace's congestion control; or, what one may not set there, return it for each socket."""
     try:
@@ -223,14 +242,12 @@ def run(script: Script, tolerance: int | None = None) -> None:
     _hurry()
     fd = set_up(chosen)
     congestion = "cubic"  # the machine's own default may be another
-    for line, name, value in all_sysctls(script):
-        if name == _CONGESTION:
-            congestion = value
-            continue
-        try:
-            _write(name, value)
-        except OSError as error:
-            raise ScriptError(script.path, line, f"expected a sysctl that can be set: {name}: {error.strerror}") from error
+    check(script)
+    for setting in initial(script):
+        if setting.name == _CONGESTION:
+            congestion = setting.value
+        else:
+            _set(setting, called=setting.path != script.path)
     given = max(TOLERANCE, chosen.tolerance or 0) if tolerance is None else tolerance
     chosen = replace(chosen, tolerance=given)
-    Run(script, chosen, Kernel(chosen, fd, _congestion(congestion)), given)()
+    Run(script, chosen, Kernel(script.path, chosen, fd, _congestion(congestion)), given)()

@@ -32,7 +32,7 @@ class KernelSockets:
 
     def __init__(self, settings: Settings, congestion: str = "") -> None:
         self._settings = settings
-        self._congestion = congestion.encode()  # for every socket, where not the namespace's
+        self.congestion = congestion.encode()  # for every socket, where not the namespace's
         self._table: dict[int, socket.socket] = {}
         self._blocking: dict[int, bool] = {}
         self._connecting: set[int] = set()
@@ -81,8 +81,8 @@ class KernelSockets:
         family = socket.AF_INET if self._settings.version == 4 else socket.AF_INET6
         kind = a[1]
         made = socket.socket(family if a[0] is ANYTHING else a[0], kind & 15, 0)
-        if self._congestion and made.type == socket.SOCK_STREAM:
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, self._congestion)
+        if self.congestion and made.type == socket.SOCK_STREAM:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, self.congestion)
         return Outcome(self._new(made, blocking=not kind & _NONBLOCK))
 
     def call_bind(self, a: Sequence[Any]) -> Outcome:

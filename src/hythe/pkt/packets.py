@@ -139,7 +139,9 @@ def _option(reader: Reader) -> Option:
         return Option("sack", tuple(edges))
     if reader.skip("FO"):
         return Option("FO", (), _cookie(reader))
-    raise reader.wrong("a TCP option: mss, wscale, sackOK, sack, TS val, FO, nop, eol, or <...> for any")
+    if reader.skip("FOEXP"):
+        return Option("FOEXP", (), _cookie(reader))
+    raise reader.wrong("a TCP option: mss, wscale, sackOK, sack, TS val, FO, FOEXP, nop, eol, or <...> for any")
 
 
 def _cookie(reader: Reader) -> bytes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from hythe.config import TcpConfig
-from hythe.pkt.script import Script, ScriptError, Shell
+from hythe.pkt.script import Script, ScriptError
+from hythe.pkt.shell import Setting
 from hythe.units import MICROSECOND, MILLISECOND, SECOND
 
 #: Ours, the peer's, the next hop's.
@@ -79,44 +79,19 @@ _OPTIONS: Final[Mapping[str, Callable[[Settings, str], Settings]]] = MappingProx
         "bind_port": _number("bind_port"),
         "connect_port": _number("connect_port"),
         "mtu": _number("mtu"),
+        **dict.fromkeys(("mss", "non_fatal", "strict_segments", "tcp_ts_ecr_scaled", "verbose"), lambda chosen, _: chosen),
         "tolerance_usecs": _number("tolerance", MICROSECOND),
         "tcp_ts_tick_usecs": _number("ts_tick", MICROSECOND),
     }
 )
 
 
-# --- Shell lines
+# --- Sysctls
 
 
-def sysctls(path: str, line: int, text: str) -> Iterator[tuple[str, str]]:
-    """(name, value) of each setting in a shell line. Raises `ScriptError` for a line that does anything else."""
-    for command in filter(None, (part.strip() for each in text.splitlines() for part in each.split(";"))):
-        try:
-            words = shlex.split(command, comments=True)
-        except ValueError as error:
-            raise ScriptError(path, line, f"expected a shell line whose quotes end, found {command!r}") from error
-        if not words:
-            continue
-        given = [word for word in words[1:] if not word.startswith("-")]
-        if words[0] != "sysctl" or not given:
-            raise ScriptError(path, line, f"expected sysctl NAME=VALUE in a shell line, found {command!r}")
-        for word in given:
-            name, equals, value = word.partition("=")
-            if not equals:
-                raise ScriptError(path, line, f"expected NAME=VALUE behind sysctl, found {word!r}")
-            yield name.strip().replace("/", "."), value.strip()
-
-
-def all_sysctls(script: Script) -> Iterator[tuple[int, str, str]]:
-    """(line, name, value) of every setting of a script."""
-    for event in script.events:
-        if isinstance(event.action, Shell):
-            for name, value in sysctls(script.path, event.line, event.action.text):
-                yield event.line, name, value
-
-
-def configure(config: TcpConfig, path: str, line: int, name: str, value: str) -> TcpConfig:
-    """`config` as the sysctl `name` would have it. Raises `ScriptError` for one that hythe has no counterpart to."""
+def configure(config: TcpConfig, setting: Setting) -> TcpConfig:
+    """`config` as a sysctl would have it. Raises `ScriptError` for one that hythe has no counterpart to."""
+    path, line, name, value = setting
     short = name.removeprefix("net.ipv4.")
     if short in _WITHOUT_EFFECT:
         return config
@@ -138,14 +113,25 @@ def _count(field: str, scale: int = 1) -> Callable[[str], dict[str, Any]]:
 
 
 def _receive_memory(value: str) -> dict[str, Any]:
-    """tcp_rmem: least, default, most; half of a buffer is window (tcp_adv_win_scale 1)."""
+    """tcp_rmem: least, default, most; half of a buffer is window (tcp_adv_win_scale 1), but the scale tells of all of it."""
     _, default, most = (int(each) for each in value.split())
-    return {"receive_buffer": default // 2, "receive_buffer_max": most // 2}
+    return {"receive_buffer": default // 2, "receive_buffer_max": most}
 
 
 def _send_memory(value: str) -> dict[str, Any]:
     _, default, most = (int(each) for each in value.split())
     return {"send_buffer_min": min(default, most), "send_buffer_max": most}
+
+
+def _only(value: str) -> Callable[[str], dict[str, Any]]:
+    """What hythe does in one way: a script may say so."""
+
+    def check(given: str) -> dict[str, Any]:
+        if given != value:
+            raise ValueError(given)
+        return {}
+
+    return check
 
 
 _SYSCTLS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = MappingProxyType(
@@ -162,11 +148,13 @@ _SYSCTLS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = MappingProxyTyp
         "tcp_keepalive_probes": _count("keepalive_probes"),
         "tcp_fin_timeout": _count("fin_wait_2", SECOND),
         "tcp_invalid_ratelimit": _count("challenge_ack_interval", MILLISECOND),
+        "tcp_dsack": _only("1"),
+        "tcp_mtu_probing": _flag("mtu_probing"),
+        "tcp_slow_start_after_idle": _flag("idle_restart"),
         "tcp_ecn": lambda value: {"ecn": {"0": "off", "1": "on", "2": "accept"}.get(value, value)},
         "tcp_frto": _flag("frto"),
         "tcp_recovery": _flag("rack"),
         "tcp_early_retrans": _flag("tail_probes"),
-        "tcp_fastopen": _flag("fast_open"),
         "tcp_reordering": _count("dup_threshold"),
         "tcp_congestion_control": lambda value: {"congestion": value},
         "tcp_rmem": _receive_memory,
@@ -174,7 +162,18 @@ _SYSCTLS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = MappingProxyTyp
         "tcp_rto_min_us": _count("rto_min", MICROSECOND),
     }
 )
+#: Those that Linux's connections look up whenever they need them; the others count for sockets made later.
+LIVE: Final = frozenset(
+    f"net.ipv4.tcp_{each}"
+    for each in ("early_retrans", "frto", "invalid_ratelimit", "orphan_retries", "recovery", "retries2")
+)
 #: Settings of things that hythe does in one way only, so that a script which sets them as they are may run.
 _WITHOUT_EFFECT: Final = frozenset(
-    {"tcp_min_tso_segs", "tcp_no_metrics_save", "tcp_tso_win_divisor", "tcp_syncookies", "tcp_syn_linear_timeouts"}
-)
+    f"tcp_{each}"
+    for each in (
+        "autocorking", "base_mss", "comp_sack_delay_ns", "comp_sack_nr", "ecn_fallback", "ecn_option", "fack",
+        "fastopen", "fastopen_blackhole_timeout_sec", "fastopen_key", "limit_output_bytes", "low_latency", "max_reordering", "max_syn_backlog",
+        "min_rtt_wlen", "min_tso_segs", "moderate_rcvbuf", "no_metrics_save", "notsent_lowat", "pacing_ca_ratio",
+        "pacing_ss_ratio", "rfc1337", "syn_linear_timeouts", "syncookies", "tso_rtt_log", "tso_win_divisor",
+    )
+)  # fmt: skip

@@ -84,6 +84,15 @@ class Sockets:
         socket = self._table.get(fd) if isinstance(fd, int) else None
         return socket is not None and socket.blocking
 
+    def configure(self, change: Callable[[TcpConfig], TcpConfig]) -> None:
+        """Change the configuration of all that there are."""
+        for socket in self._table.values():
+            socket.config = change(socket.config)
+            if (connection := socket.connection) is not None:
+                connection.config = change(connection.config)
+                connection.rtt.early = connection.sack_on and connection.config.tail_probes
+                connection.rtt.pto = connection.rtt.pto if connection.rtt.early else connection.rtt.rto
+
     def _new(self, socket: Socket) -> int:
         fd = next(each for each in range(3, 1 << 20) if each not in self._table)
         self._table[fd] = socket

@@ -16,7 +16,8 @@ from hythe.pkt import tcpinfo
 from hythe.pkt.begun import Begun
 from hythe.pkt.runner import Pending, Run
 from hythe.pkt.script import Script
-from hythe.pkt.settings import Settings, all_sysctls, configure, settings
+from hythe.pkt.settings import LIVE, Settings, configure, settings
+from hythe.pkt.shell import Setting, check, initial
 from hythe.pkt.sockets import Sockets
 from hythe.pkt.wireform import Seen, read
 from hythe.units import MILLISECOND, SECOND
@@ -105,6 +106,13 @@ class Virtual:
             self._begun.append(begun)
         return begun
 
+    def configure(self, setting: Setting) -> None:
+        """As `Stack.configure`."""
+        config = self._host.config
+        self._host.config = replace(config, tcp=configure(config.tcp, setting))
+        if setting.name in LIVE:
+            self._sockets.configure(lambda each: configure(each, setting))
+
     def info(self) -> Mapping[str, int]:
         """As `Stack.info`."""
         connection = self._sockets.last
@@ -135,8 +143,9 @@ def run(script: Script, tolerance: int | None = None) -> None:
     """Play a script against hythe. Raises `Failure`, `ScriptError`."""
     chosen = settings(script)
     config = TcpConfig()
-    for line, name, value in all_sysctls(script):
-        config = configure(config, script.path, line, name, value)
+    check(script)
+    for setting in initial(script):
+        config = configure(config, setting)
     if tolerance is not None:
         chosen = replace(chosen, tolerance=tolerance)
     exact = TOLERANCE if chosen.tolerance is None else chosen.tolerance
