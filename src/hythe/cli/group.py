@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "host": ("hythe.cli.host", "Look a name or an address up."),
         "dump": ("hythe.cli.dump", "Show packets of a file or an interface, as tcpdump does."),
         "services": ("hythe.cli.services", "Tell what a port is for, or which port a service has."),
+        "serve": ("hythe.cli.serve", "Serve a folder over HTTP, or one of the classic small services."),
         "pkt": ("hythe.cli.pkt", "Run packet scripts against hythe, or against Linux."),
         "demo": ("hythe.cli.demo", "Show what `hythe run` does, on something real."),
     }

@@ -20,18 +20,29 @@ from hythe.link.pair import pair
 
 
 @contextlib.asynccontextmanager
-async def guest(options: RunOptions) -> AsyncIterator[tuple[Host, list[str]]]:
-    """The host, started, and the addresses where the gateway answers names. `options`: as `hythe run`'s, without argv."""
+async def behind(options: RunOptions) -> AsyncIterator[tuple[Host, Gateway, Layout]]:
+    """The host, started, its gateway, and who has which address. `options`: as `hythe run`'s, without argv.
+
+    The host asks the gateway for names.
+    """
     layout = Layout(options)
     ours, theirs = pair(options.mtu)
     gateway = Gateway(theirs, layout, options)
     try:
         addresses = [f"{_text(family.command)}/{family.prefix}" for family in layout.families]
-        host = Host(*addresses, link=ours, routes=[_everything(family) for family in layout.families])
-        async with host:
-            yield host, [_text(family.gateway) for family in layout.families]
+        servers = [_text(family.gateway) for family in layout.families]
+        routes = [_everything(family) for family in layout.families]
+        async with Host(*addresses, link=ours, routes=routes, nameservers=servers) as host:
+            yield host, gateway, layout
     finally:
         gateway.close()
+
+
+@contextlib.asynccontextmanager
+async def guest(options: RunOptions) -> AsyncIterator[tuple[Host, list[str]]]:
+    """The host, started, and the addresses where the gateway answers names; see `behind`."""
+    async with behind(options) as (host, _, layout):
+        yield host, [_text(family.gateway) for family in layout.families]
 
 
 @contextlib.asynccontextmanager

@@ -34,7 +34,7 @@ def _listen(publication: Publication) -> list[socket.socket]:
     try:
         for address in publication.addresses:
             try:
-                opened.append(_open(address, port, udp=publication.udp))
+                opened.append(bound(address, port, udp=publication.udp))
             except OSError as error:
                 if publication.addresses is not LOOPBACK or not opened or error.errno not in _NO_SUCH_LOOPBACK:
                     raise
@@ -46,7 +46,8 @@ def _listen(publication: Publication) -> list[socket.socket]:
     return opened
 
 
-def _open(address: str, port: int, *, udp: bool) -> socket.socket:
+def bound(address: str, port: int, *, udp: bool) -> socket.socket:
+    """A non-blocking socket at a numeric address, listening or, for UDP, bound. Raises OSError."""
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
     # Not bind's own look-up: it would lose the zone of an IPv6 address.
     found: list[Any] = socket.getaddrinfo(address, port, type=kind, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE)
