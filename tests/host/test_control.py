@@ -124,7 +124,7 @@ def test_what_is_quoted_is_the_packet_of_a_wire(gso_size: int) -> None:
     lone = Lone()
     size = 250 if gso_size else 100
     head = udp.Envelope4(packed(RIGHT4), packed(LEFT4), 1234, 5678).head(size, gso_size)[VNET_SIZE:]
-    lone.side.link.deliver(head + bytes(size), gso_size, PARTIAL)
+    lone.side.link.deliver((head, bytes(size)), gso_size, PARTIAL)
     (error,) = lone.run()
     datagram = udp.Envelope4(packed(RIGHT4), packed(LEFT4), 1234, 5678).packet(bytes(100))
     assert bytes(error[IPerror]) == datagram

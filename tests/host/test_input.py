@@ -177,7 +177,7 @@ BEGINNINGS = [
 def test_nothing_that_arrives_raises(data: bytes, gateway: bool, checksum: int, gso_size: int) -> None:
     """Whatever the bytes, and whatever the link says of them; and once time has passed, nothing is left of it."""
     lone = listening(any_destination=gateway)
-    lone.far.peer.deliver(data, gso_size, checksum)
+    lone.far.peer.deliver((data,), gso_size, checksum)
     lone.drain()
     for _ in range(10):
         lone.drain(after=60 * SECOND)

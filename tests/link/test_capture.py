@@ -83,6 +83,6 @@ def test_a_full_disk_ends_the_capture_and_not_the_traffic() -> None:
 
 def test_garbage_is_written_as_it_is() -> None:
     link, far, file = captured()
-    far.peer.deliver(b"\x45garbage", 0, PARTIAL)
+    far.peer.deliver((b"\x45garbage",), 0, PARTIAL)
     link.receive(1, 8)
     assert [each.data for each in pcapng.read(file.getvalue())] == [b"\x45garbage"]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from hythe.link.frames import Frame
 from hythe.link.inbox import Inbox
+from hythe.link.slots import Slots
 from hythe.wire import gso
 from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE
 
@@ -36,45 +37,44 @@ class Hub:
 class HubPort:
     """One port: a frame link."""
 
-    __slots__ = ("_hub", "_inbox", "_ring", "mtu")
+    __slots__ = ("_hub", "_inbox", "_read", "_slots", "mtu")
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self.mtu = hub.mtu
-        self._inbox: Inbox[tuple[bytes, bytes, int, int]] = Inbox()
-        self._ring: list[Frame] = []
+        self._inbox: Inbox[Frame] = Inbox()
+        self._slots = Slots(Frame)
+        self._read: list[Frame] = []  # what the last receive returned
 
     def receive(self, now: int, limit: int) -> Sequence[Frame]:
         """As `FrameLink.receive`."""
         if self._hub.poison:
-            for frame in self._ring:
+            for frame in self._read:
                 frame.poison()
-        items = self._inbox.take(limit)
-        while len(self._ring) < len(items):
-            self._ring.append(Frame())
-        for frame, (header, data, gso_size, checksum) in zip(self._ring, items, strict=False):
-            frame.header[:] = header
-            frame.fill(data, gso_size, checksum)
-        return self._ring[: len(items)]
+        self._slots.give(self._read)
+        self._read = self._inbox.take(limit)
+        return self._read
 
     def send_frame(self, now: int, header: bytes, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
         """As `FrameLink.send_frame`; bytes are copied."""
         flags, _, _, gso_size, _, _ = VNET.unpack_from(head)
-        data = b"".join((head[VNET_SIZE:], *payload))
         state = PARTIAL if flags & NEEDS_CSUM else ABSENT
-        if self._hub.offload:
-            pieces = [data]
-        else:
-            pieces = gso.cut(memoryview(data), len(data), gso_size, state)
+        packets: list[Sequence[memoryview | bytes]] = [(memoryview(head)[VNET_SIZE:], *payload)]
+        if not self._hub.offload:
+            data = b"".join(packets[0])
+            packets = [(piece,) for piece in gso.cut(memoryview(data), len(data), gso_size, state)]
             gso_size, state = 0, ABSENT
         for port in self._hub.ports:
             if port is not self:
-                for piece in pieces:
-                    port.deliver(header, piece, gso_size, state)
+                for parts in packets:
+                    port.deliver(header, parts, gso_size, state)
 
-    def deliver(self, header: bytes, data: bytes, gso_size: int, checksum: int) -> None:
+    def deliver(self, header: bytes, parts: Sequence[memoryview | bytes], gso_size: int, checksum: int) -> None:
         """Queue one frame for `receive`; dropped when the queue is full."""
-        self._inbox.put((header, data, gso_size, checksum))
+        slot = self._slots.fill(parts, gso_size, checksum)
+        slot.header[:] = header
+        if not self._inbox.put(slot):
+            self._slots.give((slot,))
 
     @property
     def dropped(self) -> int:

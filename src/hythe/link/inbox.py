@@ -25,15 +25,16 @@ class Inbox(Generic[T]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, item: T) -> None:
-        """Queue one; dropped when the queue is full."""
+    def put(self, item: T) -> bool:
+        """Queue one; dropped, which returns False, when the queue is full."""
         waiting = self._waiting
         if len(waiting) >= QUEUE:
             self.dropped += 1
-            return
+            return False
         waiting.append(item)
         if self._event is not None and len(waiting) == 1:
             os.eventfd_write(self._event, 1)
+        return True
 
     def take(self, limit: int) -> list[T]:
         """The first `limit` at most, in order."""

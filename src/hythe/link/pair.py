@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hythe.link.inbox import Inbox
+from hythe.link.slots import Slots
 from hythe.wire import gso
 from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Packet
 
@@ -16,41 +17,43 @@ from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Pack
 class PairEnd:
     """One end. `peer` is the other."""
 
-    __slots__ = ("_inbox", "_ring", "mtu", "offload", "peer", "poison")
+    __slots__ = ("_inbox", "_read", "_slots", "mtu", "offload", "peer", "poison")
 
     def __init__(self, mtu: int, *, offload: bool, poison: bool) -> None:
         self.mtu = mtu
         self.offload = offload
         self.poison = poison
         self.peer: PairEnd = self
-        self._inbox: Inbox[tuple[bytes, int, int]] = Inbox()
-        self._ring: list[Packet] = []  # as long as the largest batch that was asked for
+        self._inbox: Inbox[Packet] = Inbox()
+        self._slots = Slots(Packet)
+        self._read: list[Packet] = []  # what the last receive returned
 
     def receive(self, now: int, limit: int) -> Sequence[Packet]:
         """As `Link.receive`."""
         if self.poison:
-            for packet in self._ring:
+            for packet in self._read:
                 packet.poison()
-        ring = self._ring
-        items = self._inbox.take(limit)
-        while len(ring) < len(items):
-            ring.append(Packet())
-        return [slot.fill(*item) for slot, item in zip(ring, items, strict=False)]
+        self._slots.give(self._read)
+        self._read = self._inbox.take(limit)
+        return self._read
 
     def send(self, now: int, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
         """As `Link.send`; bytes are copied."""
         flags, _, _, gso_size, _, _ = VNET.unpack_from(head)
-        data = b"".join((head[VNET_SIZE:], *payload))
         state = PARTIAL if flags & NEEDS_CSUM else ABSENT
+        parts = (memoryview(head)[VNET_SIZE:], *payload)
         if self.offload:
-            self.peer.deliver(data, gso_size, state)
+            self.peer.deliver(parts, gso_size, state)
         else:
+            data = b"".join(parts)
             for piece in gso.cut(memoryview(data), len(data), gso_size, state):
-                self.peer.deliver(piece, 0, ABSENT)
+                self.peer.deliver((piece,), 0, ABSENT)
 
-    def deliver(self, data: bytes, gso_size: int, checksum: int) -> None:
+    def deliver(self, parts: Sequence[bytes | memoryview], gso_size: int, checksum: int) -> None:
         """Queue one packet for `receive`; dropped when the queue is full."""
-        self._inbox.put((data, gso_size, checksum))
+        slot = self._slots.fill(parts, gso_size, checksum)
+        if not self._inbox.put(slot):
+            self._slots.give((slot,))
 
     @property
     def dropped(self) -> int:

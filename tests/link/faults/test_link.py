@@ -125,7 +125,7 @@ def test_no_more_at_a_time_than_asked_for() -> None:
 @pytest.mark.parametrize("state", [PARTIAL, ABSENT])
 def test_garbage_passes_and_is_nobodys_word(state: int) -> None:
     link, far = wire()
-    far.peer.deliver(b"\x45garbage", 0, state)
+    far.peer.deliver((b"\x45garbage",), 0, state)
     (packet,) = link.receive(0, 100)
     assert (packet.keep(), packet.checksum) == (b"\x45garbage", ABSENT)
 
