@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "ctl": ("hythe.cli.ctl", "Change a session while it runs."),
         "host": ("hythe.cli.host", "Look a name or an address up."),
         "dump": ("hythe.cli.dump", "Show packets of a file or an interface, as tcpdump does."),
+        "layers": ("hythe.cli.layers", "Show packets layer by layer, as sender and receiver see them."),
         "services": ("hythe.cli.services", "Tell what a port is for, or which port a service has."),
         "serve": ("hythe.cli.serve", "Serve a folder over HTTP, or one of the classic small services."),
         "pkt": ("hythe.cli.pkt", "Run packet scripts against hythe, or against Linux."),

@@ -1,0 +1,82 @@
+"""A packet read header by header, from the link's to the innermost that is known, as far as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from hythe.errors import MachineError, ParseError
+from hythe.view.layers import fields_ip as ip
+from hythe.view.layers import fields_link as link
+from hythe.view.layers import fields_tcp as tcp
+from hythe.view.layers import fields_udp as udp
+from hythe.view.layers.model import Dissection
+from hythe.view.layers.reader import Next, Reader
+from hythe.wire import pcapng
+
+#: Packets within packets that are followed: an honest one has a few headers.
+_NESTING_MAX: Final = 32
+
+Step = Callable[[Reader], Next | None]
+
+#: What begins a packet of a link type that has a link-layer header.
+_LINKS: Final[Mapping[int, Step]] = MappingProxyType(
+    {
+        pcapng.LINKTYPE_ETHERNET: link.ethernet,
+        pcapng.LINKTYPE_LINUX_SLL: link.cooked,
+        pcapng.LINKTYPE_LINUX_SLL2: link.cooked2,
+        pcapng.LINKTYPE_NULL: link.loopback,
+        pcapng.LINKTYPE_LOOP: link.loopback,
+    }
+)
+#: Those that have none.
+_BARE: Final = frozenset({pcapng.LINKTYPE_RAW, pcapng.LINKTYPE_IPV4, pcapng.LINKTYPE_IPV6})
+_STEPS: Final[Mapping[Next, Step]] = MappingProxyType(
+    {
+        Next(link.ETHERTYPE, link.IPV4): ip.ipv4,
+        Next(link.ETHERTYPE, 0x0806): link.arp,
+        **{Next(link.ETHERTYPE, number): link.vlan for number in (0x8100, 0x88A8, 0x9100, 0x9200)},
+        Next(ip.IP, 4): ip.ipv4,
+        Next(ip.IP, tcp.PROTOCOL): tcp.tcp,
+        Next(ip.IP, udp.PROTOCOL): udp.udp,
+    }
+)
+
+
+def dissect(data: bytes, linktype: int, length: int | None = None) -> Dissection:
+    """Read the packet `data`, which had `length` bytes before it was captured, of a LINKTYPE.
+
+    Never raises for what is in the packet: see `Dissection.broken`. `MachineError` for a link type that is not known here.
+    """
+    reader = Reader(data, len(data) if length is None else length)
+    broken = ""
+    try:
+        step = _first(data, linktype)
+        for _ in range(_NESTING_MAX):
+            found = step(reader)
+            following = _STEPS.get(found) if found is not None else None
+            if following is None or reader.at >= reader.claimed:
+                break
+            step = following
+        else:
+            broken = f"headers within headers, {_NESTING_MAX} of them: the rest is not read"
+    except ParseError as error:
+        broken = str(error)
+    end = max(reader.at, reader.end)
+    if not broken and reader.claimed > len(data):
+        broken = f"the packet is cut off: {len(data)} of {reader.claimed} bytes are there"
+    return Dissection(data, max(len(data), length or 0), linktype in _LINKS, reader.headers, reader.at, end, broken)
+
+
+def _first(data: bytes, linktype: int) -> Step:
+    if linktype in _LINKS:
+        return _LINKS[linktype]
+    if linktype not in _BARE:
+        raise MachineError(f"packets of link type {linktype} cannot be shown in layers here")
+    if not data:
+        raise ParseError("the packet is empty")
+    step = _STEPS.get(Next(link.ETHERTYPE, {4: link.IPV4, 6: link.IPV6}.get(data[0] >> 4, 0)))
+    if step is None:
+        raise ParseError(f"version {data[0] >> 4} at byte 0 is neither IPv4 nor IPv6")
+    return step
