@@ -67,12 +67,13 @@ class Recorder:
         """As `Link.receive`."""
         packets = self._link.receive(now, limit)
         if packets:
-            put = self._ring.put
+            put, news = self._ring.put, False
             for packet in packets:
                 size, gso_size = packet.length, packet.gso_size
                 count = -(-(size - _HEADERS) // gso_size) if gso_size else 1
-                put(ring.FROM_COMMAND, now, (packet.view[:size],), size, gso_size, packet.checksum, count)
-            self._publish()
+                news |= put(ring.FROM_COMMAND, now, (packet.view[:size],), size, gso_size, packet.checksum, count)
+            if news:
+                self._publish()
         return packets
 
     def send(self, now: int, head: bytes, payload: Sequence[memoryview | bytes] = ()) -> None:
@@ -82,8 +83,9 @@ class Recorder:
         parts = (head[VNET_SIZE:], *payload)
         size = sum(map(len, parts))
         count = -(-(size - _HEADERS) // gso_size) if gso_size else 1
-        self._ring.put(ring.TO_COMMAND, now, parts, size, gso_size, PARTIAL if flags & NEEDS_CSUM else ABSENT, count)
-        self._publish()
+        state = PARTIAL if flags & NEEDS_CSUM else ABSENT
+        if self._ring.put(ring.TO_COMMAND, now, parts, size, gso_size, state, count):
+            self._publish()
 
     def _publish(self) -> None:
         if not self._broken:
@@ -109,8 +111,8 @@ class Recorder:
 
     def _observe(self, kind: str, about: object) -> None:
         if isinstance(about, Answer):
-            self._ring.put(ring.ANSWER, about.now, (about.message,), len(about.message))
-            self._publish()
+            if self._ring.put(ring.ANSWER, about.now, (about.message,), len(about.message)):
+                self._publish()
         elif kind == "opened" and isinstance(about, FlowRecord) and self._gateway is not None:
             flow = self._gateway.session.live.get(about.number)
             if isinstance(flow, Splice):

@@ -3,7 +3,8 @@
 Theory of operation. Positions count bytes since the beginning and never wrap; a record lies at its position modulo the
 size, whole, so that what is left at the end of the memory is skipped. The one that puts owns `head`, the one that takes
 owns `tail`, and each only reads the other's. A record that finds no room is not put, and counted; the next one that does
-tells how many packets are missing before it.
+tells how many packets are missing before it. From then on the ring is *shut* until most of it is empty: what is taken are
+whole stretches of traffic with gaps between them, and whoever takes them can see that there is no use in hurrying.
 
 The one that takes sleeps until the bell: a byte in a pipe for each `publish`, lost without harm where the pipe is full. It
 looks at `head` after the bell alone, so that the system calls on both sides order what the processors may not. The pipe's
@@ -29,11 +30,13 @@ FROM_COMMAND: Final = 2
 RESENT: Final = 3
 ANSWER: Final = 4
 
-#: Before the records: head, tail, and packets that found no room.
+#: Before the records: head, tail, packets that found no room, and whether it is shut.
 _SHARED: Final = 64
-_HEAD, _TAIL, _DROPPED = 0, 1, 2
+_HEAD, _TAIL, _DROPPED, _SHUT = 0, 1, 2, 3
 #: Bytes of the record in all, of its body, gso_size, checksum, kind, packets missing before it, time.
 _RECORD: Final = struct.Struct("=IIHBBIQ")
+#: Shut until an eighth is left.
+_EMPTY: Final = 3
 _WORD: Final = struct.Struct("=I")
 _READ: Final = 4_096
 
@@ -55,6 +58,7 @@ class Ring:
     def __init__(self, size: int = SIZE) -> None:
         self.size = size
         self._mask = size - 1
+        self._most = size  # that may wait when a record more is put
         self._memory = mmap.mmap(-1, _SHARED + size)
         self._view = memoryview(self._memory)
         self._words = self._view[:_SHARED].cast("Q")
@@ -67,6 +71,11 @@ class Ring:
     def dropped(self) -> int:
         """Packets that found no room."""
         return self._words[_DROPPED]
+
+    @property
+    def shut(self) -> bool:
+        """Has it been full, and is not empty enough yet?"""
+        return bool(self._words[_SHUT])
 
     @property
     def taken(self) -> int:
@@ -89,16 +98,18 @@ class Ring:
         gso_size: int = 0,
         checksum: int = 0,
         packets: int = 0,
-    ) -> None:
-        """Copy a record in if there is room: `parts` are `length` bytes, which stand for `packets` packets."""
+    ) -> bool:
+        """Copy a record in, if there is room: `parts` are `length` bytes, which stand for `packets` packets."""
         head = self._head
         at = head & self._mask
         total = _RECORD.size + length + 7 & ~7
         skip = self.size - at if at + total > self.size else 0
-        if head + skip + total - self._words[_TAIL] > self.size:
-            self._missing += packets
-            self._words[_DROPPED] += packets
-            return
+        if head + skip + total - self._words[_TAIL] > self._most:
+            self._turn_away(packets)
+            return False
+        if self._most < self.size:
+            self._most = self.size
+            self._words[_SHUT] = 0
         records = self._records
         if skip:
             _WORD.pack_into(records, at, 0)
@@ -111,15 +122,22 @@ class Ring:
             records[at:end] = part
             at = end
         self._head = head + skip + total
+        return True
+
+    def _turn_away(self, packets: int) -> None:
+        self._missing += packets
+        self._words[_DROPPED] += packets
+        if self._most == self.size:
+            self._most = self.size >> _EMPTY
+            self._words[_SHUT] = 1
 
     def publish(self) -> None:
         """Show what was put, and ring the bell. Raises `BrokenPipeError` when nobody is there to hear it."""
-        if self._words[_HEAD] != self._head:
-            self._words[_HEAD] = self._head
-            try:
-                os.write(self._rope, b".")
-            except BlockingIOError:
-                return  # it has not heard the last thousands, and need not sleep
+        self._words[_HEAD] = self._head
+        try:
+            os.write(self._rope, b".")
+        except BlockingIOError:
+            return  # it has not heard the last thousands, and need not sleep
 
     def end(self) -> None:
         """There will be no more."""

@@ -1,5 +1,9 @@
 """The process that writes the capture: it takes what the ring holds, and has all the time that nobody else needs.
 
+It has the lowest priority there is. Even so it takes something from everybody else: the processors' caches and, on many
+machines, half a core from the thread beside it. So where more comes than it can write, and the file will have gaps anyway, it
+steps back and works a small part of the time.
+
 It ends when hythe does, in whatever way, and then writes what is left first. Signals are hythe's: a ^C is to end the
 command, not its capture.
 """
@@ -34,6 +38,9 @@ _NAMES: Final = 65_536
 #: How long a packet waits for its secrets, from its capture on: the client has to read and answer it.
 _PATIENCE: Final = 1 * SECOND
 _READ: Final = 65_536
+#: Seconds of work, and of rest after it, where there is no use in hurrying.
+_WORK: Final = 0.001
+_REST: Final = 0.009
 
 
 class Sources:
@@ -62,7 +69,7 @@ def become_writer(file: BinaryIO, sources: Sources, report: int) -> NoReturn:
             signal.signal(each, signal.SIG_IGN)
         close_all_but({2, file.fileno(), sources.ring.bell, sources.diag, sources.keys, report})
         name_process("hythe-capture")
-        os.nice(19)
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         writer = Writer(file, sources)
         number = writer.run()
         os.write(report, REPORT.pack(writer.packets, number))
@@ -98,13 +105,23 @@ class Writer:
             while not self._ended:
                 self._file.flush()
                 self._listen(None)
-                for record in self._ring.records():
-                    self._take(record)
+                self._write_all()
+            self._write_all()  # what came after the last look
             self._out.statistics(self._interface, self._last, self.packets + self._ring.dropped, self._ring.dropped)
             self._file.close()
         except OSError as error:
             return error.errno or 1
         return 0
+
+    def _write_all(self) -> None:
+        """What is there. At the end nothing is in the way of hurrying."""
+        began = time.monotonic()
+        for record in self._ring.records():
+            self._take(record)
+            if self._ring.shut and not self._ended and time.monotonic() - began > _WORK:
+                self._listen(0)
+                time.sleep(_REST)
+                began = time.monotonic()
 
     def _listen(self, timeout: int | None) -> None:
         """Until something has come, or for `timeout` ms."""
