@@ -7,9 +7,9 @@ from typing import Final
 from hythe.view.dump.printer import Printer
 from hythe.view.dump.show import Style
 from hythe.view.filter import Filter
+from hythe.view.layers.conversation import Choice, Conversations
 from hythe.view.layers.demo import handshake
 from hythe.view.layers.model import DOWN, UP, Shown, Table, bits
-from hythe.view.layers.tables import Tables
 from hythe.view.layers.text import row_ends
 from hythe.wire.pcapng import LINKTYPE_ETHERNET
 
@@ -21,8 +21,8 @@ BACK: Final = ("Src Port 80, Dst Port 35310", "Src IP 10.0.0.2, Dst IP 10.0.0.3"
 
 def conversation(seed: int = 1) -> list[Shown]:
     tcp = Filter("tcp").predicate(LINKTYPE_ETHERNET)
-    tables = Tables()
-    return [tables.show(packet) for packet in handshake(seed) if tcp(packet.data, packet.length)]
+    packets = (packet for packet in handshake(seed) if tcp(packet.data, packet.length))
+    return [*Conversations().chosen(packets, Choice())]
 
 
 def rows(table: Table) -> list[tuple[str, str, str, str]]:

@@ -7,7 +7,11 @@ from types import MappingProxyType
 from typing import Final
 
 from hythe.errors import MachineError, ParseError
+from hythe.view.layers import fields_dns as dns
+from hythe.view.layers import fields_icmp as icmp
+from hythe.view.layers import fields_icmp6 as icmp6
 from hythe.view.layers import fields_ip as ip
+from hythe.view.layers import fields_ip6 as ip6
 from hythe.view.layers import fields_link as link
 from hythe.view.layers import fields_tcp as tcp
 from hythe.view.layers import fields_udp as udp
@@ -35,11 +39,21 @@ _BARE: Final = frozenset({pcapng.LINKTYPE_RAW, pcapng.LINKTYPE_IPV4, pcapng.LINK
 _STEPS: Final[Mapping[Next, Step]] = MappingProxyType(
     {
         Next(link.ETHERTYPE, link.IPV4): ip.ipv4,
+        Next(link.ETHERTYPE, link.IPV6): ip6.ipv6,
         Next(link.ETHERTYPE, 0x0806): link.arp,
         **{Next(link.ETHERTYPE, number): link.vlan for number in (0x8100, 0x88A8, 0x9100, 0x9200)},
         Next(ip.IP, 4): ip.ipv4,
+        Next(ip.IP, 41): ip6.ipv6,
+        Next(ip.IP, ip6.HOP_BY_HOP): ip6.options,
+        Next(ip.IP, ip6.DESTINATION): ip6.options,
+        Next(ip.IP, ip6.ROUTING): ip6.routing,
+        Next(ip.IP, ip6.FRAGMENT): ip6.fragment,
+        Next(ip.IP, ip6.AUTHENTICATION): ip6.authentication,
+        Next(ip.IP, icmp.PROTOCOL): icmp.icmp,
+        Next(ip.IP, icmp6.PROTOCOL): icmp6.icmp6,
         Next(ip.IP, tcp.PROTOCOL): tcp.tcp,
         Next(ip.IP, udp.PROTOCOL): udp.udp,
+        **{Next(udp.PORT, number): dns.dns for number in (53, 5353)},
     }
 )
 
@@ -64,8 +78,10 @@ def dissect(data: bytes, linktype: int, length: int | None = None) -> Dissection
     except ParseError as error:
         broken = str(error)
     end = max(reader.at, reader.end)
-    if not broken and reader.claimed > len(data):
-        broken = f"the packet is cut off: {len(data)} of {reader.claimed} bytes are there"
+    if reader.claimed > len(data):
+        broken = broken or f"the packet is cut off: {len(data)} of {reader.claimed} bytes are there"
+    elif reader.short:
+        broken = f"{reader.short}; {broken}" if broken else reader.short
     return Dissection(data, max(len(data), length or 0), linktype in _LINKS, reader.headers, reader.at, end, broken)
 
 

@@ -1,4 +1,4 @@
-"""What an ICMP message says, in a few words."""
+"""What ICMP and DNS messages say, in a few words."""
 
 from __future__ import annotations
 
@@ -14,3 +14,11 @@ def icmp_info(header: Header) -> str:
     if code is not None and code.meaning:
         text += f": {code.meaning}"
     return text
+
+
+def dns_info(header: Header) -> str:
+    """``query A www.example.org``, ``response NOERROR A www.example.org``."""
+    text = header.meaning("QR")
+    if header.value("QR"):
+        text += f" {header.meaning('RCODE')}"
+    return f"{text} {header.meaning('QTYPE')} {header.meaning('QNAME')}".rstrip()

@@ -69,10 +69,11 @@ class Carrier(NamedTuple):
 class Reader:
     """One packet being read. `at`: the next byte. `end`: where the packet ends, as headers so far say, or was cut off.
 
-    `claimed`: where it would end were it not cut off. `carrier`: the IP packet around.
+    `claimed`: where it would end were it not cut off. `carrier`: the IP packet around. `short`: which header promises more
+    than there ever was.
     """
 
-    __slots__ = ("at", "carrier", "claimed", "data", "end", "headers")
+    __slots__ = ("at", "carrier", "claimed", "data", "end", "headers", "short")
 
     def __init__(self, data: bytes, length: int) -> None:
         self.data = data
@@ -81,6 +82,7 @@ class Reader:
         self.claimed = max(length, len(data))
         self.headers: list[Header] = []
         self.carrier: Carrier | None = None
+        self.short = ""
 
     def begin(self, name: str, layer: str, pdu: str, reference: str) -> Header:
         """A header begins here."""
@@ -89,7 +91,9 @@ class Reader:
         return header
 
     def limit(self, end: int) -> None:
-        """The packet ends before byte `end`; what follows is padding."""
+        """The packet ends before byte `end`, says the last header; what follows is padding."""
+        if end > self.claimed and not self.short:
+            self.short = f"{self.headers[-1].name} says the packet has {end} bytes, {self.claimed} are there"
         self.claimed = min(self.claimed, end)
         self.end = min(self.end, self.claimed)
 
@@ -99,7 +103,7 @@ class Reader:
         for name, width, show, meaning, reference in specs:
             last = (at + width + 7) // 8
             if last > self.end:
-                raise ParseError(self._ends(header, prefix + name))
+                raise ParseError(self._ends(header, prefix + name, within=at // 8 < self.end))
             value = int.from_bytes(self.data[at // 8 : last], "big") >> (8 * last - at - width) & (1 << width) - 1
             told = meaning if isinstance(meaning, str) else meaning(value) if callable(meaning) else meaning.get(value, "")
             offset = at - 8 * header.at
@@ -161,10 +165,10 @@ class Reader:
         """Of a checksum where the sum leaves `left` over."""
         header.explain(name, "right" if left == 0 else f"wrong: 0x{should_be(header.value(name), left):04x} would be right")
 
-    def _ends(self, header: Header, name: str) -> str:
+    def _ends(self, header: Header, name: str, *, within: bool) -> str:
         cut = self.claimed > len(self.data)
         why = f"the packet is cut off after {self.end} bytes" if cut else f"the packet ends after {self.end} bytes"
-        return f"{header.name}: {why}, within or before {name}"
+        return f"{header.name}: {why}, {'within' if within else 'before'} {name}"
 
 
 # --- Values as people write them

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hythe.services.ports import service_name
-from hythe.view.layers.dissect import dissect
-from hythe.view.layers.infos import icmp_info
+from hythe.view.layers.infos import dns_info, icmp_info
 from hythe.view.layers.model import (
     APPLICATION,
     DATA_LINK,
@@ -28,7 +27,6 @@ from hythe.view.layers.model import (
     Shown,
     Table,
 )
-from hythe.wire.pcapng import CapturedPacket
 
 #: Flags, in the order people say them: SYN/ACK.
 _FLAGS: Final = ("SYN", "FIN", "RST", "PSH", "URG", "ECE", "CWR", "ACK")
@@ -46,14 +44,13 @@ class Tables:
         self._opening: dict[tuple[str, ...], int] = {}  # socket pair of who sent a SYN -> what its ACK will acknowledge
         self._spoken: set[tuple[str, ...]] = set()  # socket pairs by which somebody has sent
 
-    def show(self, packet: CapturedPacket) -> Shown:
-        """One packet."""
+    def show(self, found: Dissection, time: int) -> Shown:
+        """One packet, seen at `time`, nanoseconds since 1970."""
         self._count += 1
-        found = dissect(packet.data, packet.interface.linktype, packet.length)
         source, destination = ends(found)
         rows = list(self._rows(found))
         tables = (Table("sender", DOWN, source, rows), Table("receiver", UP, destination, rows[::-1]))
-        return Shown(self._count, packet.timestamp, title(found), source, destination, found, tables)
+        return Shown(self._count, time, title(found), source, destination, found, tables)
 
     def _rows(self, found: Dissection) -> Iterator[Row]:
         """From the top down."""
@@ -87,11 +84,13 @@ class Tables:
         if header.name == "TCP":
             return self._tcp(found, header, pair)
         if header.name == "UDP":
-            return f"{max(header.value('Length') - 8, 0)} bytes of data"
+            return _count(max(header.value("Length") - 8, 0), "of data")
         if header.name == "ARP":
             return _arp(header)
         if header.name.startswith("ICMP"):
             return icmp_info(header)
+        if header.name == "DNS":
+            return dns_info(header)
         size = found.payload_end - header.at if header.layer == NETWORK else found.length
         carried = f"carries {inner}, {size} bytes" if inner else f"{size} bytes"
         if header.layer == NETWORK:
@@ -103,7 +102,7 @@ class Tables:
         """What the segment is for."""
         flags, size = flag_names(header), len(found.payload)
         sequence, acknowledged = header.value("Sequence Number"), header.value("Acknowledgment Number")
-        data = f"{size} byte{'s' * (size != 1)} of data"
+        data = _count(size, "of data")
         if "SYN" in flags:
             if "ACK" in flags:
                 self._opening[pair[2:] + pair[:2]] = (sequence + 1) & 0xFFFF_FFFF
@@ -167,8 +166,12 @@ def title(found: Dissection) -> str:
         else:
             continue
         size = len(found.payload)
-        return f"{text}, {size} byte{'s' * (size != 1)}" if size and header.layer != APPLICATION else text
+        return f"{text}, {_count(size)}" if size and header.layer != APPLICATION else text
     return "not to be read"
+
+
+def _count(size: int, what: str = "") -> str:
+    return f"{size} byte{'s' * (size != 1)} {what}".rstrip()
 
 
 def _ports(header: Header) -> Ends:
@@ -218,7 +221,7 @@ def _application(found: Dissection) -> Iterator[Row]:
     protocol = inner.name.lower()
     ports = sorted((inner.value("Source Port"), inner.value("Destination Port")))
     name = next((name for port in ports if (name := service_name(port, protocol))), "")
-    info = f"{len(found.payload)} bytes{_preview(found.payload)}"
+    info = _count(len(found.payload)) + _preview(found.payload)
     yield Row(APPLICATION, name.upper(), "Data", info, begin=found.payload_at, end=found.payload_end)
 
 
