@@ -18,6 +18,10 @@ from hythe.host.resolvconf import parse_resolv_conf
 from hythe.view.dump.printer import Printer
 from hythe.view.dump.show import Style
 from hythe.view.filter import Filter, FilterError, Names
+from hythe.view.layers.conversation import Choice, Conversations
+from hythe.view.layers.page import page
+from hythe.view.layers.plain import plain
+from hythe.view.layers.text import packet_text
 from hythe.wire import (
     arp,
     dhcp,
@@ -103,6 +107,15 @@ def _fragmenting(data: bytes) -> None:
     assert all(len(piece) <= 1_280 for piece in pieces)
 
 
+_LINK_TYPES: Final = (
+    pcapng.LINKTYPE_ETHERNET,
+    pcapng.LINKTYPE_RAW,
+    pcapng.LINKTYPE_NULL,
+    pcapng.LINKTYPE_LINUX_SLL,
+    pcapng.LINKTYPE_LINUX_SLL2,
+)
+
+
 class _NoNames(Names):
     """Nobody is asked."""
 
@@ -126,6 +139,18 @@ def _dump(data: bytes) -> None:
     packet = pcapng.CapturedPacket(pcapng.Interface("", pcapng.LINKTYPE_ETHERNET, 0, 1_000_000), 0, data, len(data))
     for verbose in (0, 3):
         assert Printer(Style(verbose=verbose, link=True)).text(packet)
+
+
+def _layers(data: bytes) -> None:
+    """The first byte chooses a link type. Whatever follows has tables, and no field lies outside of the packet."""
+    linktype = _LINK_TYPES[data[0] % len(_LINK_TYPES)] if data else _LINK_TYPES[0]
+    packet = pcapng.CapturedPacket(pcapng.Interface("", linktype, 0, 1_000_000), 0, data[1:], len(data))
+    for shown in Conversations().chosen([packet], Choice()):
+        assert packet_text(shown, 80, fields=True)
+        assert plain(shown)["tables"]
+        assert page([shown])
+        for header in shown.dissection.headers:
+            assert header.at + header.size <= len(data[1:])
 
 
 def _pcap(data: bytes) -> None:
@@ -157,6 +182,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "icmpv6": _icmpv6,
         "ipv4": _ipv4,
         "ipv6": _ipv6,
+        "layers": _layers,
         "mld": lambda data: mld.parse_query(data, len(data), _SIX, _SIX, verify=False),
         "ndp": _ndp,
         "options": _options,

@@ -142,6 +142,30 @@ def test_no_line_is_wider_than_the_terminal() -> None:
     assert max(map(len, packet_text(packets[0], 80, fields=False).splitlines())) <= 80
 
 
+def test_fields_fit_a_terminal_of_80_columns() -> None:
+    options = [("MSS", 1460), ("Timestamp", (1, 2)), ("SAckOK", b""), ("WScale", 7)]
+    for packet in shown(THERE / TCP(sport=40_000, dport=80, flags="S", options=options), Ether() / IPv6() / UDP() / DNS()):
+        text = packet_text(packet, 80, fields=True)
+        assert max(map(len, text.splitlines())) <= 80
+        for header in packet.dissection.headers:
+            assert all(field.name.split()[0] in text for field in header.fields)
+
+
+def test_of_a_cut_packet_the_whole_size_is_told() -> None:
+    data = raw(THERE / TCP(sport=40_000, dport=80, flags="PA") / bytes(1_000))
+    packet = CapturedPacket(Interface("", LINKTYPE_ETHERNET, 96, 1_000_000), 0, data[:96], len(data))
+    [found] = Conversations().chosen([packet], Choice())
+    assert found.title == "PSH/ACK, 1000 bytes"
+    assert found.dissection.broken == "the packet is cut off: 96 of 1054 bytes are there"
+    assert ("Transport", "TCP", "Segments", "1000 bytes of data (PSH/ACK)") in down(found)
+
+
+def test_what_is_behind_a_break_is_no_payload() -> None:
+    [found] = shown(raw(THERE / TCP(dataofs=6, flags="A") / b"\x02\x09\0\0data"))
+    assert "Length at byte 55" in found.dissection.broken
+    assert [row.layer for row in found.tables[0].rows] == ["Transport", "Network", "Data Link", "Physical"]
+
+
 def test_without_a_width_all_bits_are_there() -> None:
     [packet] = shown(THERE / TCP(sport=40_000, dport=80))
     text = packet_text(packet, None, fields=False)

@@ -64,7 +64,7 @@ def dissect(data: bytes, linktype: int, length: int | None = None) -> Dissection
     Never raises for what is in the packet: see `Dissection.broken`. `MachineError` for a link type that is not known here.
     """
     reader = Reader(data, len(data) if length is None else length)
-    broken = ""
+    broken, failed = "", False
     try:
         step = _first(data, linktype)
         for _ in range(_NESTING_MAX):
@@ -76,13 +76,23 @@ def dissect(data: bytes, linktype: int, length: int | None = None) -> Dissection
         else:
             broken = f"headers within headers, {_NESTING_MAX} of them: the rest is not read"
     except ParseError as error:
-        broken = str(error)
+        broken, failed = str(error), True
+        reader.at = max(reader.at, reader.end)  # what is behind the break is nobody's payload
     end = max(reader.at, reader.end)
     if reader.claimed > len(data):
         broken = broken or f"the packet is cut off: {len(data)} of {reader.claimed} bytes are there"
     elif reader.short:
         broken = f"{reader.short}; {broken}" if broken else reader.short
-    return Dissection(data, max(len(data), length or 0), linktype in _LINKS, reader.headers, reader.at, end, broken)
+    return Dissection(
+        data,
+        max(len(data), length or 0),
+        linktype in _LINKS,
+        reader.headers,
+        payload_at=reader.at,
+        payload_end=end,
+        payload_size=0 if failed else max(reader.claimed - reader.at, 0),
+        broken=broken,
+    )
 
 
 def _first(data: bytes, linktype: int) -> Step:

@@ -82,7 +82,7 @@ class Dissection:
     """One packet, read as far as it goes: `headers` from the outermost, then `payload`.
 
     `broken`: where reading ended, if not well. `length`: bytes the packet had when it was captured. `link`: has it
-    a link-layer header?
+    a link-layer header? `payload_size`: bytes the payload has, of which the capture may have kept fewer.
     """
 
     data: bytes
@@ -91,6 +91,7 @@ class Dissection:
     headers: list[Header]
     payload_at: int
     payload_end: int
+    payload_size: int
     broken: str = ""
 
     @property

@@ -100,7 +100,7 @@ class Tables:
 
     def _tcp(self, found: Dissection, header: Header, pair: tuple[str, ...]) -> str:
         """What the segment is for."""
-        flags, size = flag_names(header), len(found.payload)
+        flags, size = flag_names(header), found.payload_size
         sequence, acknowledged = header.value("Sequence Number"), header.value("Acknowledgment Number")
         data = _count(size, "of data")
         if "SYN" in flags:
@@ -165,7 +165,7 @@ def title(found: Dissection) -> str:
             text = header.name
         else:
             continue
-        size = len(found.payload)
+        size = found.payload_size
         return f"{text}, {_count(size)}" if size and header.layer != APPLICATION else text
     return "not to be read"
 
@@ -221,7 +221,7 @@ def _application(found: Dissection) -> Iterator[Row]:
     protocol = inner.name.lower()
     ports = sorted((inner.value("Source Port"), inner.value("Destination Port")))
     name = next((name for port in ports if (name := service_name(port, protocol))), "")
-    info = _count(len(found.payload)) + _preview(found.payload)
+    info = _count(found.payload_size) + _preview(found.payload)
     yield Row(APPLICATION, name.upper(), "Data", info, begin=found.payload_at, end=found.payload_end)
 
 

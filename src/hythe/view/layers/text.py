@@ -19,9 +19,12 @@ _FIELDS: Final = ("Field", "Offset", "Width", "Value", "Meaning", "Reference")
 _GAP: Final = 2
 #: No narrower, whatever the terminal: words and addresses are not cut.
 _INFO_MIN: Final = 12
-_MEANING_MIN: Final = 16
+_MEANING_MIN: Final = 10
 _ADDRESSES_MIN: Final = 25  # Src MAC and one of those
 _VALUE_MAX: Final = 40
+#: Below so many columns the fields' names, values and references wrap, too.
+_ROOMY: Final = 110
+_NARROW: Final = (18, 6, 5, 17, 100, 14)
 
 
 def packet_text(shown: Shown, width: int | None, *, fields: bool) -> str:
@@ -122,14 +125,15 @@ def header_text(header: Header, width: int | None) -> str:
     """Every field of a header. Offsets are bytes from its beginning, and bits behind the point; widths are bits."""
     rows = []
     for each in header.fields:
-        value = each.text if width is None or len(each.text) <= _VALUE_MAX else f"{each.text[: _VALUE_MAX - 1]}…"
         place = f"{each.offset // 8}" + (f".{each.offset % 8}" if each.offset % 8 else "")
-        rows.append([each.name, place, str(each.width), value, each.meaning, each.reference])
+        rows.append([each.name, place, str(each.width), each.text, each.meaning, each.reference])
+    widths = [max(len(row[at]) for row in [_FIELDS, *rows]) for at in range(len(_FIELDS))]
     if width is not None:
-        others = [max(len(row[at]) for row in [_FIELDS, *rows]) + _GAP for at in (0, 1, 2, 3, 5)]
-        room = max(_MEANING_MIN, width - sum(others))
-    else:
-        room = 10_000
-    lines = _lay_out(_FIELDS, [[*([cell] for cell in row[:4]), _wrap(row[4], room), [row[5]]] for row in rows])
+        if width < _ROOMY:
+            widths = [min(each, most) for each, most in zip(widths, _NARROW, strict=True)]
+        widths[3] = min(widths[3], _VALUE_MAX)
+        widths[4] = max(_MEANING_MIN, width - sum(widths) + widths[4] - _GAP * (len(widths) - 1))
+    wrapped = [[_wrap(cell, room) for cell, room in zip(row, widths, strict=True)] for row in rows]
+    lines = _lay_out(_FIELDS, wrapped)
     title = f"{header.name}, {header.size} bytes at byte {header.at} ({header.reference})"
     return "\n".join((title, "", *lines))
