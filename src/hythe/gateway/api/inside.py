@@ -76,14 +76,14 @@ def holders(keeper: int) -> dict[int, Process]:
             continue
         try:
             if os.stat(f"/proc/{entry}/ns/net").st_ino == namespace:
-                found |= _held(int(entry))
+                found |= sockets_of(int(entry))
         except OSError:
             continue  # it has ended meanwhile, or is none of ours
     return found
 
 
-def _held(pid: int) -> dict[int, Process]:
-    """The sockets of one process, by inode."""
+def sockets_of(pid: int) -> dict[int, Process]:
+    """The sockets that one process holds, by inode. Raises OSError where it is gone, or none of ours."""
     folder = f"/proc/{pid}/fd"
     with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
         program = file.read().rstrip("\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final
 
 #: Connections whose secrets are remembered to be there, and the longest line that can be one.
@@ -17,8 +18,13 @@ _CONNECTIONS: Final = 65_536
 _LINE_MAX: Final = 1_024
 
 _LINE: Final = re.compile(rb"([A-Z0-9_]{1,64}) ([0-9a-fA-F]{64}) [0-9a-fA-F]+")
-#: Labels of the last that is needed: of TLS 1.2 and before, and of 1.3.
-_ENOUGH: Final = frozenset({b"CLIENT_RANDOM", b"CLIENT_TRAFFIC_SECRET_0", b"SERVER_TRAFFIC_SECRET_0"})
+#: What the last secrets that are needed are called: of TLS 1.2 and before one for both directions, of 1.3 one for each.
+_CLIENT, _SERVER = 1, 2
+_NEEDED: Final[Mapping[bytes, int]] = {
+    b"CLIENT_RANDOM": _CLIENT | _SERVER,
+    b"CLIENT_TRAFFIC_SECRET_0": _CLIENT,
+    b"SERVER_TRAFFIC_SECRET_0": _SERVER,
+}
 
 _HANDSHAKE: Final = 22
 _CLIENT_HELLO: Final = 1
@@ -31,11 +37,11 @@ _RANDOM: Final = slice(11, 43)
 class KeyLog:
     """What has been logged. Never printed, and kept nowhere but in the file."""
 
-    __slots__ = ("_complete", "_rest")
+    __slots__ = ("_known", "_rest")
 
     def __init__(self) -> None:
         self._rest = b""
-        self._complete: OrderedDict[bytes, None] = OrderedDict()
+        self._known: OrderedDict[bytes, int] = OrderedDict()
 
     def feed(self, data: bytes) -> bytes:
         """Some of what was written to the log. The whole lines among it that tell a secret; others are left out."""
@@ -46,15 +52,15 @@ class KeyLog:
             match = _LINE.fullmatch(line.strip())
             if match is not None:
                 found.append(match[0] + b"\n")
-                if match[1] in _ENOUGH:
-                    self._complete[bytes.fromhex(match[2].decode())] = None
-        while len(self._complete) > _CONNECTIONS:
-            self._complete.popitem(last=False)
+                client = bytes.fromhex(match[2].decode())
+                self._known[client] = self._known.get(client, 0) | _NEEDED.get(match[1], 0)
+        while len(self._known) > _CONNECTIONS:
+            self._known.popitem(last=False)
         return b"".join(found)
 
     def knows(self, random: bytes) -> bool:
         """Are there all secrets of the connection whose client began with `random`?"""
-        return random in self._complete
+        return self._known.get(random) == _CLIENT | _SERVER
 
 
 def client_random(text: memoryview) -> bytes:

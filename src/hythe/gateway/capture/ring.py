@@ -59,7 +59,7 @@ class Ring:
         self.size = size
         self._mask = size - 1
         self._most = size  # that may wait when a record more is put
-        self._memory = mmap.mmap(-1, _SHARED + size)
+        self._memory = mmap.mmap(-1, _SHARED + size + _RECORD.size)  # what skips the end looks like a record
         self._view = memoryview(self._memory)
         self._words = self._view[:_SHARED].cast("Q")
         self._records = self._view[_SHARED:]

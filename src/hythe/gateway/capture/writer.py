@@ -1,8 +1,8 @@
 """The process that writes the capture: it takes what the ring holds, and has all the time that nobody else needs.
 
-It has the lowest priority there is. Even so it takes something from everybody else: the processors' caches and, on many
-machines, half a core from the thread beside it. So where more comes than it can write, and the file will have gaps anyway, it
-steps back and works a small part of the time.
+It has the lowest priority there is. Even so it takes something from everybody else: room in the caches and, on many
+machines, half a core from the thread beside it. So where more comes than it can write, and the file will have gaps anyway,
+it steps back and works a small part of the time.
 
 It ends when hythe does, in whatever way, and then writes what is left first. Signals are hythe's: a ^C is to end the
 command, not its capture.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import struct
 import time
 from typing import BinaryIO, Final, NoReturn
@@ -69,7 +70,6 @@ def become_writer(file: BinaryIO, sources: Sources, report: int) -> NoReturn:
             signal.signal(each, signal.SIG_IGN)
         close_all_but({2, file.fileno(), sources.ring.bell, sources.diag, sources.keys, report})
         name_process("hythe-capture")
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         writer = Writer(file, sources)
         number = writer.run()
         os.write(report, REPORT.pack(writer.packets, number))
@@ -87,7 +87,7 @@ class Writer:
         self._epoch = sources.epoch
         self._keys = sources.keys
         self._hosts = sources.hosts
-        self._flows = Flows(Owners(sources.diag, sources.keeper))
+        self._flows = Flows(Owners(socket.socket(fileno=sources.diag), sources.keeper))
         self._log = KeyLog()
         self._named: dict[tuple[bytes, str], None] = {}
         self._ended = False
@@ -169,7 +169,7 @@ class Writer:
         at = 0
         for piece in pieces:
             end = at + max(1, record.gso_size or len(piece))
-            comment = "\n".join(text for first, last, text in comments if first < end and last > at)
+            comment = "\n".join(dict.fromkeys(text for first, last, text in comments if first < end and last > at))
             self._out.packet(self._interface, self._last, piece, direction=direction, comment=comment)
             at = end
         self.packets += len(pieces)
