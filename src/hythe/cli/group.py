@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "dump": ("hythe.cli.dump", "Show packets of a file or an interface, as tcpdump does."),
         "layers": ("hythe.cli.layers", "Show packets layer by layer, as sender and receiver see them."),
         "services": ("hythe.cli.services", "Tell what a port is for, or which port a service has."),
+        "connect": ("hythe.cli.connect", "Talk to any service by hand, or through a pipe."),
         "serve": ("hythe.cli.serve", "Serve a folder over HTTP, or one of the classic small services."),
         "pkt": ("hythe.cli.pkt", "Run packet scripts against hythe, or against Linux."),
         "demo": ("hythe.cli.demo", "Show what `hythe run` does, on something real."),

@@ -16,14 +16,16 @@ from hythe.config import ResolverConfig
 from hythe.gateway.gateway import Gateway
 from hythe.gateway.layout import Family, Layout
 from hythe.gateway.options import RunOptions
+from hythe.link.base import Link
 from hythe.link.pair import pair
+from hythe.link.watch import Watcher, WatchLink
 
 
 @contextlib.asynccontextmanager
-async def behind(options: RunOptions) -> AsyncIterator[tuple[Host, Gateway, Layout]]:
+async def behind(options: RunOptions, watcher: Watcher | None = None) -> AsyncIterator[tuple[Host, Gateway, Layout]]:
     """The host, started, its gateway, and who has which address. `options`: as `hythe run`'s, without argv.
 
-    The host asks the gateway for names.
+    The host asks the gateway for names. `watcher` is shown the host's packets.
     """
     layout = Layout(options)
     ours, theirs = pair(options.mtu)
@@ -32,7 +34,11 @@ async def behind(options: RunOptions) -> AsyncIterator[tuple[Host, Gateway, Layo
         addresses = [f"{_text(family.command)}/{family.prefix}" for family in layout.families]
         servers = [_text(family.gateway) for family in layout.families]
         routes = [_everything(family) for family in layout.families]
-        async with Host(*addresses, link=ours, routes=routes, nameservers=servers) as host:
+        link: Link = ours
+        if watcher is not None:
+            link = watched = WatchLink(ours)
+            watched.watchers.append(watcher)
+        async with Host(*addresses, link=link, routes=routes, nameservers=servers) as host:
             yield host, gateway, layout
     finally:
         gateway.close()

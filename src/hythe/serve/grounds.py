@@ -21,6 +21,7 @@ from hythe.gateway.publish.publications import LOOPBACK, Publication
 
 if TYPE_CHECKING:
     from hythe.aio.host import Host
+    from hythe.link.watch import Watcher
 
 #: Where a server on our own stack listens, whatever leads there from outside.
 _INSIDE: Final = 8_080
@@ -105,8 +106,8 @@ async def kernel(wanted: Wanted) -> AsyncIterator[Ground]:
 
 
 @contextlib.asynccontextmanager
-async def own_stack(wanted: Wanted) -> AsyncIterator[Ground]:
-    """A hythe host of its own as a ground. Raises `MachineError`."""
+async def own_stack(wanted: Wanted, watcher: Watcher | None = None) -> AsyncIterator[Ground]:
+    """A hythe host of its own as a ground; `watcher` is shown its packets. Raises `MachineError`."""
     from hythe.gateway.guest import behind  # our own stack, for those who want it
     from hythe.gateway.options import RunOptions
 
@@ -116,7 +117,7 @@ async def own_stack(wanted: Wanted) -> AsyncIterator[Ground]:
     kinds = [udp for udp, asked in ((False, wanted.tcp), (True, wanted.udp)) if asked]
     addresses = tuple(place.address for place in places)
     publish = [Publication(wanted.written, addresses, places[0].port, _INSIDE, udp=udp) for udp in kinds]
-    async with behind(RunOptions((), publish=publish)) as (host, _, _):
+    async with behind(RunOptions((), publish=publish), watcher) as (host, _, _):
         yield _Guest(host, places)
 
 

@@ -1,0 +1,136 @@
+"""At a terminal: lines that are edited, prompts that do not end their line, and a telnet server that takes over the echo."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+
+from hythe.connect.telnet import DO, DONT, ECHO, IAC, SB, SE, WILL, WONT
+from tests import needs
+from tests.connect.connecting import command, read_line, server
+
+UP, BACKSPACE, END_OF_INPUT, ESCAPE, INTERRUPT = b"\x1b[A", b"\x7f", b"\x04", b"\x1d", b"\x03"
+
+
+class Person:
+    """Somebody at a terminal of 80 by 24."""
+
+    def __init__(self, *words: str) -> None:
+        self._terminal, other = pty.openpty()
+        fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environment = {**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+        own = [needs.program("setsid"), "--ctty", *command(*words)]  # so that ^C is a signal where no program takes keys
+        self.process = subprocess.Popen(own, stdin=other, stdout=other, stderr=other, env=environment)
+        os.close(other)
+        self.seen = b""
+
+    def press(self, keys: bytes) -> None:
+        os.write(self._terminal, keys)
+
+    def see(self, text: bytes) -> None:
+        """Until it stands on the screen, behind what was seen before."""
+        deadline = time.monotonic() + 20
+        while text not in self.seen:
+            ready, _, _ = select.select([self._terminal], [], [], max(0, deadline - time.monotonic()))
+            assert ready, self.seen
+            try:
+                self.seen += os.read(self._terminal, 65_536)
+            except OSError as error:  # the far side of the terminal is closed
+                raise AssertionError(f"{text!r} never came: {self.seen!r}") from error
+        self.seen = self.seen.partition(text)[2]
+
+    def end(self) -> int:
+        with contextlib.suppress(OSError):
+            while os.read(self._terminal, 65_536):
+                pass
+        return self.process.wait(timeout=20)
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=20)
+        os.close(self._terminal)
+
+
+@contextlib.contextmanager
+def person(*words: str) -> Iterator[Person]:
+    made = Person(*words)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_lines_can_be_edited_and_come_back() -> None:
+    lines: list[bytes] = []
+
+    def talk(client: socket.socket) -> None:
+        client.sendall(b"220 ready\r\nname? ")
+        while line := read_line(client):
+            lines.append(line)
+            client.sendall(b"%d taken\r\nname? " % len(lines))
+
+    with server(talk) as port, person("127.0.0.1", str(port)) as somebody:
+        somebody.see(b"Connected to 127.0.0.1")
+        somebody.see(b"220 ready")
+        somebody.see(b"name?")
+        somebody.press(b"HELX" + BACKSPACE + b"O\r")
+        somebody.see(b"1 taken")
+        somebody.see(b"name?")
+        somebody.press(UP + b" again\r")
+        somebody.see(b"2 taken")
+        somebody.see(b"name?")
+        somebody.press(END_OF_INPUT)
+        assert somebody.end() == 0
+    assert lines == [b"HELO\r\n", b"HELO again\r\n"]
+
+
+def test_a_telnet_server_that_echoes_gets_every_key() -> None:
+    def talk(client: socket.socket) -> None:
+        client.sendall(bytes((IAC, DO, 24, IAC, DO, 31, IAC, WILL, ECHO, IAC, WILL, 3)) + b"login: ")
+        answers = bytes((IAC, WILL, 24, IAC, WILL, 31, IAC, SB, 31, 0, 80, 0, 24, IAC, SE, IAC, DO, ECHO, IAC, DO, 3))
+        received = b""
+        while len(received) < len(answers):
+            received += client.recv(len(answers) - len(received))
+        assert received == answers
+        typed = b""
+        while not typed.endswith(b"\r\0"):
+            typed += client.recv(1)
+        client.sendall(b"<" + typed[:-2] + b">\r\n" + bytes((IAC, WONT, ECHO)) + b"shell% ")
+        assert client.recv(3) == bytes((IAC, DONT, ECHO))
+        assert read_line(client) == b"exit\r\n"
+
+    with server(talk) as port, person("127.0.0.1", str(port)) as somebody:
+        somebody.see(b"login:")
+        somebody.press(b"me" + INTERRUPT + b"\r")  # ^C is a key like others now
+        somebody.see(b"<me\x03>")
+        somebody.see(b"shell%")
+        somebody.press(b"exit\r")
+        assert somebody.end() == 0
+
+
+def test_the_person_has_had_enough() -> None:
+    def talk(client: socket.socket) -> None:
+        client.sendall(b"hello\r\n")
+        while client.recv(100):
+            pass
+
+    def echoing(client: socket.socket) -> None:
+        client.sendall(bytes((IAC, WILL, ECHO)) + b"hello\r\n")
+        while client.recv(100):
+            pass
+
+    for conversation, key in ((talk, INTERRUPT), (echoing, ESCAPE)):
+        with server(conversation) as port, person("127.0.0.1", str(port)) as somebody:
+            somebody.see(b"hello")
+            somebody.press(key)
+            assert somebody.end() == 130
