@@ -14,6 +14,7 @@ import pytest
 from hythe.pkt.parallel import verdicts
 from hythe.pkt.parser import parse
 from hythe.pkt.play import play
+from hythe.units import MILLISECOND
 from tests import needs
 
 FOLDER = Path(__file__).parent
@@ -33,7 +34,7 @@ def meant_for(stack: str) -> list[Path]:
 
 @pytest.mark.parametrize("path", meant_for("hythe"), ids=lambda path: str(path.relative_to(FOLDER)))
 def test_hythe_does_what_the_script_says(path: Path) -> None:
-    play(str(path), "hythe")
+    play(str(path), "hythe", MILLISECOND)
 
 
 def against_linux(paths: list[Path]) -> list[str]:

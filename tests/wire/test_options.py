@@ -126,7 +126,7 @@ def test_room_for_sack_blocks_rfc2018_section_3() -> None:
 def test_fast_open_rfc7413() -> None:
     assert options.parse(b"\x22\x02").fast_open == b""
     assert options.parse(b"\x22\x0a" + b"cookiecc").fast_open == b"cookiecc"
-    assert options.build(Options(fast_open=b"cookiecc")) == b"\x22\x0acookiecc\0\0"
+    assert options.build(Options(fast_open=b"cookiecc")) == b"\x22\x0acookiecc\1\1"
     for raw in (b"\x22\x04ab", b"\x22\x07abcde", b"\x22\x14" + bytes(18)):
         assert options.parse(raw) == Options(unknown=((34, raw[2:]),))
 

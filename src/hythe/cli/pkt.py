@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     help="hythe on virtual time, or this machine's kernel over TUN in real time (a network namespace for each script).",
 )
 @click.option("-j", "--jobs", type=click.IntRange(1), default=None, metavar="N", help="Scripts at a time (linux: 8).")
-@click.option("--tolerance", metavar="TIME", help="How early or late things may be (hythe: 1ms, linux: 30ms).")
+@click.option("--tolerance", metavar="TIME", help="How early or late things may be (hythe: 4ms, linux: 30ms).")
 @click.option("-q", "--quiet", is_flag=True, help="Print failures only.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def command(against: str, jobs: int | None, tolerance: str | None, quiet: bool, files: tuple[str, ...]) -> int:

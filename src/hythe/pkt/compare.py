@@ -191,8 +191,8 @@ class Flow:
         full = all(part.size == first for part in parts) and first >= self.mss - 40
         return total < what.what.size and full
 
-    def differences(self, event: PacketEvent, parts: list[Seen]) -> list[str]:
-        """In words, how what was seen differs from what was expected; empty if it does not."""
+    def differences(self, event: PacketEvent, parts: list[Seen], *, more: bool) -> list[str]:
+        """In words, how what was seen differs from what was expected; empty if not. `more` of the stream is to follow."""
         what, first, last = event.what, parts[0], parts[-1]
         if isinstance(what, Icmp) or first.protocol != (TCP if isinstance(what, Tcp) else wireform.UDP):
             return ["protocol"]
@@ -207,8 +207,9 @@ class Flow:
         if isinstance(what, Udp):
             return found
         flags = last.flags | (first.flags & CWR)
-        # A sender may push more often than it must (RFC 9293, 3.9.1.2).
-        if flags != what.flags and not (last.size and flags == what.flags | PSH):
+        # A sender may push more often than it must, and need not while more is to follow (RFC 9293, 3.9.1.2).
+        free = PSH if last.size and (more or not what.flags & PSH) else 0
+        if (flags ^ what.flags) & ~free:
             found.append(f"flags {flag_names(flags)}, expected {flag_names(what.flags)}")
         for part in parts[:-1]:
             if (part.flags ^ what.flags) & ~(PSH | FIN | CWR):

@@ -44,6 +44,15 @@ _KEPT: Final[Mapping[tuple[int, int], int]] = MappingProxyType(
         _of(_TCP, "TCP_FASTOPEN"): 0,
         _of(_SOCKET, "SO_BROADCAST"): 0,
         _of(_SOCKET, "SO_RCVLOWAT"): 1,
+        _of(_SOCKET, "SO_PRIORITY"): 0,
+        _of(_SOCKET, "SO_MARK"): 0,
+        _of(_TCP, "TCP_NOTSENT_LOWAT"): 0,
+        _of(_TCP, "TCP_DEFER_ACCEPT"): 0,
+        _of(_TCP, "TCP_QUICKACK"): 1,
+        _of(_TCP, "TCP_WINDOW_CLAMP"): 0,
+        _of(CONSTANTS["SOL_IP"], "IP_TOS"): 0,
+        _of(CONSTANTS["SOL_IP"], "IP_TTL"): 64,
+        _of(CONSTANTS["SOL_IP"], "IP_FREEBIND"): 0,
         _of(CONSTANTS["SOL_IP"], "IP_MTU_DISCOVER"): 1,
         _of(CONSTANTS["SOL_IP"], "IP_RECVERR"): 0,
     }
@@ -72,6 +81,8 @@ def put(socket: Socket, level: int, name: int, given: Any, now: int) -> None:
     elif which in _NUMBERS and hasattr(socket.config, _NUMBERS[which][0]):
         field, scale = _NUMBERS[which]
         socket.configure(now, **{field: value * scale})
+    elif which == _of(_SOCKET, "SO_SNDBUF"):
+        socket.options[which] = value * 2  # socket(7): the kernel doubles it, and tells so
     elif which in _KEPT:
         socket.options[which] = value
     else:

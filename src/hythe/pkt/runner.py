@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import errno
 import textwrap
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -101,6 +102,8 @@ class Run:
         self._tolerance = tolerance
         self._base = 0
         self._flow = Flow(settings, settings.bind_port, _REMOTE_PORTS, tolerance)
+        self._flows = [self._flow]  # in the order they were begun
+        self._ahead: deque[Seen] = deque()  # left, and looked at before its turn
         self._first_syn: int | None = None
         self._rows: list[Row] = []
         self._labels: dict[object, int] = {}  # the script's descriptors -> the stack's
@@ -164,6 +167,13 @@ class Run:
 
     def _new_flow(self, local_port: int, remote_port: int) -> None:
         self._flow = Flow(self._settings, local_port, remote_port, self._tolerance)
+        self._flows.append(self._flow)
+
+    def _flow_of(self, seen: Seen) -> Flow:
+        """What a packet belongs to: the flow of now, or one from before whose ports it bears."""
+        if seen.ports == self._flow.ports:
+            return self._flow
+        return next((each for each in reversed(self._flows) if each.ports == seen.ports), self._flow)
 
     def _expect(self, event: Event, action: PacketEvent, start: int, end: int) -> None:
         parts: list[Seen] = []
@@ -175,11 +185,9 @@ class Run:
             parts.append(seen)
         if not parts:
             self._failed(event.line, action, [], "expected a packet, but none left in time")
-        if len(parts) == 1:
-            self._flow.learn(action, parts[0])
-        else:
-            self._flow.learn(action, parts[-1])
-        differences = self._flow.differences(action, parts)
+        flow = self._flow = self._flow_of(parts[0])
+        flow.learn(action, parts[-1])
+        differences = flow.differences(action, parts, more=self._more_follows())
         if differences:
             self._failed(event.line, action, parts, "the packet is another: " + "; ".join(differences))
         for part in (parts[0], parts[-1]):
@@ -190,15 +198,24 @@ class Run:
         self._base = parts[0].at if event.time.any or event.time.until is not None else start
 
     def _next(self, until: int) -> Seen | None:
+        if self._ahead:
+            return self._ahead.popleft()
         while True:
             seen = self._stack.next_packet(until)
             if seen is None or self._flow.concerns(seen):
                 return seen
 
+    def _more_follows(self) -> bool:
+        """Is what has left so far not all that the program has written?"""
+        seen = self._next(0)
+        if seen is not None:
+            self._ahead.appendleft(seen)
+        return seen is not None or self._stack.info().get("tcpi_notsent_bytes", 0) > 0
+
     def _failed(self, line: int, action: PacketEvent, parts: list[Seen], why: str) -> None:
         self._rows.append(Row(line, expected_text(action), seen_text(parts, self._flow) if parts else ""))
-        after = self._stack.next_packet(0)
-        if parts and after is not None and self._flow.concerns(after):
+        after = self._next(0)
+        if parts and after is not None:
             self._rows.append(Row(line, "", seen_text([after], self._flow)))
         raise Failure(f"{self._script.path}:{line}: {why}\n{side_by_side(self._rows)}")
 

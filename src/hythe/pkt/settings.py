@@ -172,7 +172,8 @@ _WITHOUT_EFFECT: Final = frozenset(
     f"tcp_{each}"
     for each in (
         "autocorking", "base_mss", "comp_sack_delay_ns", "comp_sack_nr", "ecn_fallback", "ecn_option", "fack",
-        "fastopen", "fastopen_blackhole_timeout_sec", "fastopen_key", "limit_output_bytes", "low_latency", "max_reordering", "max_syn_backlog",
+        "fastopen", "fastopen_blackhole_timeout_sec", "fastopen_key", "limit_output_bytes", "low_latency",
+        "max_reordering", "max_syn_backlog",
         "min_rtt_wlen", "min_tso_segs", "moderate_rcvbuf", "no_metrics_save", "notsent_lowat", "pacing_ca_ratio",
         "pacing_ss_ratio", "rfc1337", "syn_linear_timeouts", "syncookies", "tso_rtt_log", "tso_win_divisor",
     )

@@ -23,9 +23,12 @@ from hythe.pkt.wireform import filler
 from hythe.tcp.connection import Connection
 from hythe.tcp.listener import Listener
 from hythe.tcp.states import CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT
+from hythe.wire.options import OPTIONS_MAX
 
 _NONBLOCK = CONSTANTS["O_NONBLOCK"]
 _STREAM = CONSTANTS["SOCK_STREAM"]
+#: Bits of tcp_fastopen (ip-sysctl.rst): clients may, servers may, all listeners do.
+FASTOPEN_CLIENT, FASTOPEN_SERVER, FASTOPEN_LISTENERS = 1, 2, 0x400
 
 
 class Socket:
@@ -70,6 +73,7 @@ class Sockets:
         self._settings = settings
         self._now = now
         self._table: dict[int, Socket] = {}
+        self.fast_open = FASTOPEN_CLIENT  # tcp_fastopen
         self.last: Connection | None = None  # accepted or connected last
 
     def find(self, name: str) -> Callable[[Sequence[Any]], Outcome]:
@@ -138,13 +142,14 @@ class Sockets:
         if socket.listener is None:
             address, port = socket.local or (None, 0)
             self._host.config = replace(self._host.config, tcp=socket.config)  # what accepted connections begin with
-            socket.listener = self._host.listen(address, port, max(a[1], 1), fast_open=self._fast_open(socket))
+            socket.listener = self._host.listen(address, port, max(a[1], 1), fast_open=self._fast_open(socket, a[1]))
         return Outcome(0)
 
-    @staticmethod
-    def _fast_open(socket: Socket) -> int:
+    def _fast_open(self, socket: Socket, backlog: int) -> int:
+        if not self.fast_open & FASTOPEN_SERVER:
+            return 0
         asked = socket.options.get((CONSTANTS["SOL_TCP"], CONSTANTS["TCP_FASTOPEN"]), 0)
-        return asked if isinstance(asked, int) else 0
+        return asked if isinstance(asked, int) and asked else backlog if self.fast_open & FASTOPEN_LISTENERS else 0
 
     def call_accept(self, a: Sequence[Any]) -> Outcome:
         """accept(2)."""
@@ -324,9 +329,7 @@ class Sockets:
             raise OSError(number, "failed")
         if connection.state == CLOSED or connection.fin_queued:
             raise OSError(errno.EPIPE, "over")
-        if connection.state in (SYN_SENT, SYN_RECEIVED) and not socket.blocking:
-            raise BlockingIOError(errno.EAGAIN, "not yet")
-        if connection.state < ESTABLISHED:
+        if connection.state < ESTABLISHED and not connection.early:
             raise BlockingIOError(errno.EAGAIN, "not yet")
         room = connection.room()
         if room <= 0 and data:
@@ -337,14 +340,17 @@ class Sockets:
 
     def _open_fast(self, socket: Socket, data: bytes, to: tuple[bytes, int]) -> Outcome:
         """Connect and send in one (RFC 7413, appendix A); without a cookie the data waits for the handshake."""
+        if not self.fast_open & FASTOPEN_CLIENT:
+            raise OSError(errno.EOPNOTSUPP, "tcp_fastopen says no")
         local, port = socket.local or (None, 0)
         config = replace(socket.config, fast_open=True)
         connection = self._host.connect(*to, self._now(), local=local, local_port=port, config=config)
         socket.connection = self.last = connection
         if not connection.fast_open:
             raise BlockingIOError(errno.EINPROGRESS, "no cookie yet")
-        connection.write(data)
-        return Outcome(len(data))
+        size = len(data) if socket.blocking else min(len(data), connection.snd_mss - OPTIONS_MAX)  # what the SYN holds
+        connection.write(data[:size])
+        return Outcome(size)
 
     def _write_datagram(self, socket: Socket, data: bytes, to: tuple[bytes, int] | None) -> Outcome:
         if socket.endpoint is None:
@@ -359,7 +365,10 @@ class Sockets:
 
     def call_setsockopt(self, a: Sequence[Any]) -> Outcome:
         """setsockopt(2)."""
-        options.put(self._get(a[0]), a[1], a[2], a[3], self._now())
+        socket = self._get(a[0])
+        options.put(socket, a[1], a[2], a[3], self._now())
+        if socket.listener is not None:
+            self._host.config = replace(self._host.config, tcp=socket.config)
         return Outcome(0)
 
     def call_getsockopt(self, a: Sequence[Any]) -> Outcome:

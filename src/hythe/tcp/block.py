@@ -213,7 +213,7 @@ class ControlBlock:
         self.pending_error = 0  # soft error (RFC 1122, 4.2.3.9): becomes `error` if the connection times out
         self.syn_due = False  # a SYN or SYN-ACK is to leave
         self.fast_open: bytes | None = None  # the cookie that our SYN bears, b"" to ask for one; or that our SYN-ACK gives
-        self.early = False  # the peer's SYN bore a good cookie: text may pass before the handshake is done (RFC 7413)
+        self.early = False  # text of a SYN was taken, the peer's (with a good cookie) or ours: RFC 7413, 4.2
         self.deaf = False  # the owner reads no more: data that comes now is answered with RST (RFC 2525, 2.17)
         self.opened_at = now
 

@@ -157,7 +157,7 @@ def fast_open_in_syn(tcb: ControlBlock, options: Options, now: int) -> int:
 
 def _fast_open_answered(tcb: ControlBlock, ack: int, options: Options) -> None:
     """The SYN-ACK says how much of our SYN's text was taken; the rest is new again (RFC 7413, 4.2.2)."""
-    taken = ack > tcb.snd_una
+    taken = tcb.early = ack > tcb.snd_una
     if (options.fast_open or taken) and tcb.around.fast_open is not None:
         tcb.around.fast_open.learn(tcb.key, options.fast_open or b"", options.mss or 0)
     tcb.bytes_sent += ack - tcb.snd_una

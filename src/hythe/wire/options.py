@@ -147,7 +147,8 @@ def build(options: Options) -> bytes:
         parts.append(bytes((NOP, NOP, SACK, 2 + 8 * len(options.sack))))
         parts.extend(_TWO.pack(left, right) for left, right in options.sack)
     if options.fast_open is not None:
-        parts.append(bytes((FAST_OPEN, 2 + len(options.fast_open))) + options.fast_open)
+        cookie = bytes((FAST_OPEN, 2 + len(options.fast_open))) + options.fast_open
+        parts.append(cookie + bytes((NOP,)) * (-len(cookie) % 4))  # aligned as Linux does it
     if options.user_timeout is not None:
         seconds = options.user_timeout
         value = seconds if seconds <= _TIMEOUT else seconds // 60 | _MINUTES
