@@ -67,6 +67,23 @@ def test_rfc9438_4_10_a_train_of_acks_half_a_round_trip_long_makes_careful() -> 
     assert hystart.conservative
 
 
+def test_a_train_and_then_a_longer_round_trip_are_the_end() -> None:
+    hystart = HyStart()
+    play(hystart, [50, 50, 50], samples=27, apart=1)
+    play(hystart, [56.2])
+    assert hystart.conservative
+    assert not hystart.over
+    play(hystart, [56.25])
+    assert hystart.over
+
+
+def test_4_2_two_longer_round_trips_are_not() -> None:
+    hystart = HyStart()
+    play(hystart, [50, 57, 64, 80])
+    assert hystart.conservative
+    assert not hystart.over
+
+
 def test_acks_that_are_not_close_are_no_train() -> None:
     hystart = HyStart()
     play(hystart, [50, 50], samples=60, apart=2.1)

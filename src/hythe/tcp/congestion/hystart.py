@@ -7,7 +7,8 @@ over. Only the first slow start of a connection is watched, where nothing is kno
 Where a window leaves in bursts, each round begins with an empty queue, and its shortest round trip tells of the queue one
 round too late: the window is twice what the path holds then. So there is the other sign of the first HyStart as well (Ha and
 Rhee 2011; RFC 9438, 4.10 allows either): ACKs that follow each other closely for half a round trip. Twice that train is
-what the path holds. As it says nothing of the queue's room, it too leads to conservative slow start, not out of it.
+what the path holds. As it says nothing of the queue's room, it too leads to conservative slow start, not out of it; but
+when then a round trip is longer by as much as above, both signs agree, and that is the end.
 
 The limit L of 4.2 does not apply: a super-segment's ACK is one of many segments, and pacing or the link spaces them.
 """
@@ -35,6 +36,7 @@ class HyStart:
     __slots__ = (
         "_baseline",
         "_began_at",
+        "_by_train",
         "_current",
         "_end",
         "_last",
@@ -53,6 +55,7 @@ class HyStart:
         self._baseline = NEVER
         self._rounds = 0
         self._began_at = 0
+        self._by_train = False  # it was a train that made us careful
         self._train_at = 0  # when the latest ACK of the round's train came
         self.conservative = False
         self.over = False
@@ -75,13 +78,19 @@ class HyStart:
             if self._current < self._baseline:
                 self.conservative = False  # a false alarm
                 self._baseline = NEVER
+            elif self._by_train and self._longer(self._baseline):
+                self.over = True
         elif self._last != NEVER:
-            threshold = max(_LEAST, min(self._last // _DIVISOR, _MOST))
             train = close and _LEAST <= self._last < 2 * (now - self._began_at)
-            if train or self._current >= self._last + threshold:
+            if train or self._longer(self._last):
                 self.conservative = True
+                self._by_train = train
                 self._baseline = self._current
                 self._rounds = 0
+
+    def _longer(self, than: int) -> bool:
+        """Is the round's shortest round trip by RttThresh longer `than` this one?"""
+        return self._current >= than + max(_LEAST, min(than // _DIVISOR, _MOST))
 
     def _begin_round(self, nxt: int, now: int) -> None:
         self._end = nxt
