@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from scapy.compat import raw
 from scapy.layers.dns import DNS, DNSQR
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
     ICMPv6ND_NA,
     ICMPv6ND_NS,
+    ICMPv6ND_RA,
+    ICMPv6NDOptRDNSS,
     ICMPv6NDOptSrcLLAddr,
     IPv6,
     IPv6ExtHdrDestOpt,
@@ -231,6 +233,16 @@ def test_options_of_tcp() -> None:
     assert header.find("SACK: Left Edge").reference == "RFC 2018, 3"  # type: ignore[union-attr]
 
 
+def test_routes_of_ip_are_addresses() -> None:
+    route = IPOption_RR(pointer=8, routers=["10.0.0.9", "10.0.0.8"])
+    found = read(Ether() / IP(src="10.0.0.1", dst="10.0.0.2", options=[route]) / UDP())
+    header = named(found, "IP")
+    assert [field.text for field in header.fields if field.name == "Record Route: Address"] == ["10.0.0.9", "10.0.0.8"]
+    assert header.value("Record Route: Pointer") == 8
+    assert header.meaning("Header Checksum") == "right"
+    contiguous(found)
+
+
 def test_arp_icmp_and_dns() -> None:
     found = read(Ether(dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, psrc="10.0.0.3", pdst="10.0.0.2", hwsrc="02:00:00:00:00:03"))
     assert same(found, Ether(found.data)) > 8
@@ -255,6 +267,10 @@ def test_neighbor_discovery() -> None:
     assert header.text("Source Link-Layer Address: Address") == "02:00:00:00:00:01"
     assert header.meaning("Checksum") == "right"
     contiguous(found)
+    found = read(six / ICMPv6ND_RA(routerlifetime=1800) / ICMPv6NDOptRDNSS(dns=["2001:db8::5", "2001:db8::6"], lifetime=9))
+    header = named(found, "ICMPv6")
+    assert [field.text for field in header.fields if "Server: Address" in field.name] == ["2001:db8::5", "2001:db8::6"]
+    assert (header.value("Router Lifetime"), header.value("Recursive DNS Server: Lifetime")) == (1800, 9)
     header = named(read(six / ICMPv6ND_NA(tgt="fe80::2", R=0, S=1, O=1)), "ICMPv6")
     assert [header.value(name) for name in ("Router", "Solicited", "Override")] == [0, 1, 1]
 

@@ -96,6 +96,7 @@ _PREFIX: Final = (
     Spec("Reserved", 32),
     Spec("Prefix", 128, ipv6_text),
 )
+_SERVERS: Final = (Spec("Reserved", 16), Spec("Lifetime", 32, str, "seconds"))
 _OPTIONS: Final = OptionForm(
     {
         1: Kind("Source Link-Layer Address", "RFC 4861, 4.6.1", (Spec("Address", 48, mac_text),)),
@@ -105,7 +106,7 @@ _OPTIONS: Final = OptionForm(
         5: Kind("MTU", "RFC 4861, 4.6.4", (Spec("Reserved", 16), Spec("MTU", 32, str, "bytes"))),
         14: Kind("Nonce", "RFC 3971, 5.3.2"),
         24: Kind("Route Information", "RFC 4191, 2.3"),
-        25: Kind("Recursive DNS Server", "RFC 8106, 5.1"),
+        25: Kind("Recursive DNS Server", "RFC 8106, 5.1", _SERVERS, each=(Spec("Address", 128, ipv6_text),)),
         31: Kind("DNS Search List", "RFC 8106, 5.2"),
     },
     singles=frozenset(),

@@ -62,16 +62,17 @@ _FIXED: Final = (
     Spec("Source Address", 32, ipv4_text),
     Spec("Destination Address", 32, ipv4_text),
 )
-_ROUTE: Final = (Spec("Pointer", 8),)
+_POINTER: Final = Spec("Pointer", 8)
+_ADDRESSES: Final = (Spec("Address", 32, ipv4_text),)
 _OPTIONS: Final = OptionForm(
     {
         0: Kind("End of Option List", _RFC),
         1: Kind("No Operation", _RFC),
-        7: Kind("Record Route", _RFC, _ROUTE),
-        68: Kind("Internet Timestamp", _RFC, (Spec("Pointer", 8), Spec("Overflow", 4), Spec("Flag", 4))),
+        7: Kind("Record Route", _RFC, (_POINTER,), each=_ADDRESSES),
+        68: Kind("Internet Timestamp", _RFC, (_POINTER, Spec("Overflow", 4), Spec("Flag", 4))),
         130: Kind("Security", "RFC 1108, 2"),
-        131: Kind("Loose Source Route", _RFC, _ROUTE),
-        137: Kind("Strict Source Route", _RFC, _ROUTE),
+        131: Kind("Loose Source Route", _RFC, (_POINTER,), each=_ADDRESSES),
+        137: Kind("Strict Source Route", _RFC, (_POINTER,), each=_ADDRESSES),
         148: Kind("Router Alert", "RFC 2113, 2.1", (Spec("Value", 16),)),
     },
     singles=frozenset({0, 1}),

@@ -58,7 +58,7 @@ _OPTIONS: Final = OptionForm(
             "Window Scale", "RFC 7323, 2.2", (Spec("Shift", 8, str, lambda value: f"windows times {1 << min(value, 14)}"),)
         ),
         4: Kind("SACK Permitted", "RFC 2018, 2"),
-        5: Kind("SACK", "RFC 2018, 3", (Spec("Left Edge", 32), Spec("Right Edge", 32)), repeats=True),
+        5: Kind("SACK", "RFC 2018, 3", each=(Spec("Left Edge", 32), Spec("Right Edge", 32))),
         8: Kind("Timestamps", "RFC 7323, 3.2", (Spec("TSval", 32), Spec("TSecr", 32))),
         19: Kind("MD5 Signature", "RFC 2385, 3"),
         28: Kind("User Timeout", "RFC 5482, 3", (Spec("Timeout", 16, str, _timeout),)),

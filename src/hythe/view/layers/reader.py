@@ -37,12 +37,12 @@ class Next(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """One kind of option: its name, and the fields of its value; `repeats`: as often as its length has room."""
+    """One kind of option: its name, the fields of its value, and `each`: those behind them, as often as there is room."""
 
     name: str
     reference: str
     specs: tuple[Spec, ...] = ()
-    repeats: bool = False
+    each: tuple[Spec, ...] = ()
 
 
 class OptionForm(NamedTuple):
@@ -142,12 +142,11 @@ class Reader:
 
     def _option(self, header: Header, kind: Kind, end: int, prefix: str) -> None:
         """The value of one option: its fields where they fit, else what is left of it as it is."""
-        width = sum(each.width for each in kind.specs) // 8
-        while width and self.at + width <= end:
-            specs = [each if each.reference else each._replace(reference=kind.reference) for each in kind.specs]
-            self.read(header, specs, prefix)
-            if not kind.repeats:
-                break
+        for specs, often in ((kind.specs, 1), (kind.each, end)):
+            told = [spec._replace(reference=spec.reference or kind.reference) for spec in specs]
+            width = sum(spec.width for spec in specs) // 8
+            for _ in range(min(often, (end - self.at) // width) if width else 0):
+                self.read(header, told, prefix)
         self.octets(header, f"{prefix}Data", end - self.at, kind.reference)
 
     def check(self, header: Header, name: str, protocol: int, size: int) -> None:
