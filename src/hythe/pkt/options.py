@@ -74,6 +74,7 @@ def put(socket: Socket, level: int, name: int, given: Any, now: int) -> None:
         socket.configure(now, keepalive=bool(value))
     elif which == _of(_SOCKET, "SO_RCVBUF"):
         socket.configure(now, receive_buffer=value, receive_buffer_max=value)
+        socket.options[which] = value * 2  # socket(7), as for the other
     elif which == _of(_TCP, "TCP_MAXSEG"):
         if not 88 <= value <= _MSS_MOST:
             raise OSError(errno.EINVAL, "MSS out of range")
@@ -107,6 +108,8 @@ def get(socket: Socket, level: int, name: int) -> object:
         return [socket.connection.snd_mss if socket.connection is not None else asked]
     if which == _of(_SOCKET, "SO_KEEPALIVE"):
         return [int(config.keepalive)]
+    if which == _of(_SOCKET, "SO_RCVBUF"):
+        return [socket.options.get(which, config.receive_buffer * 2)]
     if which == _of(_SOCKET, "SO_TYPE"):
         return [CONSTANTS["SOCK_STREAM" if socket.stream else "SOCK_DGRAM"]]
     if which == _of(_SOCKET, "SO_ACCEPTCONN"):

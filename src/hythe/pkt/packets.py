@@ -24,11 +24,12 @@ _ICMP_WORDS: Final = frozenset({"unreachable", "packet_too_big", "time_exceeded"
 def packet(reader: Reader) -> PacketEvent:
     """A packet, from its direction to its options. Raises `ScriptError`."""
     inbound = reader.take().text in ("<", "inbound")
+    quoted = _quoted(reader) if inbound and reader.token.text == "[" and reader.ahead(":", 2) else None
     ecn = _marks(reader)
     if reader.skip("icmp"):
         if not inbound:
             reader.fail("icmp only where a packet comes in (<)")
-        return PacketEvent(inbound, _icmp(reader), ecn)
+        return PacketEvent(inbound, _icmp(reader, quoted), ecn)
     if reader.skip("udp"):
         return PacketEvent(inbound, Udp(_udp_size(reader)), ecn)
     return PacketEvent(inbound, _tcp(reader, inbound), ecn)
@@ -157,19 +158,22 @@ def _cookie(reader: Reader) -> bytes:
 # --- ICMP
 
 
-def _icmp(reader: Reader) -> Icmp:
+def _quoted(reader: Reader) -> tuple[int, int, bool]:
+    """``[1:1001(1000)]`` or ``[udp (1000)]``: the octets that an error quotes, and whether they are UDP's."""
+    reader.need("[")
+    quoted = (0, _udp_size(reader), True) if reader.skip("udp") else (*_octets(reader), False)
+    reader.need("]")
+    return quoted
+
+
+def _icmp(reader: Reader, quoted: tuple[int, int, bool] | None) -> Icmp:
     words: list[str] = []
     while reader.token.kind == "word" and reader.token.text != "mtu":
         words.append(reader.take().text)
     if not words or words[0] not in _ICMP_WORDS:
         reader.fail(f"one of {', '.join(sorted(_ICMP_WORDS))} behind icmp")
     mtu = reader.number("the MTU") if reader.skip("mtu") else 0
-    seq = size = 0
-    udp = False
-    if reader.skip("["):
-        if reader.skip("udp"):
-            udp, size = True, _udp_size(reader)
-        else:
-            seq, size = _octets(reader)
-        reader.need("]")
+    if quoted is None:
+        quoted = _quoted(reader) if reader.token.text == "[" else (0, 0, False)
+    seq, size, udp = quoted
     return Icmp(tuple(words), mtu, seq, size, udp)

@@ -39,7 +39,7 @@ def parse(path: str, text: str) -> Script:
         if token.kind == "option":
             reader.take()
             name, _, value = token.text[2:].strip().partition("=")
-            script.options.append((token.line, name.strip(), value.strip()))
+            script.options.append((token.line, name.strip(), value.split("//")[0].strip().strip('"')))
         elif token.kind == "shell":
             reader.take()
             script.events.append(Event(token.line, Time(0, relative=True), Shell(token.text[1:-1])))

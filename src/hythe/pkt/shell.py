@@ -93,9 +93,18 @@ def _command(path: str, line: int, command: str, folder: str, depth: int) -> Ite
     elif name == "echo" and into:
         yield Setting(path, line, _dotted(into[0]), " ".join(words[1:]))
     elif name.endswith(".sh") and len(words) == 1 and depth < _DEPTH:
-        yield from _called(path, line, os.path.join(folder, words[0]), folder, depth)
+        yield from _called(path, line, _beside(folder, words[0]), folder, depth)
     else:
         raise ScriptError(path, line, f"expected sysctl NAME=VALUE in a shell line, found {command!r}")
+
+
+def _beside(folder: str, name: str) -> str:
+    """Where a script is that is called: seen from the folder of the packet script, or from one that this stands in."""
+    above = os.path.abspath(folder)
+    while not os.path.isfile(os.path.join(above, name)) and above != os.path.dirname(above):
+        above = os.path.dirname(above)
+    found = os.path.join(above, name)
+    return found if os.path.isfile(found) else os.path.join(folder, name)
 
 
 def _called(path: str, line: int, called: str, folder: str, depth: int) -> Iterator[Setting]:
