@@ -175,9 +175,23 @@ def test_5_3_rst_is_not_subject_to_paws() -> None:
 def test_5_3_old_acks_are_answered_seldom() -> None:
     peer = stamped()
     for _ in range(5):
-        peer.inject(".", seq=1, ts_val=99, ts_ecr=0)
+        peer.inject(".", seq=1, ts_val=100 - 5_000 & 0xFFFFFFFF, ts_ecr=0)
     peer.expect(".")
     peer.expect_nothing()
+
+
+def test_5_3_a_duplicate_ack_that_was_overtaken_is_not_answered_and_counts_for_sack_alone() -> None:
+    """Linux's exception: nothing it brings could be an old duplicate's text."""
+    peer = stamped(sack=True)
+    peer.connection.write(bytes(5_000))
+    peer.turn()
+    peer.expect("P.")
+    window = peer.connection.snd_wnd
+    peer.inject(".", seq=1, ack=2_001, ts_val=200, ts_ecr=0)
+    peer.inject(".", seq=1, ack=2_001, ts_val=190, ts_ecr=0, win=7, sack=((1, 2_001),))
+    peer.expect_nothing()
+    assert peer.connection.dsacks_received == 1
+    assert (peer.connection.ts_recent, peer.connection.snd_wnd) == (200, window)
 
 
 def test_5_5_after_24_days_the_old_timestamp_proves_nothing() -> None:
