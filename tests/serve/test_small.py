@@ -15,7 +15,7 @@ from hythe.serve.small import PACE, QUOTE, RATE
 from tests import needs
 from tests.serve.serving import STACKS, serving
 
-pytestmark = pytest.mark.parametrize("words", STACKS, ids=["kernel", "stack"])
+stacks = pytest.mark.parametrize("words", STACKS, ids=["kernel", "stack"])
 DAYTIME = rb"\w+day, \w+ \d{1,2}, \d{4} \d\d:\d\d:\d\d-UTC\r\n"
 
 
@@ -33,6 +33,7 @@ def datagrams(port: int, source: int = 0) -> Iterator[socket.socket]:
         yield client
 
 
+@stacks
 def test_echo(words: list[str]) -> None:
     with serving("--echo", *words) as served:
         sent = bytes(range(256)) * 1_500
@@ -44,8 +45,8 @@ def test_echo(words: list[str]) -> None:
         served.wait_for(r"^\[.*\] - [\d.]+:\d+ - echo UDP 10$")
 
 
-def test_discard(words: list[str]) -> None:
-    with serving("--discard", *words) as served:
+def test_discard() -> None:
+    with serving("--discard") as served:
         assert nc(served.port, b"gone" * 100) == b""
         served.wait_for("discard TCP 400$")
         with datagrams(served.port) as client:
@@ -55,6 +56,7 @@ def test_discard(words: list[str]) -> None:
                 client.recv(100)
 
 
+@stacks
 def test_daytime_and_quote(words: list[str]) -> None:
     with serving("--daytime", *words) as served:
         assert re.fullmatch(DAYTIME, nc(served.port, b""))
@@ -70,8 +72,8 @@ def test_daytime_and_quote(words: list[str]) -> None:
         assert quote.decode().strip() == "é" * 254
 
 
-def test_character_generator(words: list[str]) -> None:
-    with serving("--chargen", *words) as served:
+def test_character_generator() -> None:
+    with serving("--chargen") as served:
         with socket.create_connection(("127.0.0.1", served.port), 10) as client:
             began = time.monotonic()
             received = b""
@@ -86,9 +88,9 @@ def test_character_generator(words: list[str]) -> None:
             assert (printable[:72]).startswith(client.recv(1_000))
 
 
-def test_other_small_services_are_not_answered(words: list[str]) -> None:
+def test_other_small_services_are_not_answered() -> None:
     needs.root()  # to send from their ports
-    with serving("--echo", *words) as served:
+    with serving("--echo") as served:
         for source in (7, 13, 17, 19, 53, 123):
             with contextlib.suppress(PermissionError), datagrams(served.port, source) as client:
                 client.send(b"for ever")
@@ -100,8 +102,8 @@ def test_other_small_services_are_not_answered(words: list[str]) -> None:
             assert client.recv(100) == b"once"
 
 
-def test_answers_are_rationed(words: list[str]) -> None:
-    with serving("--echo", *words) as served, datagrams(served.port) as client:
+def test_answers_are_rationed() -> None:
+    with serving("--echo") as served, datagrams(served.port) as client:
         for number in range(10 * RATE):
             client.send(b"%d" % number)
         client.settimeout(0.3)
