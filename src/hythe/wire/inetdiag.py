@@ -46,6 +46,7 @@ class Socket:
     """One socket. Addresses are packed, 4 bytes also where an IPv6 socket speaks IPv4; a listener's remote is all zeros.
 
     `receive_queue`, `send_queue`: bytes, of a listener connections that wait and their limit. `inode` 0: nobody's any more.
+    `family`: IPV4 or IPV6, of the socket; `interface`: the index of the one it is bound to, or 0.
     """
 
     protocol: int
@@ -59,6 +60,8 @@ class Socket:
     user: int
     inode: int
     retransmits: int
+    family: int
+    interface: int
 
 
 def request(family: int, protocol: int, sequence: int) -> bytes:
@@ -106,8 +109,8 @@ def read(data: bytes, protocol: int, sequence: int) -> Iterator[Socket | None]:
 def _socket(body: bytes, protocol: int) -> Socket:
     if len(body) < _ANSWER.size:
         raise ParseError(f"inet_diag_msg has {len(body)} bytes, {_ANSWER.size} at least")
-    family, state, _, local_port, remote_port, local, remote, _, _, incoming, outgoing, user, inode = _ANSWER.unpack_from(
-        body
+    family, state, _, local_port, remote_port, local, remote, interface, _, incoming, outgoing, user, inode = (
+        _ANSWER.unpack_from(body)
     )
     return Socket(
         protocol,
@@ -121,6 +124,8 @@ def _socket(body: bytes, protocol: int) -> Socket:
         user,
         inode,
         body[_RETRANSMITS],
+        family,
+        interface,
     )
 
 

@@ -1,0 +1,151 @@
+"""`hythe netstat`: sockets of this machine and of sessions, interfaces, routes, statistics."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from hythe.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hythe.session.client import Session
+    from hythe.view.names import HostNames
+    from hythe.view.netstat.sockets import Row, Wanted
+
+#: Seconds between two tables of -c; how long a session is waited for that may be stopped (^Z).
+_PERIOD = 1.0
+_PATIENCE = 2.0
+
+
+@click.command()
+@click.option("-t", "--tcp", is_flag=True, help="TCP.")
+@click.option("-u", "--udp", is_flag=True, help="UDP. Without either, both.")
+@click.option("-l", "--listening", is_flag=True, help="Only what listens.")
+@click.option("-a", "--all", "everything", is_flag=True, help="What listens, too; with -i, interfaces that are down.")
+@click.option("-n", "--numeric", is_flag=True, help="Numbers, not names of hosts, services and users.")
+@click.option("-p", "--programs", is_flag=True, help="Who holds each socket: PID and program.")
+@click.option("-i", "--interfaces", "interfaces", is_flag=True, help="The interfaces, with counters and MAC.")
+@click.option("-r", "--route", is_flag=True, help="The routing tables.")
+@click.option("-s", "--statistics", is_flag=True, help="The counters of each protocol; of sessions, their totals.")
+@click.option("-4", "only4", is_flag=True, help="IPv4 only.")
+@click.option("-6", "only6", is_flag=True, help="IPv6 only.")
+@click.option("-c", "--continuous", is_flag=True, help="Again every second, until ^C.")
+@click.option("--explain", is_flag=True, help="What each port is, and which sockets nothing explains.")
+@click.option("--session", metavar="NAME", help="The sockets of one session alone (hythe ps).")
+@click.option("--json", "as_json", is_flag=True, help="An array of objects.")
+def command(
+    tcp: bool,
+    udp: bool,
+    listening: bool,
+    everything: bool,
+    numeric: bool,
+    programs: bool,
+    interfaces: bool,
+    route: bool,
+    statistics: bool,
+    only4: bool,
+    only6: bool,
+    continuous: bool,
+    explain: bool,
+    session: str | None,
+    as_json: bool,
+) -> int:
+    """Show the sockets of this machine, and of every session: connections, with -l what listens, with -a both."""
+    if only4 and only6:
+        raise UsageError("-4 and -6 exclude each other: leave both out for both families")
+    if interfaces + route + statistics + explain > 1:
+        raise UsageError("-i, -r, -s and --explain are different tables: ask for one of them")
+    if session is not None and (interfaces or route):
+        raise UsageError("-i and -r are of this machine: leave --session out")
+    from hythe.view.netstat.sockets import Wanted
+
+    families = frozenset({4} if only4 else {6} if only6 else {4, 6})
+    protocols = frozenset(name for name, given in (("tcp", tcp), ("udp", udp)) if given) or frozenset({"tcp", "udp"})
+    both = everything or (explain and not listening)
+    wanted = Wanted(protocols, families, listening=listening or both, connected=not listening or both)
+    names = None
+    if not numeric:
+        from hythe.view.names import HostNames
+
+        names = HostNames()
+    while True:
+        if interfaces:
+            text = _interfaces(everything=everything, as_json=as_json)
+        elif route:
+            text = _routes(families, numeric=numeric, as_json=as_json)
+        elif statistics:
+            text = _statistics(wanted, session, as_json=as_json)
+        else:
+            text = _sockets(wanted, session, names, programs=programs or explain, explain=explain, as_json=as_json)
+        click.echo(text, nl=False)
+        if not continuous:
+            return 0
+        time.sleep(_PERIOD)
+
+
+def _sockets(
+    wanted: Wanted, only: str | None, names: HostNames | None, *, programs: bool, explain: bool, as_json: bool
+) -> str:
+    from hythe.view.netstat import sockets, table
+
+    tables: dict[str, list[Row]] = {}
+    if only is None:
+        tables[""] = rows = sockets.of_machine(wanted)
+        if programs:
+            from hythe.view.netstat.processes import tell_holders
+
+            tell_holders(rows)
+    for each in _sessions(only):
+        from hythe.session.client import SessionEndedError
+
+        try:
+            tables[each.name] = sockets.of_session(each, wanted, processes=programs)
+        except SessionEndedError as error:  # it has ended meanwhile, or is stopped
+            click.echo(f"hythe: {error}", err=True)
+    if names is not None:
+        names.ask(sockets.addresses(row for rows in tables.values() for row in rows))
+        names.wait()
+    shown = table.Shown(names)
+    if explain:
+        from hythe.view.netstat import explain as explaining
+
+        return explaining.report(tables, shown, as_json=as_json)
+    if as_json:
+        return table.as_json([table.plain(row, shown) for rows in tables.values() for row in rows]) + "\n"
+    what = ("servers and established" if wanted.connected else "only servers") if wanted.listening else "w/o servers"
+    parts = []
+    for name, rows in tables.items():
+        parts.append(f"Session {name} ({what})\n" if name else f"Active Internet connections ({what})\n")
+        parts.append(table.table(rows, shown, processes=programs))
+    return "".join(parts)
+
+
+def _sessions(only: str | None) -> list[Session]:
+    """The one, or all that run. What asks them is imported where there is one."""
+    from hythe.session import places
+
+    if only is None and not places.sockets():
+        return []
+    from hythe.session.client import find, running
+
+    return [find(only)] if only is not None else running(_PATIENCE)
+
+
+def _interfaces(*, everything: bool, as_json: bool) -> str:
+    from hythe.view.netstat import interfaces
+
+    return interfaces.report(everything=everything, as_json=as_json)
+
+
+def _routes(families: frozenset[int], *, numeric: bool, as_json: bool) -> str:
+    from hythe.view.netstat import routes
+
+    return routes.report(families, numeric=numeric, as_json=as_json)
+
+
+def _statistics(wanted: Wanted, only: str | None, *, as_json: bool) -> str:
+    from hythe.view.netstat import statistics
+
+    return statistics.report(wanted, _sessions(only), machine=only is None, as_json=as_json)

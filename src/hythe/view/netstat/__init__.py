@@ -1,0 +1,1 @@
+"""What `hythe netstat` shows: sockets of this machine and of sessions, interfaces, routes, statistics."""

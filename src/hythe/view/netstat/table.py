@@ -1,0 +1,129 @@
+"""Sockets in netstat's columns, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import pwd
+import socket
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final
+
+from hythe.services.ports import service_name
+from hythe.view.names import HostNames
+from hythe.view.netstat.sockets import Holder, Row
+
+_HEADINGS: Final = ("Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "User")
+_RIGHT: Final = frozenset({1, 2})
+Cells = Sequence[str]
+
+
+class Shown:
+    """How addresses, ports and users are shown: as names, or with `numeric` as numbers."""
+
+    def __init__(self, names: HostNames | None = None) -> None:
+        self._names = names
+        self.numeric = names is None
+        self.service: Callable[[int, str], str | None] = cache(service_name)
+        self.user: Callable[[int | None], str] = cache(self._user)
+        self.address: Callable[[bytes, bool], str] = cache(address_text) if names is None else self._named
+
+    def local(self, row: Row) -> str:
+        """Address and port of this end."""
+        return self._end(row, row.local, row.local_port, self.address(row.local, row.mapped))
+
+    def remote(self, row: Row) -> str:
+        """Address and port of the far one."""
+        known = None if self.numeric else row.name
+        return self._end(row, row.remote, row.remote_port, known or self.address(row.remote, row.mapped))
+
+    def _end(self, row: Row, address: bytes, port: int, text: str) -> str:
+        if row.interface and (not any(address) or address[:2] == b"\xfe\x80"):
+            text += f"%{row.interface}"
+        number = "*" if port == 0 else str(port)
+        if port and not self.numeric:
+            number = self.service(port, row.protocol) or number
+        return f"[{text}]:{number}" if ":" in text else f"{text}:{number}"
+
+    def _named(self, address: bytes, mapped: bool) -> str:
+        name = self._names.get(address) if self._names is not None and any(address) else None
+        return name or address_text(address, mapped)
+
+    def _user(self, number: int | None) -> str:
+        if number is None or self.numeric:
+            return "-" if number is None else str(number)
+        try:
+            return pwd.getpwuid(number).pw_name
+        except KeyError:
+            return str(number)
+
+
+def address_text(address: bytes, mapped: bool = False) -> str:
+    """As numbers; IPv4's in an IPv6 socket as the socket has it: ``::ffff:127.0.0.1``."""
+    if len(address) == 4:
+        text = socket.inet_ntop(socket.AF_INET, address)
+        return f"::ffff:{text}" if mapped else text
+    return socket.inet_ntop(socket.AF_INET6, address)
+
+
+def table(rows: Sequence[Row], shown: Shown, *, processes: bool) -> str:
+    """One line a socket, under the headings."""
+    headings = [*_HEADINGS, "PID/Program"] if processes else _HEADINGS
+    return columns([headings, *(cells(row, shown, processes=processes) for row in rows)], _RIGHT)
+
+
+def cells(row: Row, shown: Shown, *, processes: bool) -> list[str]:
+    """The columns of one socket."""
+    return [
+        row.protocol + ("6" if row.family == 6 else ""),
+        str(row.receive_queue),
+        str(row.send_queue),
+        shown.local(row),
+        shown.remote(row),
+        row.state,
+        shown.user(row.user),
+        *([program(row.holders)] if processes else ()),
+    ]
+
+
+def program(holders: Sequence[Holder]) -> str:
+    """``PID/Program`` of the first, and how many more processes there are; ``-`` if nobody is known."""
+    if not holders:
+        return "-"
+    more = len({each.pid for each in holders}) - 1
+    return f"{holders[0].pid}/{holders[0].program}" + (f" +{more}" if more else "")
+
+
+def columns(rows: Sequence[Cells], right: frozenset[int] = frozenset()) -> str:
+    """Rows under each other, as wide as need be; those in `right` end on one line."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "".join(
+        " ".join(
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        + "\n"
+        for row in rows
+    )
+
+
+def plain(row: Row, shown: Shown) -> dict[str, Any]:
+    """One socket as JSON knows it; numbers always, names beside them where they are known and wanted."""
+    return {
+        "proto": row.protocol + ("6" if row.family == 6 else ""),
+        "recv_q": row.receive_queue,
+        "send_q": row.send_queue,
+        "local": {"address": address_text(row.local, row.mapped), "port": row.local_port},
+        "foreign": {"address": address_text(row.remote, row.mapped), "port": row.remote_port},
+        "state": row.state,
+        "user": row.user,
+        "interface": row.interface or None,
+        "inode": row.inode,
+        "processes": [{"pid": each.pid, "program": each.program, "descriptor": each.descriptor} for each in row.holders],
+        "session": row.session,
+    } | ({} if shown.numeric else {"local_name": shown.local(row), "foreign_name": shown.remote(row)})
+
+
+def as_json(objects: object) -> str:
+    """What programs read."""
+    return json.dumps(objects, indent=1)

@@ -1,0 +1,67 @@
+"""`hythe netstat` as it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from hythe.view.names import HostNames
+from hythe.view.netstat.interfaces import interfaces
+from hythe.view.netstat.routes import routes
+
+
+def hythe(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hythe", "netstat", *words], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_a_listener_and_who_holds_it() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=7) as server:
+        port = server.getsockname()[1]
+        (line,) = [each for each in hythe("-tlnp").stdout.splitlines() if f"127.0.0.1:{port} " in each]
+        proto, waiting, limit, _, foreign, state, user, program = line.split()
+        assert (proto, waiting, limit, foreign, state) == ("tcp", "0", "7", "0.0.0.0:*", "LISTEN")
+        assert (user, program.partition("/")[0]) == (str(os.getuid()), str(os.getpid()))
+        (found,) = [each for each in json.loads(hythe("-tlnp", "--json").stdout) if each["local"]["port"] == port]
+        assert found["processes"][0]["descriptor"] == server.fileno()
+        assert f":{port} " not in hythe("-tn").stdout
+        assert f":{port} " not in hythe("-ln6").stdout
+
+
+def test_routes_and_interfaces_are_the_kernels() -> None:
+    with open("/proc/net/route", encoding="ascii") as file:
+        assert len(routes(frozenset({4}))) == len(file.readlines()) - 1
+    found = {each.name: each for each in interfaces()}
+    assert set(found) == {name for _, name in socket.if_nameindex()}
+    for each in routes(frozenset({4})):
+        assert not each.is_default or 4 in found[each.interface].default
+    assert {each["name"] for each in json.loads(hythe("-ia", "--json").stdout)} == set(found)
+    assert hythe("-rn4").stdout.startswith("Kernel IP routing table\nDestination ")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["-4", "-6"], "-4 and -6 exclude each other"),
+        (["-i", "-r"], "are different tables"),
+        (["--session", "no-such-session"], "no session is called 'no-such-session'"),
+    ],
+)
+def test_what_cannot_be_is_said(words: list[str], sentence: str) -> None:
+    done = hythe(*words)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
+def test_names_are_found_in_the_background() -> None:
+    names = HostNames()
+    names.ask([b"\x7f\0\0\1"])
+    names.wait(5)
+    assert names.get(b"\x7f\0\0\1") == socket.getnameinfo(("127.0.0.1", 0), 0)[0]
+    assert names.get(bytes(4)) is None

@@ -1,0 +1,143 @@
+"""`hythe netstat` beside ss, in a network of its own with hundreds of sockets in many states."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+from tests import needs
+
+#: Makes sockets, then runs ss and hythe netstat one after the other: nothing changes between.
+SCENE = """
+import json, os, socket, subprocess, sys
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+subprocess.run(["sysctl", "-qw", "net.ipv4.tcp_syncookies=0"], check=False)
+keep = []
+def server(host, family, backlog=512, dual=False):
+    made = socket.create_server((host, 0), family=family, backlog=backlog, dualstack_ipv6=dual)
+    keep.append(made)
+    return made
+def client(address):
+    made = socket.create_connection(address)
+    keep.append(made)
+    return made
+four, six = server("127.0.0.1", socket.AF_INET), server("::1", socket.AF_INET6)
+both = server("::", socket.AF_INET6, dual=True)
+for number in range(120):
+    for listener, host in ((four, "127.0.0.1"), (six, "::1"), (both, "127.0.0.1")):
+        near = client((host, listener.getsockname()[1]))
+        far = listener.accept()[0]
+        keep.append(far)
+        if number % 6 == 1:
+            near.send(b"x" * number)  # Recv-Q
+        elif number % 6 == 2:
+            near.close()  # FIN_WAIT2, CLOSE_WAIT
+        elif number % 6 == 3:
+            near.close(); far.close()  # TIME_WAIT
+        elif number % 6 == 4:
+            near.shutdown(socket.SHUT_WR)
+        elif number % 6 == 5:
+            far.setblocking(False)
+            try:
+                for _ in range(200): far.send(bytes(65536))  # Send-Q
+            except BlockingIOError: pass
+            if number > 60:
+                far.close()  # FIN_WAIT1
+full = server("127.0.0.1", socket.AF_INET, backlog=1)
+for _ in range(6):  # SYN_SENT: there is no room for them
+    made = socket.socket(); made.setblocking(False); made.connect_ex(full.getsockname()); keep.append(made)
+for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6), ("0.0.0.0", socket.AF_INET)):
+    made = socket.socket(family, socket.SOCK_DGRAM); made.bind((host, 0)); keep.append(made)
+    other = socket.socket(family, socket.SOCK_DGRAM); other.connect(made.getsockname()); keep.append(other)
+subprocess.run(["sleep", "0.5"])
+def run(*words): return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+hythe = [sys.executable, "-m", "hythe", "netstat"]
+print(json.dumps({
+    "before": run("ss", "-Htan"), "ours": run(*hythe, "-tan", "--json"), "after": run("ss", "-Htan"),
+    "udp": run("ss", "-Huan"), "our udp": run(*hythe, "-uanp", "--json"), "programs": run(*hythe, "-tlnp"),
+    "interfaces": run(*hythe, "-ia"), "statistics": run(*hythe, "-s", "--json"),
+    "explained": run(*hythe, "-ltn", "--explain"),
+    "pid": os.getpid(),
+}))
+"""
+Sockets = Counter[tuple[str, int, int, str, str]]
+
+
+def scene() -> dict[str, Any]:
+    needs.userns()
+    for name in ("ss", "ip", "sysctl", "unshare"):
+        needs.program(name)
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", SCENE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def of_ss(text: str) -> Sockets:
+    rows = (line.split()[:5] for line in text.splitlines())
+    return Counter((state, int(waiting), int(sending), local, remote) for state, waiting, sending, local, remote in rows)
+
+
+def as_ss(found: list[dict[str, Any]]) -> Sockets:
+    """Ours in ss's words: a listener of both families has a star."""
+    words = {"ESTABLISHED": "ESTAB", "FIN_WAIT1": "FIN-WAIT-1", "FIN_WAIT2": "FIN-WAIT-2", "": "UNCONN"}
+
+    def end(each: dict[str, Any]) -> str:
+        address, port = each["address"], each["port"] or "*"
+        return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+    return Counter(
+        (
+            words.get(each["state"], each["state"].replace("_", "-")),
+            each["recv_q"],
+            each["send_q"],
+            end(each["local"]),
+            end(each["foreign"]),
+        )
+        for each in found
+    )
+
+
+def unified(sockets: Sockets) -> Sockets:
+    """With the addresses that ss writes as a star."""
+
+    def end(text: str) -> str:
+        return f"[::]{text[1:]}" if text.startswith("*") else text
+
+    return Counter({(*key[:3], end(key[3]), end(key[4])): number for key, number in sockets.items()})
+
+
+def test_netstat_shows_what_ss_shows() -> None:
+    found = scene()
+    before, after = unified(of_ss(found["before"])), unified(of_ss(found["after"]))
+    assert before == after, "the scene has to stand still"
+    ours = json.loads(found["ours"])
+    assert as_ss(ours) == before
+    states = Counter(each["state"] for each in ours)
+    assert {"ESTABLISHED", "LISTEN", "TIME_WAIT", "CLOSE_WAIT", "FIN_WAIT1", "FIN_WAIT2", "SYN_SENT"} <= set(states)
+    assert sum(states.values()) > 500
+    assert any(each["local"]["address"].startswith("::ffff:") for each in ours)
+    assert as_ss(json.loads(found["our udp"])) == unified(of_ss(found["udp"]))
+    assert all(each["processes"][0]["pid"] == found["pid"] for each in json.loads(found["our udp"]))
+    check_the_rest(found)
+
+
+def check_the_rest(found: dict[str, Any]) -> None:
+    heading, columns, *lines = found["programs"].splitlines()
+    assert heading == "Active Internet connections (only servers)"
+    assert columns.split()[-1] == "PID/Program"
+    assert len(lines) == 4
+    assert all(f"{found['pid']}/python" in line and " LISTEN " in line for line in lines)
+    assert found["interfaces"].splitlines()[2].split()[0] == "lo"
+    assert json.loads(found["statistics"])["kernel"]["Tcp"]["PassiveOpens"] >= 360
+    assert "listens on all addresses" in found["explained"]
+    assert found["explained"].splitlines()[-1].startswith("4 sockets: ")
