@@ -23,6 +23,8 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
+#: Bytes of a file that is read at once, by the thread that looked for it.
+_SMALL: Final = 64 * 1_024
 METHODS: Final = ("GET", "HEAD")
 _PAGE: Final = """\
 <!DOCTYPE html>
@@ -74,8 +76,14 @@ class Files(StaticFiles):
             found, status = index, index_status
         elif asked_folder or not stat.S_ISREG(status.st_mode):
             raise HTTPException(404)
-        os.close(os.open(found, os.O_RDONLY | os.O_NONBLOCK))  # may we read it? Not said once the answer has begun
-        return self.file_response(found, status, scope)
+        with open(found, "rb") as file:  # may we read it? Once an answer has begun it is too late to say so
+            small = file.read(status.st_size) if status.st_size <= _SMALL else None
+        response = self.file_response(found, status, scope)
+        if small is None or len(small) != status.st_size or response.status_code != 200 or "range" in Headers(scope=scope):
+            return response
+        whole = Response(small)
+        whole.raw_headers = response.raw_headers
+        return whole
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
