@@ -8,7 +8,7 @@ Nothing in it is written by hand. A row comes from a test that says what it is a
 - the first comment of a packet script: ``// RFC 9293, 3.8.6.1: what it shows``.
 
 A level (MUST-37, SHLD-13 …) in the docstring counts, too. Where in the code: the files under src/hythe that cite the
-section, or a section above it.
+section, or a section above it, of what keeps to it: not what shows packets, nor the programs around the stack.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _SECTION: Final = r"\d+(?:\.\d+)*"
 _CITED: Final = re.compile(rf"RFC (\d+)(?:, | \()({_SECTION}(?:(?:, | and ){_SECTION}(?!\d*[ ]?[a-zA-Z]))*)")
 _LEVEL: Final = re.compile(r"\b(?:MUST|SHLD|MAY|REC)-\d+\b")
 _FILES_SHOWN: Final = 3
+#: Rooms whose citations explain what is shown or served, and keep no requirement of the stack.
+_AROUND: Final = frozenset({"view", "serve", "connect", "cli"})
 _HEAD: Final = """\
 # RFCs
 
@@ -128,7 +130,10 @@ def citations() -> dict[int, dict[tuple[int, ...], list[str]]]:
     found: dict[int, dict[tuple[int, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted((ROOT / "src" / "hythe").rglob("*.py")):
         text = " ".join(path.read_text().replace("#", " ").split())
-        name = str(path.relative_to(ROOT / "src" / "hythe"))
+        inside = path.relative_to(ROOT / "src" / "hythe")
+        if inside.parts[0] in _AROUND:
+            continue
+        name = str(inside)
         for rfc, section in sorted(cited(text)):
             found[rfc][section].append(name)
         for rfc in sorted({int(number) for number in re.findall(r"RFC (\d+)", text)}):
