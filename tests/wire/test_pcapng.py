@@ -178,6 +178,42 @@ def test_overlong_text_is_cut_between_characters() -> None:
     assert packet.comment == "€" * 21_845
 
 
+def test_names_secrets_and_statistics_stand_between_packets(tmp_path: Path) -> None:
+    """Our reader passes them by; capinfos and tshark know them."""
+    file = io.BytesIO()
+    writer = Writer(file)
+    interface = writer.add_interface("guest0")
+    writer.names([])
+    writer.names([(bytes((192, 0, 2, 1)), "one.test"), (bytes(15) + b"\1", "six.test"), (bytes(4), "")])
+    writer.packet(interface, NOW, PACKETS[0])
+    writer.secrets(b"CLIENT_RANDOM 00 11\n")
+    writer.names([(bytes((192, 0, 2, 2)), "two.test")])
+    writer.packet(interface, NOW + 1, PACKETS[1])
+    writer.statistics(interface, NOW + 2, 7, 5)
+    assert [each.data for each in pcapng.read(file.getvalue())] == PACKETS[:2]
+    path = tmp_path / "capture.pcapng"
+    path.write_bytes(file.getvalue())
+    words = [
+        needs.program("tshark"),
+        "-2",
+        "-r",
+        str(path),
+        "-N",
+        "n",
+        "-T",
+        "fields",
+        "-e",
+        "ip.src_host",
+        "-e",
+        "ip.dst_host",
+    ]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.splitlines()[1] == "one.test\ttwo.test"
+    ran = subprocess.run([needs.program("capinfos"), str(path)], capture_output=True, text=True, timeout=60, check=True)
+    assert "Number of packets:   2" in ran.stdout
+    assert "Number of decryption secrets in file: 1" in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

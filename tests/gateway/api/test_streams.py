@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import struct
+import subprocess
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +17,11 @@ from hythe.gateway.session import Session
 from hythe.session.model import Event
 from hythe.wire import pcapng
 from hythe.wire.packet import VERIFIED
+from tests import needs
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from hythe.gateway.wiring import Wiring
@@ -91,7 +96,7 @@ def test_packets_that_find_no_room_are_counted_in_a_comment(monkeypatch: pytest.
     wiring: Any = Watched()
 
     async def main(wiring: Wiring, show: Any) -> bytes:
-        capture = Capturing(wiring, 1_000)
+        capture = Capturing(wiring, Session(0), 1_000)
         out = io.BytesIO()
         async with aclosing(capture.stream(30)) as stream:
             out.write(await anext(stream))
@@ -112,3 +117,38 @@ def test_packets_that_find_no_room_are_counted_in_a_comment(monkeypatch: pytest.
     assert {each.data for each in found} == {PACKET[:30]}
     assert {each.length for each in found} == {40}
     assert [each.flags & 3 for each in found[:2]] == [pcapng.OUTBOUND, pcapng.INBOUND]
+
+
+def answer(label: str, address: bytes) -> bytes:
+    """Return a DNS message (RFC 1035, 4.1): LABEL.test has that IPv4 address."""
+    name = bytes((len(label),)) + label.encode() + b"\x04test\0"
+    head = struct.pack(">HHHHHH", 1, 0x8180, 1, 1, 0, 0)
+    return head + name + struct.pack(">HH", 1, 1) + b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + address
+
+
+def test_names_stand_before_the_packets_that_use_them(tmp_path: Path) -> None:
+    """Those that were looked up before anybody listened, and those of meanwhile; each once."""
+    wiring: Any = Watched()
+    near, far = PACKET[12:16], PACKET[16:20]
+
+    async def main(wiring: Wiring, show: Any) -> bytes:
+        session = Session(0)
+        session.answer(1, 0, answer("near", near))
+        out = io.BytesIO()
+        async with aclosing(Capturing(wiring, session, 1_000).stream(0)) as stream:
+            out.write(await anext(stream))
+            for _ in range(2):
+                session.answer(5, 0, answer("far", far))
+                session.answer(5, 0, b"garbage")
+                show(7, False, PACKET)
+                out.write(await anext(stream))
+        assert not session.observers
+        return out.getvalue()
+
+    written = asyncio.run(main(wiring, wiring.show))
+    assert [written.count(each) for each in (b"near.test", b"far.test")] == [1, 1]
+    path = tmp_path / "capture.pcapng"
+    path.write_bytes(written)
+    words = [needs.program("tshark"), "-r", str(path), "-N", "n", "-T", "fields", "-e", "ip.src_host", "-e", "ip.dst_host"]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout == "near.test\tfar.test\n" * 2

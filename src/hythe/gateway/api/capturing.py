@@ -2,7 +2,7 @@
 
 On the way of the packets they are only copied, into a queue with room for `ROOM` bytes for each caller; they are cut and
 written for the caller in the loop's other turns. What finds no room is left out, and the next packet's comment says how
-many were.
+many were. The names that the command has looked up stand between them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 from hythe.errors import ParseError
+from hythe.gateway.api.lookups import Told
+from hythe.gateway.session import ANSWERS_KEPT, Answer, Session
 from hythe.gateway.wiring import Wiring
 from hythe.units import KIB, MIB
 from hythe.wire import gso, pcapng
@@ -22,6 +24,8 @@ from hythe.wire import gso, pcapng
 ROOM: Final = 32 * MIB
 #: Bytes of packets written between two turns of the loop: less than a millisecond's worth.
 _BATCH: Final = 128 * KIB
+#: Answers to DNS queries read, likewise.
+_ANSWERS: Final = 20
 #: What a waiting packet counts for beyond its bytes: about what it costs Python to keep.
 _OVERHEAD: Final = 256
 
@@ -29,8 +33,9 @@ _OVERHEAD: Final = 256
 class Capturing:
     """`epoch`: nanoseconds since 1970 when the driver's clock read 0."""
 
-    def __init__(self, wiring: Wiring, epoch: int) -> None:
+    def __init__(self, wiring: Wiring, session: Session, epoch: int) -> None:
         self._wiring = wiring
+        self._session = session
         self._epoch = epoch
         self._queues: set[_Queue] = set()
 
@@ -47,8 +52,9 @@ class Capturing:
 
     async def stream(self, snaplen: int) -> AsyncGenerator[bytes, None]:
         """A pcapng section; of each packet `snaplen` bytes at most, 0 for all."""
-        queue = _Queue()
+        queue = _Queue(self._session.answers)
         self._queues.add(queue)
+        self._session.observers.append(queue.hear)
         self._wiring.watch(queue.take)
         try:
             out = io.BytesIO()
@@ -59,20 +65,23 @@ class Capturing:
                 yield out.getvalue()
                 out.seek(0)
                 out.truncate()
-                if not queue.packets:
+                if not queue.packets and not queue.answers:
                     if queue.ended:
                         return
                     queue.news.clear()
                     await queue.news.wait()
         finally:
             self._wiring.unwatch(queue.take)
+            self._session.observers.remove(queue.hear)
             self._queues.discard(queue)
 
 
 class _Queue:
-    """What waits for one caller."""
+    """What waits for one caller. `answers`: of DNS, those of before included."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self.answers = deque(answers, maxlen=ANSWERS_KEPT)
+        self._told = Told()
         self.packets: deque[tuple[int, bool, bytes, int, int, int]] = deque()
         self.news = asyncio.Event()
         self.ended = False
@@ -90,8 +99,15 @@ class _Queue:
         self._missed = 0
         self.news.set()
 
+    def hear(self, kind: str, about: object) -> None:
+        """What the session tells: an answer, before its packet."""
+        if isinstance(about, Answer):
+            self.answers.append(about)
+
     def write(self, writer: pcapng.Writer, epoch: int, snaplen: int) -> None:
         """Write a batch of them."""
+        for _ in range(min(len(self.answers), _ANSWERS)):
+            writer.names(self._told.fresh(self.answers.popleft().message))
         written = 0
         while self.packets and written < _BATCH:
             now, sent, packet, gso_size, checksum, missed = self.packets.popleft()

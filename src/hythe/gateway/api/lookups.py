@@ -84,6 +84,23 @@ def addresses(message: bytes) -> list[tuple[bytes, str]]:
     return [(record.data, name) for record in parsed.answers if record.kind in (dns.A, dns.AAAA)]
 
 
+class Told:
+    """What the reader of a capture knows of names: each pair of address and name once, unless it was long ago."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self) -> None:
+        self._pairs: OrderedDict[tuple[bytes, str], None] = OrderedDict()
+
+    def fresh(self, message: bytes) -> list[tuple[bytes, str]]:
+        """What a DNS answer adds to that."""
+        found = [pair for pair in addresses(message) if pair not in self._pairs]
+        self._pairs.update(dict.fromkeys(found))
+        while len(self._pairs) > _ADDRESSES:
+            self._pairs.popitem(last=False)
+        return found
+
+
 def query(answer: Answer, epoch: int) -> model.Query | None:
     """One answer for people; None for one that cannot be read."""
     message = _parse(answer.message)

@@ -61,7 +61,7 @@ class Resources:
         self._inside = Inside(room.diag_fd, room.pid)
         self._lookups = Lookups(self.session)
         self._broadcast = Broadcast(self.session, self._event)
-        self._capturing = Capturing(wiring, self.epoch)
+        self._capturing = Capturing(wiring, self.session, self.epoch)
 
     async def finish(self) -> None:
         """The session is about to end: let those who listen hear the rest, if they do not take long."""

@@ -19,7 +19,7 @@ import time
 from typing import BinaryIO, Final, NoReturn
 
 from hythe.errors import ParseError
-from hythe.gateway.api.lookups import addresses
+from hythe.gateway.api.lookups import Told
 from hythe.gateway.capture import ring
 from hythe.gateway.capture.flows import Flow, Flows
 from hythe.gateway.capture.keylog import KeyLog, client_random, is_server_hello
@@ -34,8 +34,6 @@ from hythe.wire import gso, pcapng
 #: What is left to hythe when the writer ends: packets written, errno of what kept it from writing more.
 REPORT: Final = struct.Struct("=QI")
 
-#: Names told to the reader, the latest of them; a name that comes again is not told again.
-_NAMES: Final = 65_536
 #: How long a packet waits for its secrets, from its capture on: the client has to read and answer it.
 _PATIENCE: Final = 1 * SECOND
 _READ: Final = 65_536
@@ -89,7 +87,7 @@ class Writer:
         self._hosts = sources.hosts
         self._flows = Flows(Owners(socket.socket(fileno=sources.diag), sources.keeper))
         self._log = KeyLog()
-        self._named: dict[tuple[bytes, str], None] = {}
+        self._told = Told()
         self._ended = False
         self._out: pcapng.Writer
         self._interface = 0
@@ -141,16 +139,9 @@ class Writer:
         if record.kind == ring.RESENT:
             self._flows.announce(record.body)
         elif record.kind == ring.ANSWER:
-            self._name(bytes(record.body))
+            self._out.names(self._told.fresh(bytes(record.body)))
         else:
             self._write(record)
-
-    def _name(self, message: bytes) -> None:
-        fresh = [each for each in addresses(message) if each not in self._named]
-        self._named |= dict.fromkeys(fresh)
-        while len(self._named) > _NAMES:
-            del self._named[next(iter(self._named))]
-        self._out.names(fresh)
 
     # --- Packets
 
