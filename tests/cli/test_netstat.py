@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from hythe.view.names import HostNames
 from hythe.view.netstat.interfaces import interfaces
 from hythe.view.netstat.routes import routes
+from tests import needs
 
 
 def hythe(*words: str) -> subprocess.CompletedProcess[str]:
@@ -32,6 +35,27 @@ def test_a_listener_and_who_holds_it() -> None:
         assert found["processes"][0]["descriptor"] == server.fileno()
         assert f":{port} " not in hythe("-tn").stdout
         assert f":{port} " not in hythe("-ln6").stdout
+
+
+def test_others_programs_are_not_shown_without_rights(public_python: Path) -> None:
+    needs.root()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        words = [*needs.nobody(), str(public_python), "-m", "hythe", "netstat", "-tlnp"]
+        shown = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True, env=needs.clean_environment())
+        (line,) = [each for each in shown.stdout.splitlines() if f"127.0.0.1:{server.getsockname()[1]} " in each]
+        assert line.split()[-2:] == ["0", "-"]
+
+
+def test_again_until_interrupted() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "hythe", "netstat", "-tlnc"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        headings = 0
+        while headings < 2:
+            headings += process.stdout.readline().startswith("Active Internet connections")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
 
 
 def test_routes_and_interfaces_are_the_kernels() -> None:

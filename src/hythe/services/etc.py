@@ -26,6 +26,14 @@ def read(path: str = PATH) -> list[Entry]:
         return []
 
 
+def names(path: str = PATH) -> dict[tuple[int, str], str]:
+    """The name of each port and protocol: for many look-ups, of which the C library reads the file anew each time."""
+    found: dict[tuple[int, str], str] = {}
+    for each in read(path):
+        found.setdefault((each.port, each.protocol), each.names[0])
+    return found
+
+
 def _entries(lines: Iterator[str]) -> Iterator[Entry]:
     for line in lines:
         words, _, comment = line.partition("#")

@@ -91,8 +91,9 @@ def report(tables: Mapping[str, Sequence[Row]], shown: Shown, *, as_json: bool) 
             proto = row.protocol + ("6" if row.family == 6 else "")
             rows.append((mark, proto, shown.local(row), shown.remote(row), row.state, program(row.holders), text))
             said = {"explanation": why.text, "doubts": list(why.doubts), "unexplained": why.unexplained}
-            objects.append(plain(row, shown) | said)
+            if as_json:
+                objects.append(plain(row, shown) | said)
     if as_json:
         return to_json(objects) + "\n"
-    closing = f"{len(objects)} sockets: {marks['?']} to look at (?), {marks['!']} that nothing explains (!)\n"
+    closing = f"{sum(marks.values())} sockets: {marks['?']} to look at (?), {marks['!']} that nothing explains (!)\n"
     return columns(rows) + closing

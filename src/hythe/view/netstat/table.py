@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
 
-from hythe.services.ports import service_name
+from hythe.services.etc import names as names_of_ports
+from hythe.services.ports import WELL_KNOWN_MAX
 from hythe.view.names import HostNames
 from hythe.view.netstat.sockets import Holder, Row
 
@@ -24,9 +25,19 @@ class Shown:
     def __init__(self, names: HostNames | None = None) -> None:
         self._names = names
         self.numeric = names is None
-        self.service: Callable[[int, str], str | None] = cache(service_name)
+        self._services = cache(names_of_ports)
         self.user: Callable[[int | None], str] = cache(self._user)
-        self.address: Callable[[bytes, bool], str] = cache(address_text) if names is None else self._named
+        self.address: Callable[[bytes, bool], str] = cache(address_text if names is None else self._named)
+
+    def service(self, port: int, protocol: str) -> str | None:
+        """What `services.ports.service_name` says, at the price of a dictionary."""
+        name = self._services().get((port, protocol))
+        if name is None and 0 < port <= WELL_KNOWN_MAX:
+            from hythe.services.registry import registry
+
+            found = registry().at(port, protocol)
+            name = found.name or None if found is not None else None
+        return name
 
     def local(self, row: Row) -> str:
         """Address and port of this end."""
@@ -124,6 +135,8 @@ def plain(row: Row, shown: Shown) -> dict[str, Any]:
     } | ({} if shown.numeric else {"local_name": shown.local(row), "foreign_name": shown.remote(row)})
 
 
-def as_json(objects: object) -> str:
-    """What programs read."""
-    return json.dumps(objects, indent=1)
+def as_json(found: object) -> str:
+    """What programs read; of an array one line an object."""
+    if isinstance(found, list):  # indented, it would take Python's own encoder, which is slow
+        return "[\n" + ",\n".join(map(json.dumps, found)) + "\n]"
+    return json.dumps(found, indent=2)
