@@ -59,7 +59,7 @@ class HubPort:
         """As `FrameLink.send_frame`; bytes are copied."""
         flags, _, _, gso_size, _, _ = VNET.unpack_from(head)
         state = PARTIAL if flags & NEEDS_CSUM else ABSENT
-        packets: list[Sequence[memoryview | bytes]] = [(memoryview(head)[VNET_SIZE:], *payload)]
+        packets: list[Sequence[memoryview | bytes]] = [(head[VNET_SIZE:], *payload)]
         if not self._hub.offload:
             data = b"".join(packets[0])
             packets = [(piece,) for piece in gso.cut(memoryview(data), len(data), gso_size, state)]

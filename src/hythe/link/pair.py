@@ -41,7 +41,7 @@ class PairEnd:
         """As `Link.send`; bytes are copied."""
         flags, _, _, gso_size, _, _ = VNET.unpack_from(head)
         state = PARTIAL if flags & NEEDS_CSUM else ABSENT
-        parts = (memoryview(head)[VNET_SIZE:], *payload)
+        parts = (head[VNET_SIZE:], *payload)
         if self.offload:
             self.peer.deliver(parts, gso_size, state)
         else:

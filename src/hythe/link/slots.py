@@ -34,15 +34,19 @@ class Slots(Generic[P]):
 
     def fill(self, parts: Sequence[bytes | memoryview], gso_size: int, checksum: int) -> P:
         """A slot that contains `parts`, one after the other."""
-        size = sum(map(len, parts))
-        spare, room = (self._short, _SHORT) if size <= _SHORT else (self._long, PACKET_ROOM)
-        slot = spare.pop() if spare else self._make(room)
-        view = slot.view
-        end = 0
+        size = 0
         for part in parts:
-            start = end
-            end += len(part)
-            view[start:end] = part
+            size += len(part)
+        if size <= _SHORT:
+            slot = self._short.pop() if self._short else self._make(_SHORT)
+            slot.view[:size] = b"".join(parts)
+        else:
+            slot = self._long.pop() if self._long else self._make(PACKET_ROOM)
+            end = 0
+            for part in parts:
+                start = end
+                end += len(part)
+                slot.view[start:end] = part
         slot.length = size
         slot.gso_size = gso_size
         slot.checksum = checksum
