@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 STACKS: tuple[list[str], ...] = ([], ["--stack"])
@@ -27,9 +27,9 @@ class Served:
     def said(self) -> str:
         return self._output.read_text()
 
-    def wait_for(self, pattern: str) -> re.Match[str]:
+    def wait_for(self, pattern: str, seconds: float = 20) -> re.Match[str]:
         """Until a line of what it says matches."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = re.search(pattern, self.said(), re.MULTILINE)
             if found is not None:
@@ -45,11 +45,14 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(*words: str) -> Iterator[Served]:
-    """Run it on a free port of loopback until the end of the block, where it must still run or have ended well."""
+def serving(*words: str, before: Sequence[str] = ()) -> Iterator[Served]:
+    """Run it on a free port of loopback until the end of the block, where it must still run or have ended well.
+
+    `before`: words to put before the command.
+    """
     with tempfile.TemporaryDirectory(prefix="hythe-test-") as folder:
         output = Path(folder) / "output"
-        command = [sys.executable, "-W", "error", "-m", "hythe", "serve", "--port", "0", *words]
+        command = [*before, sys.executable, "-W", "error", "-m", "hythe", "serve", "--port", "0", *words]
         with output.open("wb") as file:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
         try:

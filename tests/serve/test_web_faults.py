@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -51,6 +52,18 @@ def test_files_that_grow_or_shrink_while_they_are_sent(tmp_path: Path) -> None:
             assert len(body) == size if name == "growing" else len(body) < size
 
 
+def test_a_client_too_many_is_told_so() -> None:
+    before = [needs.program("prlimit"), "--nofile=160:160"]
+    with serving("--text", "x", before=before) as served, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", served.port), 20)) for _ in range(34)]
+        answers = []
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            answers.append(client.recv(4_096).split()[1])
+        assert answers == [b"200"] * 32 + [b"503"] * 2
+        served.wait_for("GET / HTTP/1.1 503")
+
+
 @pytest.mark.slow
 def test_slow_requests_have_a_limit(tmp_path: Path) -> None:
     with serving(str(tmp_path)) as served:
@@ -76,6 +89,15 @@ def test_slow_requests_have_a_limit(tmp_path: Path) -> None:
         assert 14 < time.monotonic() - began < 25
         for each in (silent, body, dripping):
             each.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", STACKS, ids=["kernel", "stack"])
+def test_a_client_that_takes_nothing_is_cut_off(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(64 * MIB))
+    with serving(str(tmp_path), *words) as served, socket.create_connection(("127.0.0.1", served.port), 20) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        served.wait_for(r"bytes not taken for 60 s, cut off$", seconds=90)
 
 
 def failing(*words: str, before: tuple[str, ...] = (), python: str = sys.executable) -> tuple[int, str]:
