@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from typing import Any
 
+from hythe.view.netstat.sockets import Row
+from hythe.view.netstat.table import Shown
 from tests import needs
 
 #: Makes sockets, then runs ss and hythe netstat one after the other: nothing changes between.
@@ -141,3 +143,11 @@ def check_the_rest(found: dict[str, Any]) -> None:
     assert json.loads(found["statistics"])["kernel"]["Tcp"]["PassiveOpens"] >= 360
     assert "listens on all addresses" in found["explained"]
     assert found["explained"].splitlines()[-1].startswith("4 sockets: ")
+
+
+def test_a_socket_of_one_interface_says_so() -> None:
+    everywhere = Row("tcp", 4, 0, 9, bytes(4), 80, bytes(4), 0, "LISTEN", 0, interface="v0")
+    assert (Shown().local(everywhere), Shown().remote(everywhere)) == ("0.0.0.0%v0:80", "0.0.0.0:*")
+    near, far = b"\xfe\x80" + bytes(13) + b"\1", b"\xfe\x80" + bytes(13) + b"\2"
+    linked = Row("tcp", 6, 0, 0, near, 80, far, 1024, "ESTABLISHED", 0, interface="v0")
+    assert (Shown().local(linked), Shown().remote(linked)) == ("[fe80::1%v0]:80", "[fe80::2%v0]:1024")

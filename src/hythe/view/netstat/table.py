@@ -49,7 +49,7 @@ class Shown:
         return self._end(row, row.remote, row.remote_port, known or self.address(row.remote, row.mapped))
 
     def _end(self, row: Row, address: bytes, port: int, text: str) -> str:
-        if row.interface and (not any(address) or address[:2] == b"\xfe\x80"):
+        if row.interface and (address[:2] == b"\xfe\x80" or (port == row.local_port and not any(address))):
             text += f"%{row.interface}"
         number = "*" if port == 0 else str(port)
         if port and not self.numeric:
