@@ -80,6 +80,20 @@ def test_a_missing_push() -> None:
     assert not flow.differences(wanted, [seen], more=True)
 
 
+def test_segments_are_counted_as_linux_does() -> None:
+    play(
+        OPEN
+        + """+0 write(4, ..., 1500) = 1500
++0 > P. 1:1501(1500) ack 1
++.02 < P. 1:101(100) ack 1501 win 32792
++.03 %{
+assert (tcpi_segs_in, tcpi_segs_out, tcpi_data_segs_in, tcpi_data_segs_out) == (3, 3, 1, 2)
+assert (tcpi_last_data_sent, tcpi_last_data_recv, tcpi_last_ack_recv) == (50, 30, 30)
+}%
+"""
+    )
+
+
 def test_a_packet_that_does_not_come() -> None:
     assert failure("+0 > P. 1:101(100) ack 1\n").startswith("a.pkt:8: expected a packet, but none left in time")
 

@@ -111,5 +111,7 @@ def hythe(connection: Connection) -> dict[str, int]:
         "tcpi_delivered": -(-info.delivered // mss),
         "tcpi_bytes_sent": info.bytes_sent,
         "tcpi_dsack_dups": info.dsacks,
+        "tcpi_reord_seen": int(info.reordering > 0),
+        "tcpi_fackets": 0,  # no longer told by Linux either
         "tcpi_snd_wnd": info.send_window,
     }

@@ -20,6 +20,7 @@ from hythe.pkt.script import Script, ScriptError
 from hythe.pkt.settings import LIVE, Settings, configure, settings
 from hythe.pkt.shell import Setting, check, initial
 from hythe.pkt.sockets import Sockets
+from hythe.pkt.tally import Tally
 from hythe.pkt.wireform import Seen, read
 from hythe.units import MILLISECOND, SECOND
 from hythe.wire import gso
@@ -35,8 +36,9 @@ _TURNS: Final = 1_000
 class Wire:
     """The link of the host under test: what it sends is kept, as the packets of a wire, until somebody asks."""
 
-    def __init__(self, mtu: int) -> None:
+    def __init__(self, mtu: int, tally: Tally) -> None:
         self.mtu = mtu
+        self._tally = tally
         self.sent: deque[Seen] = deque()
 
     def receive(self, now: int, limit: int) -> Sequence[Packet]:
@@ -51,6 +53,7 @@ class Wire:
             seen = read(piece, now - _BEGIN)
             if seen is not None:
                 self.sent.append(seen)
+                self._tally.note(seen, out=True)
 
     def fileno(self) -> int:
         """There is none."""
@@ -65,7 +68,8 @@ class Virtual:
 
     def __init__(self, chosen: Settings, config: TcpConfig) -> None:
         self._now = _BEGIN
-        self._wire = Wire(chosen.mtu)
+        self._tally = Tally()
+        self._wire = Wire(chosen.mtu, self._tally)
         self._host = Host(HostConfig(tcp=config, allow_privileged_ports=True), Random(1), bytes(32))
         own = Prefix(chosen.local, chosen.prefix)
         self._interface = self._host.attach("tun0", self._wire, (own,))
@@ -83,6 +87,9 @@ class Virtual:
 
     def inject(self, data: bytes) -> None:
         """As `Stack.inject`."""
+        seen = read(data, self._now - _BEGIN)
+        if seen is not None:
+            self._tally.note(seen, out=False)
         self._host.receive(self._slot.fill(data), self._now, self._interface)
         self._turn()
         self._slot.poison()
@@ -126,7 +133,11 @@ class Virtual:
     def info(self) -> Mapping[str, int]:
         """As `Stack.info`."""
         connection = self._sockets.last
-        return tcpinfo.hythe(connection) if connection is not None else {}
+        if connection is None:
+            return {}
+        info = connection.info()
+        ports = (info.local[1], info.remote[1])
+        return {**tcpinfo.hythe(connection), **self._tally.told(ports, self._now - _BEGIN)}
 
     def _fire(self, due: int) -> None:
         self._now = max(self._now, due)
