@@ -12,8 +12,9 @@ import pytest
 
 from hythe.errors import MachineError
 from hythe.view.captures import read_capture
-from hythe.wire.pcapng import CapturedPacket, Writer
-from tests.view.packets import tcp_conversation, write_pcap
+from hythe.view.recorder import Recorder, Rotation
+from hythe.wire.pcapng import CapturedPacket, Interface, Writer
+from tests.view.packets import tcp_conversation, udp, write_pcap
 
 FRAMES = tcp_conversation()
 
@@ -99,3 +100,19 @@ def test_what_is_broken_is_read_as_far_as_it_goes(tmp_path: Path, damage, count:
 def test_what_is_no_file_is_said(tmp_path: Path) -> None:
     assert "No such file" in broken(tmp_path / "nowhere")[1]
     assert "Is a directory" in broken(tmp_path)[1]
+
+
+def test_names_and_secrets_are_in_every_file_that_is_written(tmp_path: Path) -> None:
+    """What lies between packets goes where it lay, and to the beginning of each file of a row."""
+    blocks = [(4, b"names   "), (10, b"secrets ")]
+    recorder = Recorder(str(tmp_path / "a"), Rotation(size=100))
+    recorder.beside([blocks[0]])
+    for number, each in enumerate(udp()[:3]):
+        recorder.write(CapturedPacket(Interface("one", 1, 0, 10**9), number, bytes(each), len(bytes(each)), comment="said"))
+        recorder.beside([blocks[1]] if number == 0 else [])
+    recorder.close()
+    for name, expected in (("a", blocks), ("a1", blocks), ("a2", blocks)):
+        others: list[tuple[int, bytes]] = []
+        (packet,) = read_capture(str(tmp_path / name), others)
+        assert packet.comment == "said"
+        assert others == expected, name

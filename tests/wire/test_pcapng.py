@@ -214,6 +214,33 @@ def test_names_secrets_and_statistics_stand_between_packets(tmp_path: Path) -> N
     assert "Number of decryption secrets in file: 1" in ran.stdout
 
 
+def test_what_is_not_understood_is_handed_on() -> None:
+    """Names, secrets, blocks and options that nobody here knows; several comments; not the counts of an interface."""
+    first = io.BytesIO()
+    writer = Writer(first)
+    writer.add_interface("guest0")
+    writer.block(4, b"names   ")
+    writer.packet(0, NOW, PACKETS[1], comment="one", options=[(1, b"two"), (0x8001, b"1234"), (2988, b"abcde")])
+    writer.statistics(0, NOW, 1, 0)
+    writer.block(0x0BAD, b"custom block")
+    others: list[tuple[int, bytes]] = []
+    reader = pcapng.Reader(others)
+    (packet,) = reader.feed(first.getvalue())
+    assert [each.name for each in reader.interfaces] == ["guest0"]
+    assert others == [(4, b"names   "), (0x0BAD, b"custom block")]
+    assert packet.comment == "one\ntwo"
+    assert packet.options == ((0x8001, b"1234"), (2988, b"abcde"))
+    second = io.BytesIO()
+    writer = Writer(second)
+    writer.add_interface("guest0")
+    for each in others:
+        writer.block(*each)
+    writer.packet(0, NOW, packet.data, comment=packet.comment, options=packet.options)
+    again: list[tuple[int, bytes]] = []
+    assert list(pcapng.Reader(again).feed(second.getvalue())) == [packet]
+    assert again == others
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

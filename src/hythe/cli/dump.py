@@ -1,4 +1,4 @@
-"""`hythe dump`: packets of a file or an interface, as tcpdump shows them.
+"""`hythe dump`: packets of a file, an interface or a running session, as tcpdump shows them.
 
 A source of packets is an iterator of `CapturedPacket`; whatever else gives one can be shown here.
 """
@@ -11,18 +11,25 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
 from hythe.errors import UsageError
 
+#: Blocks of pcapng that lie between packets, as `pcapng.Reader` collects them, where they are wanted.
+Others: TypeAlias = "list[tuple[int, bytes]] | None"
+
 if TYPE_CHECKING:
     from hythe.view.filter import Filter
+    from hythe.view.live import Sniffer
+    from hythe.view.session import Session
     from hythe.wire.pcapng import CapturedPacket
 
 #: Lines that wait for each other where nobody watches.
 _BATCH: Final = 500
+#: What tcpdump calls no limit.
+_SNAPLEN: Final = 262_144
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -30,6 +37,7 @@ _BATCH: Final = 500
 @click.option(
     "-r", "--read", "source", metavar="FILE", help="Read this capture: pcap or pcapng, gzip or not; - for standard input."
 )
+@click.option("--session", metavar="NAME", help="Capture what the command of a running session sends and receives.")
 @click.option("-w", "--write", "target", metavar="FILE", help="Write packets to this pcapng file, - for standard output.")
 @click.option("-C", "size", type=click.IntRange(1), metavar="MB", help="Begin another file after so many millions of bytes.")
 @click.option(
@@ -74,12 +82,17 @@ def command(expression: tuple[str, ...], **options: Any) -> int:
     wanted = Filter(_text(expression, asked.expression_file))
     if asked.compiled:
         return _compiled(asked, wanted)
-    if (asked.interface is None) == (asked.source is None):
-        raise UsageError("say what to show, one thing: -r FILE for a capture, or -i IFACE for an interface (-i any for all)")
+    if [asked.interface, asked.source, asked.session].count(None) != 2:
+        raise UsageError(
+            "say what to show, one thing: -r FILE for a capture, -i IFACE for an interface (-i any for all), "
+            "or --session NAME for a running session (`hythe ps` lists them)"
+        )
     try:
         if asked.source is not None:
             return _file(asked, asked.source, wanted)
-        return _live(asked, asked.interface or "", wanted)
+        if asked.session is not None:
+            return _session(asked, asked.session, wanted)
+        return _interface(asked, asked.interface or "", wanted)
     except BrokenPipeError:
         # Whoever read has seen enough. Python would say more when it closes its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -92,6 +105,7 @@ class Options:
 
     interface: str | None
     source: str | None
+    session: str | None
     target: str | None
     size: int | None
     period: int | None
@@ -145,7 +159,8 @@ def _file(asked: Options, path: str, wanted: Filter) -> int:
     from hythe.view.captures import read_capture
     from hythe.view.dump.selection import select
 
-    packets = read_capture(path)
+    others = _others(asked)
+    packets = read_capture(path, others)
     first = next(packets, None)
     if first is not None:
         interface = first.interface
@@ -153,53 +168,70 @@ def _file(asked: Options, path: str, wanted: Filter) -> int:
         click.echo(f"reading from file {path}, link-type {_link_name(interface.linktype)}{kept}", err=True)
         packets = itertools.chain((first,), packets)
     chosen = select(packets, wanted, count=asked.count or 0, keep=asked.keep)
-    shown = _consume(asked, chosen, at_once=asked.at_once or sys.stdout.isatty())
+    shown = _consume(asked, chosen, others, at_once=asked.at_once or sys.stdout.isatty())
     if asked.only_count:
         click.echo(f"{shown} packet{'s' * (shown != 1)}")
     return 0
 
 
-def _live(asked: Options, name: str, wanted: Filter) -> int:
-    """Until ^C, or as many as were asked for; then what came, and what was lost."""
-    from hythe.view.dump.selection import select
+def _interface(asked: Options, name: str, wanted: Filter) -> int:
     from hythe.view.filter import Filter
     from hythe.view.live import Sniffer
 
-    seen = 0
     with Sniffer(name, wanted, promiscuous=not asked.ordinary) as sniffer:
-        # SIGINT too: a shell that starts us in the background has it ignored, and then nothing could end us in good order.
-        before = {number: signal.signal(number, lambda *_: sniffer.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
-        signal.set_wakeup_fd(sniffer.waker, warn_on_full_buffer=False)
-        link = _link_name(sniffer.interface.linktype)
-        click.echo(
-            f"listening on {name}, link-type {link}, snapshot length {asked.keep or sniffer.interface.snaplen}", err=True
-        )
+        return _live(asked, sniffer, Filter("") if sniffer.filtered else wanted, None, "kernel")
 
-        def counted() -> Iterator[CapturedPacket]:
-            nonlocal seen
-            left = Filter("") if sniffer.filtered else wanted
-            for packet in select(sniffer, left, count=asked.count or 0, keep=asked.keep):
-                seen += 1
-                yield packet
 
-        try:
-            _consume(asked, counted(), at_once=True)
-        finally:
-            signal.set_wakeup_fd(-1)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            received, dropped = sniffer.statistics()
-            for count, what in ((seen, "captured"), (received, "received by filter"), (dropped, "dropped by kernel")):
-                click.echo(f"{count} packet{'s' * (count != 1)} {what}", err=True)
+def _session(asked: Options, name: str, wanted: Filter) -> int:
+    from hythe.view.session import Session
+
+    others = _others(asked)
+    # The filter sees whole packets; then they are cut. Without one the session need not send what nobody wants.
+    with Session(name, snaplen=0 if wanted else asked.keep, others=others) as session:
+        return _live(asked, session, wanted, others, "session")
+
+
+def _live(asked: Options, source: Sniffer | Session, wanted: Filter, others: Others, dropper: str) -> int:
+    """Until ^C, or as many as were asked for, or the end; then what came, and what was lost."""
+    from hythe.view.dump.selection import select
+
+    seen = 0
+
+    def counted() -> Iterator[CapturedPacket]:
+        nonlocal seen
+        for packet in select(source, wanted, count=asked.count or 0, keep=asked.keep):
+            seen += 1
+            yield packet
+
+    # SIGINT too: a shell that starts us in the background has it ignored, and then nothing could end us in good order.
+    before = {number: signal.signal(number, lambda *_: source.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.set_wakeup_fd(source.waker, warn_on_full_buffer=False)
+    kept = asked.keep or source.interface.snaplen or _SNAPLEN
+    link = _link_name(source.interface.linktype)
+    click.echo(f"listening on {source.name}, link-type {link}, snapshot length {kept}", err=True)
+    try:
+        _consume(asked, counted(), others, at_once=True)
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        received, dropped = source.statistics()
+        for count, what in ((seen, "captured"), (received, "received by filter"), (dropped, f"dropped by {dropper}")):
+            click.echo(f"{count} packet{'s' * (count != 1)} {what}", err=True)
     return 0
 
 
-def _consume(asked: Options, packets: Iterable[CapturedPacket], *, at_once: bool) -> int:
+def _others(asked: Options) -> Others:
+    """Where a source puts names and secrets that lie between its packets: they are wanted in another file only."""
+    return [] if asked.target is not None and not asked.only_count else None
+
+
+def _consume(asked: Options, packets: Iterable[CapturedPacket], others: Others, *, at_once: bool) -> int:
     """Write packets to a file, or print them; how many there were. `at_once`: none waits for the next."""
     if asked.only_count:
         return sum(1 for _ in packets)
     if asked.target is not None:
-        return _write(asked, asked.target, packets, at_once=at_once)
+        return _write(asked, asked.target, packets, others, at_once=at_once)
     from hythe.view.dump.naming import Names
     from hythe.view.dump.printer import Bytes, Printer
     from hythe.view.dump.show import Style
@@ -233,16 +265,20 @@ def _consume(asked: Options, packets: Iterable[CapturedPacket], *, at_once: bool
     return count
 
 
-def _write(asked: Options, target: str, packets: Iterable[CapturedPacket], *, at_once: bool) -> int:
+def _write(asked: Options, target: str, packets: Iterable[CapturedPacket], others: Others, *, at_once: bool) -> int:
     from hythe.view.recorder import MEGABYTE, Recorder, Rotation
 
     recorder = Recorder(target, Rotation((asked.size or 0) * MEGABYTE, asked.period or 0, asked.files or 0))
     try:
         for packet in packets:
+            if others:
+                recorder.beside(others)
             if not recorder.write(packet):
                 break
             if at_once and target == "-":
                 recorder.flush()
+        if others:
+            recorder.beside(others)
     finally:
         recorder.close()
     return recorder.count

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -110,7 +110,7 @@ class Session:
                 if line.startswith(b"data: "):
                     yield build(Event, json.loads(line[6:]))
 
-    def capture(self, *, snaplen: int = 0) -> Iterator[bytes]:
+    def capture(self, *, snaplen: int = 0) -> Generator[bytes, None, None]:
         """All packets from now on as pieces of a pcapng file, until the session ends; `snaplen`: so much of each, 0 for all.
 
         `wire.pcapng.Reader` reads it piece by piece. Whoever reads too slowly misses packets; a comment says how many.

@@ -22,8 +22,8 @@ _GZIP: Final = b"\x1f\x8b"
 _MAGIC_SIZE: Final = 4
 
 
-def read_capture(path: str) -> Iterator[CapturedPacket]:
-    """The packets of a file, `-` for standard input.
+def read_capture(path: str, others: list[tuple[int, bytes]] | None = None) -> Iterator[CapturedPacket]:
+    """The packets of a file, `-` for standard input. `others`: where pcapng's other blocks go, as with `pcapng.Reader`.
 
     Raises `MachineError` for a file that is no capture, and, after what could be read, at the place where one breaks.
     """
@@ -34,7 +34,7 @@ def read_capture(path: str) -> Iterator[CapturedPacket]:
             descriptor = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             if path != "-":
                 stack.callback(os.close, descriptor)
-            for packet in _packets(_pieces(descriptor)):
+            for packet in _packets(_pieces(descriptor), others):
                 count += 1
                 yield packet
         except OSError as error:
@@ -44,7 +44,7 @@ def read_capture(path: str) -> Iterator[CapturedPacket]:
             raise MachineError(f"{name}{after}: {error}") from error
 
 
-def _packets(pieces: Iterator[bytes]) -> Iterator[CapturedPacket]:
+def _packets(pieces: Iterator[bytes], others: list[tuple[int, bytes]] | None) -> Iterator[CapturedPacket]:
     head = b""
     for piece in pieces:
         head += piece
@@ -55,7 +55,7 @@ def _packets(pieces: Iterator[bytes]) -> Iterator[CapturedPacket]:
     if magic in pcap.MAGICS:
         reader = pcap.Reader()
     elif magic == pcapng.SECTION_HEADER.to_bytes(4, "big"):
-        reader = pcapng.Reader()
+        reader = pcapng.Reader(others)
     elif not head:
         raise ParseError("the file is empty, not even a header is there")
     else:

@@ -35,7 +35,7 @@ class Recorder:
     Raises `MachineError` for a file that cannot be written.
     """
 
-    __slots__ = ("_began", "_file", "_interfaces", "_number", "_path", "_rotation", "_writer", "count")
+    __slots__ = ("_began", "_blocks", "_file", "_interfaces", "_number", "_path", "_rotation", "_writer", "count")
 
     def __init__(self, path: str, rotation: Rotation | None = None) -> None:
         self._path = path
@@ -43,11 +43,24 @@ class Recorder:
         self._number = 0
         self._began: int | None = None
         self._interfaces: dict[int, tuple[Interface, int]] = {}
+        self._blocks: dict[tuple[int, bytes], None] = {}
         self._file: BinaryIO | None = None
         self._writer: Writer | None = None
         self.count = 0
         if not self._rotation.period:
             self._open(0)  # a file that gets no packet is there all the same
+
+    def beside(self, blocks: list[tuple[int, bytes]]) -> None:
+        """Write what a `pcapng.Reader` put into `others`, and empty it. Every later file begins with them, too."""
+        try:
+            for each in blocks:
+                if self._writer is not None:
+                    self._writer.block(*each)
+                if self._rotation.size or self._rotation.period:
+                    self._blocks[each] = None
+        except OSError as error:
+            raise MachineError(f"{self._path} cannot be written: {error.strerror}") from error
+        blocks.clear()
 
     def write(self, packet: CapturedPacket) -> bool:
         """Write one; False where the last file that was asked for is full."""
@@ -63,6 +76,7 @@ class Recorder:
                 length=packet.length,
                 direction=packet.flags,
                 comment=packet.comment,
+                options=packet.options,
             )
         except OSError as error:
             raise MachineError(f"{self._path} cannot be written: {error.strerror}") from error
@@ -127,4 +141,6 @@ class Recorder:
         except OSError as error:
             raise MachineError(f"{name} cannot be written: {error.strerror}") from error
         self._writer = Writer(self._file)
+        for each in self._blocks:
+            self._writer.block(*each)
         self._interfaces = {}

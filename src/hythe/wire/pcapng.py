@@ -123,22 +123,24 @@ class Writer:
         length: int | None = None,
         direction: int = 0,
         comment: str = "",
+        options: Sequence[tuple[int, bytes]] = (),
     ) -> None:
         """Write one packet, given in one piece or several.
 
         `timestamp`: nanoseconds since 1970 UTC. `length`: bytes the packet had, when `data` is only their start.
-        `direction`: INBOUND, OUTBOUND or 0. Raises ValueError for an interface that was not added.
+        `direction`: INBOUND, OUTBOUND or 0. `options`: others, by code. Raises ValueError for an interface that was not
+        added.
         """
         if not 0 <= interface < self._interfaces:
             raise ValueError(f"interface {interface} of the capture was never added")
         body = bytes(data) if isinstance(data, (bytes, bytearray, memoryview)) else b"".join(data)
         size = len(body)
         head = _PACKET.pack(interface, timestamp >> 32, timestamp & 0xFFFFFFFF, size, size if length is None else length)
-        options = b""
-        if direction or comment:
+        beside = b""
+        if direction or comment or options:
             flags = direction.to_bytes(4, "little") if direction else b""
-            options = _options((_OPT_COMMENT, comment), (_EPB_FLAGS, flags))
-        self._block(ENHANCED_PACKET, head, body, bytes(-size % 4), options)
+            beside = _options((_OPT_COMMENT, comment), (_EPB_FLAGS, flags), *options)
+        self._block(ENHANCED_PACKET, head, body, bytes(-size % 4), beside)
 
     def names(self, pairs: Iterable[tuple[bytes, str]]) -> None:
         """Tell the names of packed addresses, for those who read on from here. Names without a byte are left out."""
@@ -159,6 +161,10 @@ class Writer:
         """How many packets the interface had by `timestamp`, and how many of them are not in the file for want of room."""
         options = _options((_ISB_RECEIVED, _COUNT.pack(received)), (_ISB_DROPPED, _COUNT.pack(dropped)))
         self._block(INTERFACE_STATISTICS, _STATISTICS.pack(interface, timestamp >> 32, timestamp & 0xFFFFFFFF), options)
+
+    def block(self, kind: int, body: bytes) -> None:
+        """Write a block as a `Reader` kept it in `others`."""
+        self._block(kind, body)
 
     def flush(self) -> None:
         """Flush the file object."""
@@ -192,7 +198,10 @@ class Interface:
 
 @dataclass(slots=True)
 class CapturedPacket:
-    """One packet as read: `timestamp` in nanoseconds since 1970, `length` the bytes it had before any cutting."""
+    """One packet as read: `timestamp` in nanoseconds since 1970, `length` the bytes it had before any cutting.
+
+    Several comments are lines of one. `options`: what was said of it besides, by code.
+    """
 
     interface: Interface
     timestamp: int
@@ -200,6 +209,7 @@ class CapturedPacket:
     length: int
     flags: int = 0
     comment: str = ""
+    options: tuple[tuple[int, bytes], ...] = ()
 
 
 def read(data: bytes) -> Iterator[CapturedPacket]:
@@ -216,16 +226,24 @@ def read(data: bytes) -> Iterator[CapturedPacket]:
 class Reader:
     """Reads a file piece by piece. Use up what `feed` yields before feeding more, and call `end` where the file ends.
 
-    Both raise `ParseError` as `read` does. `order` is that of the section, as `struct` writes it.
+    Both raise `ParseError` as `read` does. `order` is that of the section, as `struct` writes it. `others`: where blocks go
+    that are about neither packets nor interfaces (names, secrets), kind and body, for `Writer.block`; those of big-endian
+    sections are left out.
     """
 
-    __slots__ = ("_interfaces", "_offset", "_rest", "order")
+    __slots__ = ("_interfaces", "_offset", "_others", "_rest", "order")
 
-    def __init__(self) -> None:
+    def __init__(self, others: list[tuple[int, bytes]] | None = None) -> None:
         self.order = "<"
         self._interfaces: list[Interface] = []
+        self._others = others
         self._rest = b""
         self._offset = 0
+
+    @property
+    def interfaces(self) -> Sequence[Interface]:
+        """Those that the section has described so far."""
+        return self._interfaces
 
     def feed(self, chunk: bytes) -> Iterator[CapturedPacket]:
         """The packets that `chunk` completes."""
@@ -243,6 +261,8 @@ class Reader:
                 yield self._simple(data[at + 8 : at + total - 4], self._offset + at)
             elif kind == OLD_PACKET:
                 yield self._old(data[at + 8 : at + total - 4], self._offset + at)
+            elif self._others is not None and self.order == "<" and kind not in (SECTION_HEADER, INTERFACE_STATISTICS):
+                self._others.append((kind, data[at + 8 : at + total - 4]))
             at += total
         self._rest = data[at:]
         self._offset += at
@@ -286,10 +306,20 @@ class Reader:
         packet = CapturedPacket(interface, timestamp, data[at + 28 : end], length)
         end += -size % 4
         if end < at + total - 4:
-            options = dict(self._options(data[end : at + total - 4], self._offset + at))
-            packet.flags = int.from_bytes(options.get(_EPB_FLAGS, b""), "little" if self.order == "<" else "big")
-            packet.comment = options.get(_OPT_COMMENT, b"").decode(errors="replace")
+            self._describe(packet, data[end : at + total - 4], self._offset + at)
         return packet
+
+    def _describe(self, packet: CapturedPacket, data: bytes, place: int) -> None:
+        comments, others = [], []
+        for code, value in self._options(data, place):
+            if code == _EPB_FLAGS:
+                packet.flags = int.from_bytes(value, "little" if self.order == "<" else "big")
+            elif code == _OPT_COMMENT:
+                comments.append(value.decode(errors="replace"))
+            else:
+                others.append((code, value))
+        packet.comment = "\n".join(comments)
+        packet.options = tuple(others)
 
     def _simple(self, body: bytes, place: int) -> CapturedPacket:
         """A packet of the first interface, without a time (4.4 of the draft)."""
