@@ -51,7 +51,8 @@ class HubPort:
         if self._hub.poison:
             for frame in self._read:
                 frame.poison()
-        self._slots.give(self._read)
+        if self._read:
+            self._slots.give(self._read)
         self._read = self._inbox.take(limit)
         return self._read
 

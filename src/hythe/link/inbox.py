@@ -39,7 +39,11 @@ class Inbox(Generic[T]):
     def take(self, limit: int) -> list[T]:
         """The first `limit` at most, in order."""
         waiting = self._waiting
-        taken = [waiting.popleft() for _ in range(min(limit, len(waiting)))]
+        if len(waiting) > limit:
+            taken = [waiting.popleft() for _ in range(limit)]
+        else:
+            taken = list(waiting)
+            waiting.clear()
         if self._event is not None and taken and not waiting:
             os.eventfd_read(self._event)
         return taken

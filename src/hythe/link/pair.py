@@ -33,7 +33,8 @@ class PairEnd:
         if self.poison:
             for packet in self._read:
                 packet.poison()
-        self._slots.give(self._read)
+        if self._read:
+            self._slots.give(self._read)
         self._read = self._inbox.take(limit)
         return self._read
 
