@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -227,3 +228,35 @@ def _once(path: Path, done: threading.Event) -> None:
             break
         threading.Event().wait(0.01)
     done.set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["", "-R"])
+def test_nothing_of_a_gigabit_a_second_is_missing(nobody: Person, folder: Path, way: str) -> None:
+    """For five seconds: the file has every byte that was sent, and hythe has nothing to say."""
+    iperf3 = needs.program("iperf3")
+    file = folder / "capture.pcapng"
+    port = closed_port()
+    with subprocess.Popen(
+        [iperf3, "-s", "-1", "--forceflush", "-p", str(port)], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        server.stdout.readline()  # it listens
+        words = f"-c host.hythe.internal -4 -p {port} -t 5 -b 1g -J {way}".split()
+        result = nobody.run(f"--host-loopback --capture {file}", iperf3, *words, timeout=60)
+        server.communicate(timeout=20)
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+    sent = json.loads(result.stdout)["end"]["sum_sent"]["bytes"]
+    got = 0
+    reader = pcapng.Reader()
+    with open(file, "rb") as data:
+        while chunk := data.read(MIB):
+            for each in reader.feed(chunk):
+                packet = each.data
+                assert len(packet) == each.length
+                if packet[0] >> 4 == 4 and packet[9] == 6:
+                    head = (packet[0] & 15) * 4
+                    got += len(packet) - head - (packet[head + 12] >> 4) * 4
+    reader.end()
+    assert sent > 500 * 10**6
+    assert 0 <= got - sent < 20_000  # what iperf3 says to arrange the test
