@@ -86,9 +86,10 @@ def test_random_expressions_select_what_tcpdump_selects(whole: Path, rng: Random
 
 @pytest.mark.slow
 def test_many_random_expressions(whole: Path, rng: Random) -> None:
+    """Without the optimizer: it may leave out a division by zero, which refuses a packet, and so change what is selected."""
     for _ in range(3_000):
         text = expression(rng, 4)
-        theirs = selected_by_tcpdump(whole, text)
+        theirs = selected_by_tcpdump(whole, text, "-O")
         assert theirs is None or selected(whole, text) == theirs, text
 
 
