@@ -190,14 +190,14 @@ def test_the_nth_of_a_flow(nobody: Person, server: int) -> None:
 def test_duplicates(nobody: Person, server: int, way: str) -> None:
     found = echoes(nobody, f"--{way}-duplicate 10% --seed 1", 2_000, server)
     assert found.missing(2_000) == []
-    assert 160 < len(found.numbers) - 2_000 < 240
+    assert 140 < len(found.numbers) - 2_000 < 260  # 4.5 standard deviations: fates hang on the port, which is any
 
 
 @WAYS
 def test_corrupt_datagrams_reach_nobody(nobody: Person, server: int, way: str) -> None:
     """Every flipped bit is found by a checksum, ours on the way up, the kernel's on the way down."""
     found = echoes(nobody, f"--{way}-corrupt 10% --seed 1", 2_000, server)
-    assert 160 < len(found.missing(2_000)) < 240
+    assert 140 < len(found.missing(2_000)) < 260
     assert len(found.numbers) == len(set(found.numbers))
 
 
@@ -209,7 +209,7 @@ def test_reordering(nobody: Person, server: int, way: str) -> None:
         late += each < highest
         highest = max(highest, each)
     assert found.missing(2_000) == []
-    assert 0.035 < late / 2_000 < 0.065
+    assert 0.028 < late / 2_000 < 0.072
 
 
 @WAYS
