@@ -268,3 +268,17 @@ def test_garbage_gives_parse_error_only(data: bytes) -> None:
     except ParseError:
         return
     assert len(packets) <= len(data) // 32
+
+
+@pytest.mark.parametrize("direction", [0, INBOUND])
+def test_packets_of_one_moment_are_written_as_one_by_one(direction: int) -> None:
+    several, one = io.BytesIO(), io.BytesIO()
+    pieces = [bytes(1_000), bytes(1_000), b"abc", b"", b"abcd", b"efgh"]
+    writer, other = Writer(several), Writer(one)
+    writer.packets(writer.add_interface("a"), 1 << 40, pieces, direction=direction)
+    index = other.add_interface("a")
+    for piece in pieces:
+        other.packet(index, 1 << 40, piece, direction=direction)
+    assert several.getvalue() == one.getvalue()
+    with pytest.raises(ValueError, match="never added"):
+        writer.packets(7, 0, pieces)

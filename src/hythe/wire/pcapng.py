@@ -133,14 +133,34 @@ class Writer:
         """
         if not 0 <= interface < self._interfaces:
             raise ValueError(f"interface {interface} of the capture was never added")
-        body = bytes(data) if isinstance(data, (bytes, bytearray, memoryview)) else b"".join(data)
-        size = len(body)
+        pieces = (data,) if isinstance(data, (bytes, bytearray, memoryview)) else data
+        size = sum(map(len, pieces))
         head = _PACKET.pack(interface, timestamp >> 32, timestamp & 0xFFFFFFFF, size, size if length is None else length)
         beside = b""
         if direction or comment or options:
             flags = direction.to_bytes(4, "little") if direction else b""
             beside = _options((_OPT_COMMENT, comment), (_EPB_FLAGS, flags), *options)
-        self._block(ENHANCED_PACKET, head, body, bytes(-size % 4), beside)
+        self._block(ENHANCED_PACKET, head, *pieces, bytes(-size % 4), beside)
+
+    def packets(self, interface: int, timestamp: int, packets: Iterable[Octets], *, direction: int = 0) -> None:
+        """Write whole packets of one moment, of which nothing more is to be said, in one go."""
+        if not 0 <= interface < self._interfaces:
+            raise ValueError(f"interface {interface} of the capture was never added")
+        beside = _options((_EPB_FLAGS, direction.to_bytes(4, "little"))) if direction else b""
+        parts: list[Octets] = []
+        before = -1
+        head = tail = b""
+        for packet in packets:
+            size = len(packet)
+            if size != before:  # those that were cut from one are of one size but the last
+                total = 32 + size + -size % 4 + len(beside)
+                head = _BLOCK.pack(ENHANCED_PACKET, total) + _PACKET.pack(
+                    interface, timestamp >> 32, timestamp & 0xFFFFFFFF, size, size
+                )
+                tail = bytes(-size % 4) + beside + _LENGTH.pack(total)
+                before = size
+            parts += (head, packet, tail)
+        self._file.write(b"".join(parts))
 
     def names(self, pairs: Iterable[tuple[bytes, str]]) -> None:
         """Tell the names of packed addresses, for those who read on from here. Names without a byte are left out."""
@@ -170,7 +190,7 @@ class Writer:
         """Flush the file object."""
         self._file.flush()
 
-    def _block(self, kind: int, *parts: bytes) -> None:
+    def _block(self, kind: int, *parts: Octets) -> None:
         total = 12 + sum(map(len, parts))
         self._file.write(b"".join((_BLOCK.pack(kind, total), *parts, _LENGTH.pack(total))))
 

@@ -4,7 +4,7 @@ Theory of operation. Positions count bytes since the beginning and never wrap; a
 size, whole, so that what is left at the end of the memory is skipped. The one that puts owns `head`, the one that takes
 owns `tail`, and each only reads the other's. A record that finds no room is not put, and counted; the next one that does
 tells how many packets are missing before it. From then on the ring is *shut* until most of it is empty: what is taken are
-whole stretches of traffic with gaps between them, and whoever takes them can see that there is no use in hurrying.
+whole stretches of traffic with gaps between them.
 
 The one that takes sleeps until the bell: a byte in a pipe for each `publish`, lost without harm where the pipe is full. It
 looks at `head` after the bell alone, so that the system calls on both sides order what the processors may not. The pipe's
@@ -30,9 +30,9 @@ FROM_COMMAND: Final = 2
 RESENT: Final = 3
 ANSWER: Final = 4
 
-#: Before the records: head, tail, packets that found no room, and whether it is shut.
+#: Before the records: head, tail, packets that found no room, whether it is shut, and bytes that found no room.
 _SHARED: Final = 64
-_HEAD, _TAIL, _DROPPED, _SHUT = 0, 1, 2, 3
+_HEAD, _TAIL, _DROPPED, _SHUT, _LOST = 0, 1, 2, 3, 4
 #: Bytes of the record in all, of its body, gso_size, checksum, kind, packets missing before it, time.
 _RECORD: Final = struct.Struct("=IIHBBIQ")
 #: Shut until an eighth is left.
@@ -78,6 +78,11 @@ class Ring:
         return bool(self._words[_SHUT])
 
     @property
+    def offered(self) -> int:
+        """Bytes that came, with room for them or without."""
+        return self._words[_HEAD] + self._words[_LOST]
+
+    @property
     def taken(self) -> int:
         """Bytes that have been taken."""
         return self._words[_TAIL]
@@ -105,7 +110,7 @@ class Ring:
         total = _RECORD.size + length + 7 & ~7
         skip = self.size - at if at + total > self.size else 0
         if head + skip + total - self._words[_TAIL] > self._most:
-            self._turn_away(packets)
+            self._turn_away(packets, total)
             return False
         if self._most < self.size:
             self._most = self.size
@@ -124,9 +129,10 @@ class Ring:
         self._head = head + skip + total
         return True
 
-    def _turn_away(self, packets: int) -> None:
+    def _turn_away(self, packets: int, size: int) -> None:
         self._missing += packets
         self._words[_DROPPED] += packets
+        self._words[_LOST] += size
         if self._most == self.size:
             self._most = self.size >> _EMPTY
             self._words[_SHUT] = 1

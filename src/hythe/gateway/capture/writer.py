@@ -1,8 +1,4 @@
-"""The process that writes the capture: it takes what the ring holds, and has all the time that nobody else needs.
-
-It has the lowest priority there is. Even so it takes something from everybody else: room in the caches and, on many
-machines, half a core from the thread beside it. So where more comes than it can write, and the file will have gaps anyway,
-it steps back and works a small part of the time.
+"""The process that writes the capture: it takes what the ring holds, as hard as `pace` says.
 
 It ends when hythe does, in whatever way, and then writes what is left first. Signals are hythe's: a ^C is to end the
 command, not its capture.
@@ -24,6 +20,7 @@ from hythe.gateway.capture import ring
 from hythe.gateway.capture.flows import Flow, Flows
 from hythe.gateway.capture.keylog import KeyLog, client_random, is_server_hello
 from hythe.gateway.capture.owners import Owners
+from hythe.gateway.capture.pace import REST, Pace
 from hythe.gateway.capture.ring import Record, Ring
 from hythe.gateway.namespace import FORWARDED_SIGNALS
 from hythe.gateway.namespace.descriptors import close_all_but
@@ -37,9 +34,6 @@ REPORT: Final = struct.Struct("=QI")
 #: How long a packet waits for its secrets, from its capture on: the client has to read and answer it.
 _PATIENCE: Final = 1 * SECOND
 _READ: Final = 65_536
-#: Seconds of work, and of rest after it, where there is no use in hurrying.
-_WORK: Final = 0.001
-_REST: Final = 0.009
 
 
 class Sources:
@@ -88,6 +82,7 @@ class Writer:
         self._flows = Flows(Owners(socket.socket(fileno=sources.diag), sources.keeper))
         self._log = KeyLog()
         self._told = Told()
+        self._pace = Pace(sources.ring, time.monotonic_ns())
         self._ended = False
         self._out: pcapng.Writer
         self._interface = 0
@@ -113,13 +108,14 @@ class Writer:
 
     def _write_all(self) -> None:
         """What is there. At the end nothing is in the way of hurrying."""
-        began = time.monotonic()
+        clock, pace = time.monotonic_ns, self._pace
+        pace.begin(clock())
         for record in self._ring.records():
             self._take(record)
-            if self._ring.shut and not self._ended and time.monotonic() - began > _WORK:
+            if pace.look(clock()) and not self._ended:
                 self._listen(0)
-                time.sleep(_REST)
-                began = time.monotonic()
+                time.sleep(REST)
+                pace.begin(clock())
 
     def _listen(self, timeout: int | None) -> None:
         """Until something has come, or for `timeout` ms."""
@@ -157,13 +153,16 @@ class Writer:
             pieces = [bytes(body)]  # garbage is worth seeing, too
         direction = pcapng.OUTBOUND if record.kind == ring.FROM_COMMAND else pcapng.INBOUND  # as the command sees it
         self._last = self._epoch + record.now
+        self.packets += len(pieces)
+        if not comments:
+            self._out.packets(self._interface, self._last, pieces, direction=direction)
+            return
         at = 0
         for piece in pieces:
             end = at + max(1, record.gso_size or len(piece))
             comment = "\n".join(dict.fromkeys(text for first, last, text in comments if first < end and last > at))
             self._out.packet(self._interface, self._last, piece, direction=direction, comment=comment)
             at = end
-        self.packets += len(pieces)
 
     def _comments(self, record: Record, flow: Flow | None) -> list[tuple[int, int, str]]:
         """What to say of a packet: about bytes of its payload from, to; the first byte for what is about all of it."""
