@@ -147,8 +147,10 @@ def test_tshark_reads_https_in_clear(
     assert fields(file, "http.response.code", only="http.response", options=decode) == [["200"]]
     (host,) = fields(file, "ip.dst_host", only="http.request", options=(*decode, "-N", "n"))
     assert host == ["host.hythe.internal"]
-    (said,) = fields(file, "frame.comment", only=f"frame.comment && tcp.port == {port}")
-    assert re.fullmatch(r"curl\[\d+\]", said[0])
+    said = [each for (each,) in fields(file, "frame.comment", only=f"frame.comment && tcp.port == {port}")]
+    # A machine with much to do may have something sent again, and that is told as well.
+    assert len([each for each in said if re.match(r"curl\[\d+\]", each)]) == 1, said
+    assert all(re.match(r"curl\[\d+\]|retransmission: |sent again", each) for each in said), said
 
 
 def test_a_keylog_without_a_capture(nobody: Person) -> None:

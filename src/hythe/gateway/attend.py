@@ -23,6 +23,7 @@ from hythe.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from hythe.gateway.api.resources import Resources
+    from hythe.gateway.capture.recorder import Recorder
     from hythe.session.places import Claim
 
 #: How long what the command sent before it ended may take on its way out without any progress.
@@ -70,7 +71,7 @@ async def _attend(
     gateway.session.notices += room.warnings
     if options.faults is not None and options.faults.notice is not None:
         gateway.session.notice(options.faults.notice)
-    door = _open_door(claim, gateway, link, room, layout, options)
+    door = _open_door(claim, gateway, link, room, layout, options, recorder)
     watching = loop.create_task(watch(gateway.session))
     ended = loop.create_future()
     loop.add_reader(room.pidfd, _resolve, ended, None)
@@ -94,7 +95,13 @@ async def _attend(
 
 
 def _open_door(
-    claim: Claim | str, gateway: Gateway, base: Link, room: Room, layout: Layout, options: RunOptions
+    claim: Claim | str,
+    gateway: Gateway,
+    base: Link,
+    room: Room,
+    layout: Layout,
+    options: RunOptions,
+    recorder: Recorder | None,
 ) -> Door | None:
     if isinstance(claim, str):
         gateway.session.notice(claim)
@@ -104,7 +111,8 @@ def _open_door(
         from hythe.gateway.api.resources import Resources  # when the first request has come
         from hythe.gateway.wiring import Wiring
 
-        return Resources(claim.name, gateway, Wiring(gateway, base, options.faults), room, layout, options)
+        wiring = Wiring(gateway, base, options.faults)
+        return Resources(claim.name, gateway, wiring, room, layout, options, recorder)
 
     return Door(claim.listener, resources, gateway.session.notice)
 

@@ -46,3 +46,8 @@ class Layout:
     def families(self) -> list[Family]:
         """Those in use, IPv4 first."""
         return [family for family in (self.ipv4, self.ipv6) if family is not None]
+
+    @property
+    def hosts(self) -> list[tuple[bytes, str]]:
+        """Addresses here that have a name which nobody looks up."""
+        return [(each.gateway, "gateway.hythe.internal") for each in self.families]

@@ -1,7 +1,7 @@
 """Packets of a running session as a source: what its command sends and receives, as the session streams it.
 
-No right is needed beyond being the session's user. Whoever reads too slowly misses packets; the comment of the next one says
-how many.
+No right is needed beyond being the session's user. Whoever reads too slowly misses packets: the comment of the next one says
+how many, and the stream's end how many there were.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Session:
             self._waits = False
 
     def statistics(self) -> tuple[int, int]:
-        """Packets that came, and those that the session says did not."""
-        return self._received, self._missed
+        """Packets that came, and those that the session says did not: at the end it tells of the last, too."""
+        return self._received, max(self._missed, self._reader.dropped)
 
     def stop(self) -> None:
         """End the iteration, from a signal handler: before its next packet, or where it waits for one."""

@@ -248,13 +248,14 @@ class Reader:
 
     Both raise `ParseError` as `read` does. `order` is that of the section, as `struct` writes it. `others`: where blocks go
     that are about neither packets nor interfaces (names, secrets), kind and body, for `Writer.block`; those of big-endian
-    sections are left out.
+    sections are left out. `dropped`: packets that the file is said to lack, by the statistics that were read.
     """
 
-    __slots__ = ("_interfaces", "_offset", "_others", "_rest", "order")
+    __slots__ = ("_interfaces", "_offset", "_others", "_rest", "dropped", "order")
 
     def __init__(self, others: list[tuple[int, bytes]] | None = None) -> None:
         self.order = "<"
+        self.dropped = 0
         self._interfaces: list[Interface] = []
         self._others = others
         self._rest = b""
@@ -281,7 +282,9 @@ class Reader:
                 yield self._simple(data[at + 8 : at + total - 4], self._offset + at)
             elif kind == OLD_PACKET:
                 yield self._old(data[at + 8 : at + total - 4], self._offset + at)
-            elif self._others is not None and self.order == "<" and kind not in (SECTION_HEADER, INTERFACE_STATISTICS):
+            elif kind == INTERFACE_STATISTICS:
+                self._count(data[at + 8 : at + total - 4], self._offset + at)
+            elif self._others is not None and self.order == "<" and kind != SECTION_HEADER:
                 self._others.append((kind, data[at + 8 : at + total - 4]))
             at += total
         self._rest = data[at:]
@@ -380,6 +383,11 @@ class Reader:
         name = options.get(_IF_NAME, b"").decode(errors="replace")
         offset = int.from_bytes(options.get(_IF_TSOFFSET, b""), "little" if self.order == "<" else "big", signed=True)
         return Interface(name, linktype, snaplen, ticks, offset)
+
+    def _count(self, body: bytes, place: int) -> None:
+        for code, value in self._options(body[12:], place):
+            if code == _ISB_DROPPED:
+                self.dropped += int.from_bytes(value, "little" if self.order == "<" else "big")
 
     def _options(self, data: bytes, place: int) -> Iterator[tuple[int, bytes]]:
         at = 0

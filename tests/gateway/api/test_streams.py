@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
+import os
+import re
 import struct
 import subprocess
 from contextlib import aclosing
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from hythe.gateway.api import capturing
 from hythe.gateway.api.broadcast import QUEUE, Broadcast
-from hythe.gateway.api.capturing import Capturing
+from hythe.gateway.api.capturing import Capturing, Place
+from hythe.gateway.capture.reasons import Reasons
 from hythe.gateway.session import Session
 from hythe.session.model import Event
 from hythe.wire import pcapng
@@ -20,11 +22,11 @@ from hythe.wire.packet import VERIFIED
 from tests import needs
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     import pytest
 
-    from hythe.gateway.wiring import Wiring
     from hythe.link.watch import Watcher
 
 PACKET = bytes.fromhex("45000028000100004006f97c0a0000010a000002") + bytes(20)
@@ -79,9 +81,12 @@ def test_events_that_find_no_room_are_counted_in_their_place() -> None:
 
 
 class Watched:
-    """Stands for the wiring: what is watched is what `show` shows."""
+    """Stands for the gateway and its wiring: what is watched is what `show` shows."""
+
+    wire = None
 
     def __init__(self) -> None:
+        self.session = Session(0)
         self.watchers: list[Watcher] = []
         self.watch = self.watchers.append
         self.unwatch = self.watchers.remove
@@ -91,32 +96,58 @@ class Watched:
             watch(now, sent, memoryview(packet), 0, VERIFIED)
 
 
-def test_packets_that_find_no_room_are_counted_in_a_comment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capturing, "ROOM", 10 * (len(PACKET) + 256))
-    wiring: Any = Watched()
+def capturing_of(watched: Any) -> Capturing:
+    """Return what streams its packets; the command's network is our own."""
+    return Capturing(watched, watched.session, Reasons(watched), None, Place(os.getpid(), [], 1_000))
 
-    async def main(wiring: Wiring, show: Any) -> bytes:
-        capture = Capturing(wiring, Session(0), 1_000)
-        out = io.BytesIO()
+
+async def read_on(stream: AsyncGenerator[bytes, None], out: bytes, packets: int) -> bytes:
+    """Read what follows `out`, until there are so many packets."""
+    while len(list(pcapng.Reader().feed(out))) < packets:
+        out += await anext(stream)
+    return out
+
+
+def test_packets_that_find_no_room_are_counted_in_a_comment_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He reads nothing for a while: what the pipe and the memory have no room for is missing."""
+    monkeypatch.setattr(capturing, "ROOM", 1 << 16)
+    monkeypatch.setattr(capturing, "_PIPE", 1 << 12)
+    monkeypatch.setattr(capturing, "_PIECE", 1 << 12)
+    watched = Watched()
+    count = 3_000
+
+    async def main() -> bytes:
+        capture = capturing_of(watched)
         async with aclosing(capture.stream(30)) as stream:
-            out.write(await anext(stream))
-            for number in range(17):
-                show(number, number % 2 == 1, PACKET)
-            out.write(await anext(stream))
-            show(100, False, PACKET)
+            out = await anext(stream)
+            for number in range(count):
+                watched.show(number, number % 2 == 1, PACKET)
+            (caller,) = capture._callers
+            out = await read_on(stream, out, count - caller._scribe.dropped)  # so that there is room again
+            watched.show(count, False, PACKET)
+            for number in range(1, count):  # of these, the last are missing
+                watched.show(count + number, False, PACKET)
+            assert capture.busy
             capture.finish()
             async for piece in stream:
-                out.write(piece)
+                out += piece
         assert not capture.busy
-        return out.getvalue()
+        return out
 
-    found = list(pcapng.read(asyncio.run(main(wiring, wiring.show))))
-    assert not wiring.watchers
-    assert [each.timestamp for each in found] == [*range(1_000, 1_010), 1_100]
-    assert [each.comment for each in found] == [""] * 10 + ["7 packets before this one were not captured"]
+    written = asyncio.run(main())
+    assert not watched.watchers
+    assert not watched.session.observers
+    reader = pcapng.Reader()
+    found = list(reader.feed(written))
+    reader.end()
+    assert [each.timestamp for each in found[:1_000]] == [*range(1_000, 2_000)]
     assert {each.data for each in found} == {PACKET[:30]}
     assert {each.length for each in found} == {40}
     assert [each.flags & 3 for each in found[:2]] == [pcapng.OUTBOUND, pcapng.INBOUND]
+    said = "\n".join(each.comment for each in found)
+    told = sum(map(int, re.findall(r"^(\d+) packets before this one were not captured$", said, re.MULTILINE)))
+    assert 0 < told < reader.dropped
+    assert len(found) + reader.dropped == 2 * count
 
 
 def answer(label: str, address: bytes) -> bytes:
@@ -128,24 +159,23 @@ def answer(label: str, address: bytes) -> bytes:
 
 def test_names_stand_before_the_packets_that_use_them(tmp_path: Path) -> None:
     """Those that were looked up before anybody listened, and those of meanwhile; each once."""
-    wiring: Any = Watched()
+    watched = Watched()
+    session = watched.session
     near, far = PACKET[12:16], PACKET[16:20]
 
-    async def main(wiring: Wiring, show: Any) -> bytes:
-        session = Session(0)
+    async def main() -> bytes:
         session.answer(1, 0, answer("near", near))
-        out = io.BytesIO()
-        async with aclosing(Capturing(wiring, session, 1_000).stream(0)) as stream:
-            out.write(await anext(stream))
+        async with aclosing(capturing_of(watched).stream(0)) as stream:
+            out = await anext(stream)
             for _ in range(2):
                 session.answer(5, 0, answer("far", far))
                 session.answer(5, 0, b"garbage")
-                show(7, False, PACKET)
-                out.write(await anext(stream))
+                watched.show(7, False, PACKET)
+            out = await read_on(stream, out, 2)
         assert not session.observers
-        return out.getvalue()
+        return out
 
-    written = asyncio.run(main(wiring, wiring.show))
+    written = asyncio.run(main())
     assert [written.count(each) for each in (b"near.test", b"far.test")] == [1, 1]
     path = tmp_path / "capture.pcapng"
     path.write_bytes(written)

@@ -1,130 +1,144 @@
-"""The packets of a session as a stream of pcapng, for whoever asks: what the command sends and receives.
+"""The packets of a session as a stream of pcapng, for whoever asks: what `--capture` writes, into a pipe.
 
-On the way of the packets they are only copied, into a queue with room for `ROOM` bytes for each caller; they are cut and
-written for the caller in the loop's other turns. What finds no room is left out, and the next packet's comment says how
-many were. The names that the command has looked up stand between them.
+Each caller has a process that writes for him, and what he does not read in time is missing there. In the loop that carries
+the traffic, packets are copied into memory that is shared with that process, and what it has written is passed on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
-from collections import deque
-from collections.abc import AsyncGenerator, Iterable
-from typing import Final
+import fcntl
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hythe.errors import ParseError
-from hythe.gateway.api.lookups import Told
-from hythe.gateway.session import ANSWERS_KEPT, Answer, Session
+from hythe.gateway.capture import ring
+from hythe.gateway.capture.reasons import Reasons
+from hythe.gateway.capture.ring import Ring
+from hythe.gateway.capture.scribe import Scribe
+from hythe.gateway.capture.writer import Sources
+from hythe.gateway.session import Session
 from hythe.gateway.wiring import Wiring
 from hythe.units import KIB, MIB
-from hythe.wire import gso, pcapng
 
-#: Bytes that wait for one caller.
+if TYPE_CHECKING:
+    from hythe.gateway.capture.recorder import Recorder
+
+#: Bytes that wait for one caller, before they are written; and then.
 ROOM: Final = 32 * MIB
-#: Bytes of packets written between two turns of the loop: less than a millisecond's worth.
-_BATCH: Final = 128 * KIB
-#: Answers to DNS queries read, likewise.
-_ANSWERS: Final = 20
-#: What a waiting packet counts for beyond its bytes: about what it costs Python to keep.
-_OVERHEAD: Final = 256
+_PIPE: Final = 512 * KIB
+#: Bytes passed on between two turns of the loop.
+_PIECE: Final = 128 * KIB
+
+
+class Place(NamedTuple):
+    """`keeper`: a process in the command's namespaces. `hosts`: names known from the start.
+
+    `epoch`: nanoseconds since 1970 when the driver's clock read 0.
+    """
+
+    keeper: int
+    hosts: Sequence[tuple[bytes, str]]
+    epoch: int
 
 
 class Capturing:
-    """`epoch`: nanoseconds since 1970 when the driver's clock read 0."""
+    """Of one session. `recorder`: where its secrets of TLS can be learnt, if anywhere."""
 
-    def __init__(self, wiring: Wiring, session: Session, epoch: int) -> None:
-        self._wiring = wiring
-        self._session = session
-        self._epoch = epoch
-        self._queues: set[_Queue] = set()
+    def __init__(self, wiring: Wiring, session: Session, reasons: Reasons, recorder: Recorder | None, place: Place) -> None:
+        self.wiring = wiring
+        self.session = session
+        self.reasons = reasons
+        self.recorder = recorder if recorder is not None and recorder.keyed else None
+        self.place = place
+        self._callers: set[_Caller] = set()
 
     @property
     def busy(self) -> bool:
         """Does anybody still read?"""
-        return bool(self._queues)
+        return bool(self._callers)
 
     def finish(self) -> None:
         """The session ends: whoever listens gets what is there, and the end."""
-        for queue in self._queues:
-            queue.ended = True
-            queue.news.set()
+        for caller in self._callers:
+            caller.end()
 
     async def stream(self, snaplen: int) -> AsyncGenerator[bytes, None]:
         """A pcapng section; of each packet `snaplen` bytes at most, 0 for all."""
-        queue = _Queue(self._session.answers)
-        self._queues.add(queue)
-        self._session.observers.append(queue.hear)
-        self._wiring.watch(queue.take)
+        caller = _Caller(self, snaplen)
+        self._callers.add(caller)
         try:
-            out = io.BytesIO()
-            writer = pcapng.Writer(out)
-            writer.add_interface("hythe0", snaplen=snaplen)
-            while True:
-                queue.write(writer, self._epoch, snaplen)
-                yield out.getvalue()
-                out.seek(0)
-                out.truncate()
-                if not queue.packets and not queue.answers:
-                    if queue.ended:
-                        return
-                    queue.news.clear()
-                    await queue.news.wait()
+            while piece := await caller.read():
+                yield piece
         finally:
-            self._wiring.unwatch(queue.take)
-            self._session.observers.remove(queue.hear)
-            self._queues.discard(queue)
+            self._callers.discard(caller)
+            caller.close()
 
 
-class _Queue:
-    """What waits for one caller. `answers`: of DNS, those of before included."""
+class _Caller:
+    """One who reads, and the process that writes for him."""
 
-    def __init__(self, answers: Iterable[Answer]) -> None:
-        self.answers = deque(answers, maxlen=ANSWERS_KEPT)
-        self._told = Told()
-        self.packets: deque[tuple[int, bool, bytes, int, int, int]] = deque()
-        self.news = asyncio.Event()
-        self.ended = False
-        self._held = 0
-        self._missed = 0  # since the last that found room
+    def __init__(self, capturing: Capturing, snaplen: int) -> None:
+        self._capturing = capturing
+        self._ended = False
+        place, session, recorder = capturing.place, capturing.session, capturing.recorder
+        answers = [each.message for each in session.answers]
+        sources = Sources(Ring(ROOM), place.epoch, -1, place.keeper, place.hosts, answers, snaplen=snaplen)
+        self._keys = -1
+        if recorder is not None:
+            sources.secrets = recorder.secrets
+            sources.keys, self._keys = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._fd, out = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._fd, False)
+        with suppress(PermissionError):  # its user has many: then it has the usual size
+            fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, _PIPE)
+        self._scribe = Scribe(os.fdopen(out, "wb", _PIECE), sources)
+        if recorder is not None:
+            os.close(sources.keys)
+            recorder.confidants.append(self._confide)
+        self._scribe.follow(session, capturing.reasons)
+        capturing.wiring.watch(self._take)
 
-    def take(self, now: int, sent: bool, view: memoryview, gso_size: int, checksum: int) -> None:
+    def _take(self, now: int, sent: bool, view: memoryview, gso_size: int, checksum: int) -> None:
         """On the way of every packet."""
-        cost = len(view) + _OVERHEAD
-        if self._held + cost > ROOM:
-            self._missed += -(-len(view) // gso_size) if gso_size else 1
-            return
-        self._held += cost
-        self.packets.append((now, sent, bytes(view), gso_size, checksum, self._missed))
-        self._missed = 0
-        self.news.set()
+        kind = ring.TO_COMMAND if sent else ring.FROM_COMMAND
+        if self._scribe.put(kind, now, (view,), len(view), gso_size, checksum):
+            self._scribe.publish()
 
-    def hear(self, kind: str, about: object) -> None:
-        """What the session tells: an answer, before its packet."""
-        if isinstance(about, Answer):
-            self.answers.append(about)
+    def _confide(self, lines: bytes) -> None:
+        with suppress(BlockingIOError, BrokenPipeError):  # it is behind, or has ended: its packets stay undecrypted
+            os.write(self._keys, lines)
 
-    def write(self, writer: pcapng.Writer, epoch: int, snaplen: int) -> None:
-        """Write a batch of them."""
-        for _ in range(min(len(self.answers), _ANSWERS)):
-            writer.names(self._told.fresh(self.answers.popleft().message))
-        written = 0
-        while self.packets and written < _BATCH:
-            now, sent, packet, gso_size, checksum, missed = self.packets.popleft()
-            self._held -= len(packet) + _OVERHEAD
-            written += len(packet)
-            comment = f"{missed} packets before this one were not captured" if missed else ""
+    async def read(self) -> bytes:
+        """What has been written; nothing at the end."""
+        loop = asyncio.get_running_loop()
+        while True:
             try:
-                pieces = gso.cut(memoryview(packet), len(packet), gso_size, checksum)
-            except ParseError:
-                pieces = [packet]  # garbage is worth seeing, too
-            for piece in pieces:
-                writer.packet(
-                    0,
-                    epoch + now,
-                    piece[:snaplen] if snaplen else piece,
-                    length=len(piece),
-                    direction=pcapng.INBOUND if sent else pcapng.OUTBOUND,  # as the command sees it
-                    comment=comment,
-                )
-                comment = ""
+                return os.read(self._fd, _PIECE)
+            except BlockingIOError:
+                readable = asyncio.Event()
+                loop.add_reader(self._fd, readable.set)
+                try:
+                    await readable.wait()
+                finally:
+                    loop.remove_reader(self._fd)
+
+    def end(self) -> None:
+        """Nothing more is to be written than what is there; called again, nothing."""
+        if self._ended:
+            return
+        self._ended = True
+        capturing = self._capturing
+        capturing.wiring.unwatch(self._take)
+        self._scribe.leave(capturing.session, capturing.reasons)
+        self._scribe.end()
+        if capturing.recorder is not None:
+            capturing.recorder.confidants.remove(self._confide)
+            os.close(self._keys)
+
+    def close(self) -> None:
+        """He reads no more."""
+        self.end()
+        os.close(self._fd)
+        self._scribe.kill()

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from hythe.errors import HytheError
 from hythe.gateway.api import figures, metrics
 from hythe.gateway.api.broadcast import Broadcast
-from hythe.gateway.api.capturing import Capturing
+from hythe.gateway.api.capturing import Capturing, Place
 from hythe.gateway.api.inside import Inside, Pair, is_listener, pairs
 from hythe.gateway.api.lookups import Lookups, query
+from hythe.gateway.capture.reasons import Reasons
 from hythe.gateway.publish.publications import parse as parse_publication
 from hythe.gateway.pumps import Splice
 from hythe.gateway.session import Answer, FlowRecord
@@ -28,6 +29,7 @@ from hythe.units import SECOND
 from hythe.wire.inetdiag import TCP
 
 if TYPE_CHECKING:
+    from hythe.gateway.capture.recorder import Recorder
     from hythe.gateway.gateway import Gateway
     from hythe.gateway.layout import Layout
     from hythe.gateway.namespace import Room
@@ -50,7 +52,16 @@ class UnknownError(HytheError):
 class Resources:
     """One session. `name`: what it is called."""
 
-    def __init__(self, name: str, gateway: Gateway, wiring: Wiring, room: Room, layout: Layout, options: RunOptions) -> None:
+    def __init__(
+        self,
+        name: str,
+        gateway: Gateway,
+        wiring: Wiring,
+        room: Room,
+        layout: Layout,
+        options: RunOptions,
+        recorder: Recorder | None,
+    ) -> None:
         self.name = name
         self.gateway = gateway
         self.wiring = wiring
@@ -61,7 +72,8 @@ class Resources:
         self._inside = Inside(room.diag_fd, room.pid)
         self._lookups = Lookups(self.session)
         self._broadcast = Broadcast(self.session, self._event)
-        self._capturing = Capturing(wiring, self.session, self.epoch)
+        reasons = recorder.reasons if recorder is not None else Reasons(gateway)
+        self._capturing = Capturing(wiring, self.session, reasons, recorder, Place(room.pid, layout.hosts, self.epoch))
 
     async def finish(self) -> None:
         """The session is about to end: let those who listen hear the rest, if they do not take long."""

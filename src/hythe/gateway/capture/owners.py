@@ -7,6 +7,7 @@ there are pauses between looks, and a flow may have to wait for the next one: it
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from contextlib import suppress
@@ -14,10 +15,12 @@ from typing import Final
 
 from hythe.errors import ParseError
 from hythe.gateway.api.inside import Pair, holders, sockets_of
+from hythe.gateway.namespace.netlink import NETLINK_SOCK_DIAG
+from hythe.gateway.namespace.syscalls import CLONE_NEWNET, CLONE_NEWUSER, setns
 from hythe.session.model import Process
 from hythe.wire import inetdiag
 
-__all__ = ["Owners", "Pair"]
+__all__ = ["Owners", "Pair", "enter"]
 
 #: Looking takes no more than this part of the writer's time.
 _SHARE: Final = 0.5
@@ -27,10 +30,27 @@ _KEPT: Final = 4_096
 _READ: Final = 8_192
 
 
-class Owners:
-    """Of one network namespace. `diag`: a NETLINK_SOCK_DIAG socket that was opened there; `keeper`: a process there."""
+def enter(keeper: int) -> socket.socket:
+    """A NETLINK_SOCK_DIAG socket of the network namespace in which process `keeper` is; this process is there, too, then.
 
-    def __init__(self, diag: socket.socket, keeper: int) -> None:
+    Raises OSError where that is not allowed.
+    """
+    for kind, flag in (("user", CLONE_NEWUSER), ("net", CLONE_NEWNET)):
+        there = f"/proc/{keeper}/ns/{kind}"
+        if os.stat(there).st_ino != os.stat(f"/proc/self/ns/{kind}").st_ino:
+            fd = os.open(there, os.O_RDONLY | os.O_CLOEXEC)
+            setns(fd, flag)
+            os.close(fd)
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
+
+
+class Owners:
+    """Of one network namespace. `diag`: a NETLINK_SOCK_DIAG socket that was opened there; `keeper`: a process there.
+
+    Without a `diag` nobody is known.
+    """
+
+    def __init__(self, diag: socket.socket | None, keeper: int) -> None:
         self._diag = diag
         self._keeper = keeper
         self._sequence = 0
@@ -39,6 +59,8 @@ class Owners:
 
     def inode(self, pair: Pair) -> int:
         """The socket of a flow; 0 where there is none, or none any more."""
+        if self._diag is None:
+            return 0
         self._sequence += 1
         try:
             self._diag.sendall(inetdiag.request_one(*pair, self._sequence))

@@ -6,12 +6,16 @@ command, not its capture.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
 import socket
 import struct
 import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import BinaryIO, Final, NoReturn
 
 from hythe.errors import ParseError
@@ -19,7 +23,7 @@ from hythe.gateway.api.lookups import Told
 from hythe.gateway.capture import ring
 from hythe.gateway.capture.flows import Flow, Flows
 from hythe.gateway.capture.keylog import KeyLog, client_random, is_server_hello
-from hythe.gateway.capture.owners import Owners
+from hythe.gateway.capture.owners import Owners, enter
 from hythe.gateway.capture.pace import REST, Pace
 from hythe.gateway.capture.ring import Record, Ring
 from hythe.gateway.namespace import FORWARDED_SIGNALS
@@ -36,31 +40,37 @@ _PATIENCE: Final = 1 * SECOND
 _READ: Final = 65_536
 
 
+@dataclass(slots=True)
 class Sources:
-    """What the writer is given. `diag`, `keeper`: for `Owners`; `keys`: where the command logs its secrets, -1 for nowhere.
+    """What a writer is given, and how much it is to keep.
 
-    `epoch`: nanoseconds since 1970 when the driver's clock read 0. `hosts`: names that are known from the start.
+    `epoch`: nanoseconds since 1970 when the driver's clock read 0. `diag`, `keeper`: for `Owners`; without a `diag`, -1, the
+    writer opens one. `hosts`, `answers`, `secrets`: names, messages of DNS and lines of the key log that are known from the
+    start. `keys`: where more lines can be read; `tell`: where they are written, for others; -1 for nowhere. `snaplen`: so
+    many bytes of each packet, 0 for all.
     """
 
-    __slots__ = ("diag", "epoch", "hosts", "keeper", "keys", "ring")
-
-    def __init__(self, ring: Ring, epoch: int, diag: int, keeper: int, keys: int, hosts: list[tuple[bytes, str]]) -> None:
-        self.ring = ring
-        self.epoch = epoch
-        self.diag = diag
-        self.keeper = keeper
-        self.keys = keys
-        self.hosts = hosts
+    ring: Ring
+    epoch: int
+    diag: int
+    keeper: int
+    hosts: Sequence[tuple[bytes, str]]
+    answers: Sequence[bytes] = ()
+    secrets: bytes = b""
+    keys: int = -1
+    tell: int = -1
+    snaplen: int = 0
 
 
 def become_writer(file: BinaryIO, sources: Sources, report: int) -> NoReturn:
     """In a child of hythe. Never returns."""
     status = 1
     try:
+        gc.freeze()  # what is garbage here may close descriptors that it does not know are others by now
         signal.set_wakeup_fd(-1)
         for each in FORWARDED_SIGNALS:
             signal.signal(each, signal.SIG_IGN)
-        close_all_but({2, file.fileno(), sources.ring.bell, sources.diag, sources.keys, report})
+        close_all_but({2, file.fileno(), sources.ring.bell, sources.diag, sources.keys, sources.tell, report})
         name_process("hythe-capture")
         writer = Writer(file, sources)
         number = writer.run()
@@ -75,29 +85,41 @@ class Writer:
 
     def __init__(self, file: BinaryIO, sources: Sources) -> None:
         self._file = file
+        self._sources = sources
         self._ring = sources.ring
-        self._epoch = sources.epoch
         self._keys = sources.keys
-        self._hosts = sources.hosts
-        self._flows = Flows(Owners(socket.socket(fileno=sources.diag), sources.keeper))
+        self._remark = ""
+        self._flows = Flows(self._owners())
         self._log = KeyLog()
         self._told = Told()
         self._pace = Pace(sources.ring, time.monotonic_ns())
+        self._heard = False  # the bell, since `_write_all` began
         self._ended = False
         self._out: pcapng.Writer
         self._interface = 0
         self._last = 0
         self.packets = 0
 
+    def _owners(self) -> Owners:
+        sources = self._sources
+        try:
+            diag = socket.socket(fileno=sources.diag) if sources.diag >= 0 else enter(sources.keeper)
+        except OSError as error:
+            self._remark = f"whose the packets are is not told: the command's network cannot be entered ({error.strerror})"
+            return Owners(None, sources.keeper)
+        return Owners(diag, sources.keeper)
+
     def run(self) -> int:
         """Until hythe has ended. Returns 0, or the errno of a file that cannot be written any more."""
         try:
             self._out = pcapng.Writer(self._file)
-            self._interface = self._out.add_interface("hythe0")
-            self._out.names(self._hosts)
+            self._interface = self._out.add_interface("hythe0", snaplen=self._sources.snaplen, comment=self._remark)
+            self._begin()
             while not self._ended:
                 self._file.flush()
-                self._listen(None)
+                if not self._heard:
+                    self._listen(None)
+                self._heard = False
                 self._write_all()
             self._write_all()  # what came after the last look
             self._out.statistics(self._interface, self._last, self.packets + self._ring.dropped, self._ring.dropped)
@@ -105,6 +127,13 @@ class Writer:
         except OSError as error:
             return error.errno or 1
         return 0
+
+    def _begin(self) -> None:
+        """What is known from the start."""
+        self._out.names(self._sources.hosts)
+        for message in self._sources.answers:
+            self._out.names(self._told.fresh(message))
+        self._keep_secrets(self._sources.secrets)
 
     def _write_all(self) -> None:
         """What is there. At the end nothing is in the way of hurrying."""
@@ -125,11 +154,19 @@ class Writer:
             poll.register(self._keys, select.POLLIN)
         ready = dict(poll.poll(timeout))
         if self._ring.bell in ready:
+            self._heard = True
             self._ended = self._ring.is_ended()
         if self._keys in ready:
-            secrets = self._log.feed(os.read(self._keys, _READ))
-            if secrets:
-                self._out.secrets(secrets)
+            self._keep_secrets(os.read(self._keys, _READ))
+
+    def _keep_secrets(self, lines: bytes) -> None:
+        secrets = self._log.feed(lines)
+        if not secrets:
+            return
+        self._out.secrets(secrets)
+        if self._sources.tell >= 0:
+            with suppress(BlockingIOError, BrokenPipeError):  # hythe has no time for them, or has ended
+                os.write(self._sources.tell, secrets)
 
     def _take(self, record: Record) -> None:
         if record.kind == ring.RESENT:
@@ -152,16 +189,24 @@ class Writer:
         except ParseError:
             pieces = [bytes(body)]  # garbage is worth seeing, too
         direction = pcapng.OUTBOUND if record.kind == ring.FROM_COMMAND else pcapng.INBOUND  # as the command sees it
-        self._last = self._epoch + record.now
+        self._last = self._sources.epoch + record.now
         self.packets += len(pieces)
-        if not comments:
+        keep = self._sources.snaplen
+        if not (comments or keep):
             self._out.packets(self._interface, self._last, pieces, direction=direction)
             return
         at = 0
         for piece in pieces:
             end = at + max(1, record.gso_size or len(piece))
             comment = "\n".join(dict.fromkeys(text for first, last, text in comments if first < end and last > at))
-            self._out.packet(self._interface, self._last, piece, direction=direction, comment=comment)
+            self._out.packet(
+                self._interface,
+                self._last,
+                piece[:keep] if keep else piece,
+                length=len(piece),
+                direction=direction,
+                comment=comment,
+            )
             at = end
 
     def _comments(self, record: Record, flow: Flow | None) -> list[tuple[int, int, str]]:

@@ -1,4 +1,4 @@
-"""The system calls that the standard library lacks (os.unshare came with 3.12, mount and prctl never).
+"""The system calls that the standard library lacks (unshare and setns came with 3.12, mount and prctl never).
 
 They are those of section 2 of the manual (umount2 for `unmount`, prctl for the last two). Each raises a plain
 `OSError`; whoever calls knows the step and finds the remedy (remedies.py).
@@ -33,6 +33,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
 _libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
 _libc.unshare.argtypes = (ctypes.c_int,)
+_libc.setns.argtypes = (ctypes.c_int, ctypes.c_int)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
 
@@ -45,6 +46,11 @@ def _check(result: int, path: str | None = None) -> None:
 def unshare(flags: int) -> None:
     """Leave the namespaces named by `flags` (CLONE_NEW…) for new ones."""
     _check(_libc.unshare(flags))
+
+
+def setns(fd: int, flag: int) -> None:
+    """Join the namespace that `fd` is of, which is of the kind `flag` (CLONE_NEW…)."""
+    _check(_libc.setns(fd, flag))
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, options: str = "") -> None:
