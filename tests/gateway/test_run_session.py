@@ -179,6 +179,7 @@ for port in sys.argv[1:]:
     kinds = [each.kind for each in tcp]
     assert sorted(kind for kind in kinds if kind != "opened") == ["closed", "refused"]
     assert kinds[0] == "opened"  # what is refused at once is never told to have begun
+    assert {each.connection.name for each in tcp if each.connection is not None} == {"host.hythe.internal"}
     ends = {each.kind: each.connection for each in tcp if each.connection is not None}
     assert ends["closed"].bytes_up == 5
     assert ends["refused"].error == "ECONNREFUSED"

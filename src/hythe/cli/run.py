@@ -120,10 +120,10 @@ def _faults(words: dict[str, str | None], seed: int | None) -> Faults | None:
 def _summarize(session: Session, form: str) -> None:
     from time import monotonic_ns
 
-    from hythe.gateway.api.lookups import Lookups
+    from hythe.gateway.api.lookups import name_all
     from hythe.view.summary import as_json, table
 
-    Lookups(session).name_all()
+    name_all(session)
     now = monotonic_ns()
     text = as_json(session.records(), session.began, now) if form == "json" else table(session.records(), now)
     _say(text.removesuffix("\n"))

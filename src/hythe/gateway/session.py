@@ -2,7 +2,8 @@
 
 A flow that is going on is read from its connection when somebody asks; one that has ended leaves its figures in its
 `FlowRecord`. The number of records kept of ended flows is bounded; `count` and the byte totals are not. Answers to DNS
-queries are kept as they came, the last few, to be read when somebody asks.
+queries are kept as they came, the last few, to be read for their names when somebody asks; one that nobody has read is read
+when it has to make room.
 
 Observers are told what happens as it does. There are none normally, and then that costs nothing.
 """
@@ -13,9 +14,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_ntop
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from hythe.wire.segment import split_key
+
+if TYPE_CHECKING:
+    from hythe.gateway.names.known import KnownNames
 
 #: Ended flows remembered.
 KEPT: Final = 20_000
@@ -102,6 +106,8 @@ class Session:
         self.ended = 0
         self.refused = 0
         self.answered = 0
+        self._read = 0  # of those, for their names
+        self._known: KnownNames | None = None
         self.bytes_up = 0
         self.bytes_down = 0
 
@@ -130,11 +136,30 @@ class Session:
 
     def answer(self, now: int, took: int, message: bytes) -> None:
         """The command has got an answer to a DNS query."""
+        if self.answered - self._read >= ANSWERS_KEPT:
+            self.read_answers(1)
         self.answered += 1
         answer = Answer(now, took, message)
         self.answers.append(answer)
         if self.observers:
             self.tell("query", answer)
+
+    def read_answers(self, count: int = ANSWERS_KEPT) -> bool:
+        """Learn the names in `count` answers at most, the oldest first; is there more to read?"""
+        fresh = self.answered - self._read
+        for answer in [self.answers[place] for place in range(-fresh, min(0, count - fresh))]:
+            self.known_names.learn(answer.now, answer.message)
+            self._read += 1
+        return self._read < self.answered
+
+    @property
+    def known_names(self) -> KnownNames:
+        """What has been read."""
+        if self._known is None:
+            from hythe.gateway.names.known import KnownNames  # start-up pays for what is used
+
+            self._known = KnownNames()
+        return self._known
 
     def notice(self, sentence: str) -> None:
         """For the person who runs this."""

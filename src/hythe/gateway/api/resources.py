@@ -17,7 +17,7 @@ from hythe.gateway.api import figures, metrics
 from hythe.gateway.api.broadcast import Broadcast
 from hythe.gateway.api.capturing import Capturing, Place
 from hythe.gateway.api.inside import Inside, Pair, is_listener, pairs
-from hythe.gateway.api.lookups import Lookups, query
+from hythe.gateway.api.lookups import name_of, query, read_names
 from hythe.gateway.capture.reasons import Reasons
 from hythe.gateway.publish.publications import parse as parse_publication
 from hythe.gateway.pumps import Splice
@@ -70,7 +70,6 @@ class Resources:
         self.options = options
         self.epoch = time.time_ns() - gateway.driver.clock()
         self._inside = Inside(room.diag_fd, room.pid)
-        self._lookups = Lookups(self.session)
         self._broadcast = Broadcast(self.session, self._event)
         reasons = recorder.reasons if recorder is not None else Reasons(gateway)
         self._capturing = Capturing(wiring, self.session, reasons, recorder, Place(room.pid, layout.hosts, self.epoch))
@@ -138,7 +137,7 @@ class Resources:
 
     async def connections(self, *, ended: int = 0, processes: bool = False) -> AsyncGenerator[bytes, None]:
         """A JSON array, made as it is read."""
-        await self._lookups.refresh()
+        await read_names(self.session)
         held = pairs(await self._inside.sockets(processes=True)) if processes else {}
         past = self.session.past
         records = [past[number] for number in range(max(0, len(past) - ended), len(past))]
@@ -147,7 +146,7 @@ class Resources:
 
     async def connection(self, number: int) -> model.Detail:
         """One of them."""
-        await self._lookups.refresh()
+        await read_names(self.session)
         flow = self.session.live.get(number)
         if flow is None:
             record = next((each for each in self.session.past if each.number == number), None)
@@ -168,7 +167,7 @@ class Resources:
         return self._connection(flow.record)
 
     def _connection(self, record: FlowRecord, held: Mapping[Pair, model.Process] | None = None) -> model.Connection:
-        self._lookups.name(record)
+        name_of(self.session, record)
         process = figures.holder(record, held) if held else None
         return figures.connection(record, self.session.live.get(record.number), self.epoch, process)
 
@@ -228,6 +227,7 @@ class Resources:
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Server-sent events."""
+        await read_names(self.session)
         return self._broadcast.listen()
 
     def _event(self, kind: str, about: object) -> model.Event | None:
