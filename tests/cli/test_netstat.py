@@ -72,7 +72,6 @@ def test_routes_and_interfaces_are_the_kernels() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["-4", "-6"], "-4 and -6 exclude each other"),
         (["-i", "-r"], "are different tables"),
         (["--session", "no-such-session"], "no session is called 'no-such-session'"),
     ],

@@ -53,15 +53,13 @@ def command(
     as_json: bool,
 ) -> int:
     """Show the sockets of this machine, and of every session: connections, with -l what listens, with -a both."""
-    if only4 and only6:
-        raise UsageError("-4 and -6 exclude each other: leave both out for both families")
     if interfaces + route + statistics + explain > 1:
         raise UsageError("-i, -r, -s and --explain are different tables: ask for one of them")
     if session is not None and (interfaces or route):
         raise UsageError("-i and -r are of this machine: leave --session out")
     from hythe.view.netstat.sockets import Wanted
 
-    families = frozenset({4} if only4 else {6} if only6 else {4, 6})
+    families = frozenset({4, 6} if only4 == only6 else {4} if only4 else {6})
     protocols = frozenset(name for name, given in (("tcp", tcp), ("udp", udp)) if given) or frozenset({"tcp", "udp"})
     both = everything or (explain and not listening)
     wanted = Wanted(protocols, families, listening=listening or both, connected=not listening or both)
@@ -74,7 +72,7 @@ def command(
         if interfaces:
             text = _interfaces(everything=everything, as_json=as_json)
         elif route:
-            text = _routes(families, numeric=numeric, as_json=as_json)
+            text = _routes(families, names, as_json=as_json)
         elif statistics:
             text = _statistics(wanted, session, as_json=as_json)
         else:
@@ -139,10 +137,10 @@ def _interfaces(*, everything: bool, as_json: bool) -> str:
     return interfaces.report(everything=everything, as_json=as_json)
 
 
-def _routes(families: frozenset[int], *, numeric: bool, as_json: bool) -> str:
+def _routes(families: frozenset[int], names: HostNames | None, *, as_json: bool) -> str:
     from hythe.view.netstat import routes
 
-    return routes.report(families, numeric=numeric, as_json=as_json)
+    return routes.report(families, names, as_json=as_json)
 
 
 def _statistics(wanted: Wanted, only: str | None, *, as_json: bool) -> str:

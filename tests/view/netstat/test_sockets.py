@@ -14,7 +14,7 @@ from tests import needs
 
 #: Makes sockets, then runs ss and hythe netstat one after the other: nothing changes between.
 SCENE = """
-import json, os, socket, subprocess, sys
+import json, os, socket, struct, subprocess, sys
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 subprocess.run(["sysctl", "-qw", "net.ipv4.tcp_syncookies=0"], check=False)
 keep = []
@@ -54,13 +54,32 @@ for _ in range(6):  # SYN_SENT: there is no room for them
 for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6), ("0.0.0.0", socket.AF_INET)):
     made = socket.socket(family, socket.SOCK_DGRAM); made.bind((host, 0)); keep.append(made)
     other = socket.socket(family, socket.SOCK_DGRAM); other.connect(made.getsockname()); keep.append(other)
+# SYN_RECV: a SYN out of nowhere, whose sender answers nothing.
+for words in (
+    "link add eth2 address 02:00:00:00:00:02 type veth peer name eth10", "address add 192.0.2.1/24 dev eth2",
+    "link set eth2 up", "link set eth10 up", "neighbor add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth2",
+):
+    subprocess.run(["ip", *words.split()], check=True)
+def total(data):
+    found = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    return ~(found % 0xFFFF) & 0xFFFF
+waits = server("192.0.2.1", socket.AF_INET)
+ends = bytes((192, 0, 2, 77, 192, 0, 2, 1))
+head = struct.pack("!BBHHHBBH8s", 0x45, 0, 40, 1, 0, 64, 6, 0, ends)
+head = head[:10] + struct.pack("!H", total(head)) + head[12:]
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+    raw.bind(("eth10", 0))
+    for number in range(5):
+        syn = struct.pack("!HHIIBBHHH", 3000 + number, waits.getsockname()[1], 7, 0, 0x50, 2, 1000, 0, 0)
+        syn = syn[:16] + struct.pack("!H", total(ends + struct.pack("!HH", 6, 20) + syn)) + syn[18:]
+        raw.send(bytes.fromhex("0200000000020200000000770800") + head + syn)
 subprocess.run(["sleep", "0.5"])
 def run(*words): return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 hythe = [sys.executable, "-m", "hythe", "netstat"]
 print(json.dumps({
     "before": run("ss", "-Htan"), "ours": run(*hythe, "-tan", "--json"), "after": run("ss", "-Htan"),
     "udp": run("ss", "-Huan"), "our udp": run(*hythe, "-uanp", "--json"), "programs": run(*hythe, "-tlnp"),
-    "interfaces": run(*hythe, "-ia"), "statistics": run(*hythe, "-s", "--json"),
+    "interfaces": run(*hythe, "-ia"), "net-tools": run("netstat", "-ia"), "statistics": run(*hythe, "-s", "--json"),
     "explained": run(*hythe, "-ltn", "--explain"),
     "pid": os.getpid(),
 }))
@@ -70,7 +89,7 @@ Sockets = Counter[tuple[str, int, int, str, str]]
 
 def scene() -> dict[str, Any]:
     needs.userns()
-    for name in ("ss", "ip", "sysctl", "unshare"):
+    for name in ("ip", "netstat", "ss", "sysctl", "unshare"):
         needs.program(name)
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", SCENE],
@@ -126,6 +145,7 @@ def test_netstat_shows_what_ss_shows() -> None:
     assert as_ss(ours) == before
     states = Counter(each["state"] for each in ours)
     assert {"ESTABLISHED", "LISTEN", "TIME_WAIT", "CLOSE_WAIT", "FIN_WAIT1", "FIN_WAIT2", "SYN_SENT"} <= set(states)
+    assert states["SYN_RECV"] == 5
     assert sum(states.values()) > 500
     assert any(each["local"]["address"].startswith("::ffff:") for each in ours)
     assert as_ss(json.loads(found["our udp"])) == unified(of_ss(found["udp"]))
@@ -137,12 +157,18 @@ def check_the_rest(found: dict[str, Any]) -> None:
     heading, columns, *lines = found["programs"].splitlines()
     assert heading == "Active Internet connections (only servers)"
     assert columns.split()[-1] == "PID/Program"
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert all(f"{found['pid']}/python" in line and " LISTEN " in line for line in lines)
-    assert found["interfaces"].splitlines()[2].split()[0] == "lo"
+    interfaces = [line.split() for line in found["interfaces"].splitlines()]
+    expected = [line.split() for line in found["net-tools"].splitlines()]
+    assert [line[:2] + line[10:11] for line in interfaces] == [line[:2] + line[10:] for line in expected]
+    assert interfaces[-1][:11] == expected[-1], "nothing but lo's counters stands still"
+    assert interfaces[1][:11] == expected[1]
+    assert [line[0] for line in interfaces[2:]] == ["eth2", "eth10", "lo"]
+    assert interfaces[2][11] == "02:00:00:00:00:02"
     assert json.loads(found["statistics"])["kernel"]["Tcp"]["PassiveOpens"] >= 360
     assert "listens on all addresses" in found["explained"]
-    assert found["explained"].splitlines()[-1].startswith("4 sockets: ")
+    assert found["explained"].splitlines()[-1].startswith("5 sockets: ")
 
 
 def test_a_socket_of_one_interface_says_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ _HEADINGS: Final = (
     *("Flg", "MAC", "Default"),
 )
 _RIGHT: Final = frozenset(range(1, 10))
+_PARTS: Final = re.compile(r"(\D*)(\d*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,15 @@ def _device(asking: socket.socket, name: str) -> tuple[int, int, str | None]:
 
 def report(*, everything: bool, as_json: bool) -> str:
     """A table of those that are up, with `everything` of all; or an array."""
-    found = [each for each in interfaces() if everything or each.is_up]
+    found = sorted((each for each in interfaces() if everything or each.is_up), key=_by_name)
     if as_json:
         return to_json([asdict(each) for each in found]) + "\n"
     return "Kernel Interface table\n" + columns([_HEADINGS, *map(_row, found)], _RIGHT)
+
+
+def _by_name(each: Interface) -> list[tuple[str, int]]:
+    """As net-tools sorts them: eth2 comes before eth10."""
+    return [(letters, int(digits or 0)) for letters, digits in _PARTS.findall(each.name)]
 
 
 def _row(each: Interface) -> tuple[str, ...]:
