@@ -214,6 +214,8 @@ def test_a_closed_port_outside_is_a_closed_port_inside() -> None:
 
 def test_a_refused_destination_is_told() -> None:
     def test(relay: Relay) -> None:
+        told: list[tuple[str, int]] = []
+        relay.session.observers.append(lambda kind, record: told.append((kind, record.error)))  # type: ignore[attr-defined]
         cases = [
             ("10.83.64.77", errno.EHOSTUNREACH),
             ("fd68:7974:6865::77", errno.EHOSTUNREACH),
@@ -228,6 +230,12 @@ def test_a_refused_destination_is_told() -> None:
                 relay.turn()
             assert client.take_complaints() == [Complaint(number, packed(address), 9)] * 2
         assert len(relay.datagrams.mappings) == 0
+        numbers = [errno.EHOSTUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EACCES]  # the third: the host answers itself
+        assert told == [("refused", number) for number in numbers]
+        assert (relay.session.refused, relay.session.ended, relay.session.live) == (4, 4, {})
+        assert len(relay.datagrams.flows) == 4
+        relay.turn(after=RelayConfig().udp_idle + 20 * SECOND)
+        assert (len(relay.datagrams.flows), relay.session.ended) == (0, 4)
         silent = relay.command.host.bind(None, 0, (packed("224.0.0.251"), 5353))
         silent.send(0, b"x")
         relay.turn()

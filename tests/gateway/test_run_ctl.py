@@ -135,6 +135,58 @@ def test_a_transfer_survives_every_change(person: Person, rng: Random) -> None:
     assert not changes
 
 
+def test_a_published_port_is_taken_away_again(nobody: Person) -> None:
+    """With its UDP clients; a TCP client that has come stays, and the port can be published anew."""
+    program = """
+import socket, threading
+def datagrams():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("0.0.0.0", 7000))
+        while True:
+            server.sendto(*server.recvfrom(100))
+threading.Thread(target=datagrams, daemon=True).start()
+with socket.create_server(("0.0.0.0", 7000)) as server:
+    print("ready", flush=True)
+    client, _ = server.accept()
+    while data := client.recv(100):
+        client.sendall(data)
+    threading.Event().wait(60)
+"""
+    with session(nobody, "-4", *nobody.script(program)) as (running, asked):
+        assert running.line() == "ready\n"
+        (tcp,) = asked.publish("127.0.0.1:0:7000")
+        (udp,) = asked.publish("127.0.0.1:0:7000/udp")
+        assert tcp.outside is not None
+        assert udp.outside is not None
+        with (
+            socket.create_connection((tcp.outside.address, tcp.outside.port), timeout=10) as client,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker,
+        ):
+            speaker.settimeout(10)
+            speaker.connect((udp.outside.address, udp.outside.port))
+            for each in (client, speaker):
+                each.sendall(b"ping")
+                assert each.recv(100) == b"ping"
+            done = hythe(nobody, "ctl", asked.name, "unpublish", f"127.0.0.1:{tcp.outside.port}", f"{udp.outside.port}/udp")
+            assert done.returncode == 0, done.stderr
+            assert [line.split()[1:] for line in done.stdout.splitlines()] == [
+                [f"127.0.0.1:{each.outside.port}", "is", "no", "longer", "published"] for each in (tcp, udp) if each.outside
+            ]
+            client.sendall(b"still")
+            assert client.recv(100) == b"still"
+            speaker.sendall(b"gone")
+            with pytest.raises(ConnectionRefusedError):
+                speaker.recv(100)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((tcp.outside.address, tcp.outside.port), timeout=10)
+            assert [each.protocol for each in asked.connections()] == ["tcp"]
+        assert [each for each in asked.listeners() if each.outside is not None] == []
+        with pytest.raises(UsageError, match=f"no published port has the number {tcp.id}"):
+            asked.unpublish(tcp.id or 0)
+        (again,) = asked.publish(f"127.0.0.1:{tcp.outside.port}:7000")
+        assert again.id not in (tcp.id, udp.id)
+
+
 def test_wrong_words_get_a_sentence(nobody: Person) -> None:
     with session(nobody, "", "sleep", "60") as (_, asked):
         for words, status, sentence in (
@@ -145,6 +197,14 @@ def test_wrong_words_get_a_sentence(nobody: Person) -> None:
             (("ctl", asked.name, "kill", "x"), 2, "'x' is not a connection: write its number, which hythe ps"),
             (("ctl", asked.name, "kill", "7"), 2, "no connection 7 goes on"),
             (("ctl", asked.name, "publish", "x"), 2, "does not say which port leads where"),
+            (
+                ("ctl", asked.name, "unpublish", "8080"),
+                2,
+                f"{asked.name} publishes no tcp port 8080: hythe netstat -ln --session",
+            ),
+            (("ctl", asked.name, "unpublish", "8080:80"), 2, "'8080:80' does not say which port outside: write for example"),
+            (("ctl", asked.name, "unpublish", "::1:80"), 2, "'::1:80' does not say which port outside"),
+            (("ctl", asked.name, "unpublish", "no-such"), 2, "'no-such' is neither a port nor a tcp service"),
             (("ctl", "nobody-there", "kill", "1"), 2, "no session is called 'nobody-there': there "),
             (("ps", "nobody-there"), 2, "no session is called 'nobody-there': there "),
             (("ctl", asked.name, "sing", "1"), 2, "hythe ctl --help"),

@@ -169,12 +169,14 @@ for port in sys.argv[1:]:
             reader.start()
             assert running.line() == "ready\n"
             until(lambda: asked.publish("127.0.0.1:0:7") and len(events) > 1)
+            asked.unpublish(next(each.id for each in asked.listeners() if each.id is not None))
+            until(lambda: events[-1].kind == "unpublished")
             before = len(events)
             running.process.send_signal(signal.SIGUSR1)
             running.process.wait(10)
         reader.join(10)
         assert not reader.is_alive(), "the stream of events outlives the session"
-    assert {each.kind for each in events[:before]} == {"notice", "published"}
+    assert {each.kind for each in events[:before]} == {"notice", "published", "unpublished"}
     tcp = [each for each in events if each.connection is not None and each.connection.protocol == "tcp"]
     kinds = [each.kind for each in tcp]
     assert sorted(kind for kind in kinds if kind != "opened") == ["closed", "refused"]
@@ -279,11 +281,28 @@ with socket.create_connection(("host.hythe.internal", int(sys.argv[1]))) as stre
 
 
 def test_metrics_are_prometheuss(person: Person) -> None:
-    with session(person, "", "sleep", "60") as (_, asked):
-        lines = asked.metrics().splitlines()
-    sample = re.compile(r'[a-z_]+\{session="[^"]+"(,[a-z]+="[^"]*")*\} -?\d+(\.\d+)?')
-    assert all(line.startswith(("# HELP hythe_", "# TYPE hythe_")) or sample.fullmatch(line) for line in lines), lines
-    assert f'hythe_connections_total{{session="{asked.name}"}} 0' in lines
+    """Text format 0.0.4: help and type once, in front of all samples of a metric together; no series twice."""
+    with session(person, "--loss 1%", "sleep", "60") as (_, asked):
+        text = asked.metrics()
+    assert text.endswith("\n")
+    sample = re.compile(r'([a-z_]+)(\{session="[^"]+"(?:,[a-z]+="[^"\\\n]*")*\}) (-?\d+(?:\.\d+)?)')
+    found: dict[str, set[str]] = {}
+    lines, metric = iter(text.splitlines()), ""
+    for line in lines:
+        if line.startswith("# HELP "):
+            metric = line.split()[2]
+            assert next(lines) in (f"# TYPE {metric} counter", f"# TYPE {metric} gauge")
+            assert metric not in found
+            found[metric] = set()
+        else:
+            match = sample.fullmatch(line)
+            assert match is not None, line
+            assert match[1] == metric
+            assert match[2] not in found[metric]
+            found[metric].add(match[2])
+    assert all(found.values())
+    assert f'hythe_connections_total{{session="{asked.name}"}} 0' in text
+    assert len(found["hythe_wire_packets_total"]) == 14
 
 
 def test_the_command_cannot_ask_its_session(person: Person) -> None:

@@ -31,7 +31,7 @@ def test_a_value_comes_back_as_it_went() -> None:
     listener = Listener("tcp", None, End("::", 80), None)
     assert build(Listener, json.loads(json.dumps(plain(listener)))) == listener
     assert plain([listener]) == [
-        {"protocol": "tcp", "outside": None, "inside": {"address": "::", "port": 80}, "process": None}
+        {"protocol": "tcp", "outside": None, "inside": {"address": "::", "port": 80}, "process": None, "id": None}
     ]
 
 

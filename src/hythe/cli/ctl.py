@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hythe.session.client import Session
+    from hythe.session.model import Listener
 
 #: What takes a fault away.
 _NOTHING = ("", "0", "none", "off")
@@ -18,7 +19,7 @@ _NOTHING = ("", "0", "none", "off")
 
 @click.command()
 @click.argument("name")
-@click.argument("change", metavar="set|kill|publish", type=click.Choice(["set", "kill", "publish"]))
+@click.argument("change", metavar="set|kill|publish|unpublish", type=click.Choice(["set", "kill", "publish", "unpublish"]))
 @click.argument("what", nargs=-1, required=True)
 def command(name: str, change: str, what: tuple[str, ...]) -> int:
     """Change the session NAME while it runs.
@@ -27,10 +28,16 @@ def command(name: str, change: str, what: tuple[str, ...]) -> int:
     set loss=5% up-delay=20ms   faults, by the names of hythe run's options; none takes one away
     kill ID                     reset connections (hythe ps NAME shows their numbers)
     publish [ADDR:]HOSTPORT:PORT[/udp]
+    unpublish [ADDR:]HOSTPORT[/udp]
     """  # noqa: D301 - click's mark for lines to be left as they are
     from hythe.session.client import find
 
-    act: dict[str, Callable[[Session, tuple[str, ...]], None]] = {"set": _set, "kill": _kill, "publish": _publish}
+    act: dict[str, Callable[[Session, tuple[str, ...]], None]] = {
+        "set": _set,
+        "kill": _kill,
+        "publish": _publish,
+        "unpublish": _unpublish,
+    }
     act[change](find(name), what)
     return 0
 
@@ -56,10 +63,32 @@ def _kill(session: Session, what: tuple[str, ...]) -> None:
 
 
 def _publish(session: Session, what: tuple[str, ...]) -> None:
-    from hythe.view.summary import endpoint
-
     for each in what:
         for listener in session.publish(each):
-            if listener.outside is not None:
-                outside = endpoint(listener.outside.address, listener.outside.port)
-                click.echo(f"{session.name}: {outside} leads to {listener.protocol} port {listener.inside.port}")
+            click.echo(f"{session.name}: {_outside(listener)} leads to {listener.protocol} port {listener.inside.port}")
+
+
+def _unpublish(session: Session, what: tuple[str, ...]) -> None:
+    from hythe.gateway.names.resolvconf import packed
+    from hythe.gateway.publish.publications import parse_outside
+
+    for each in what:
+        address, ports, protocol = parse_outside(each)
+        numbers = [
+            listener.id
+            for listener in session.listeners()
+            if listener.id is not None and listener.outside is not None and listener.protocol == protocol
+            if listener.outside.port in ports and address in (None, packed(listener.outside.address))
+        ]
+        if not numbers:
+            raise UsageError(
+                f"{session.name} publishes no {protocol} port {each}: hythe netstat -ln --session {session.name}"
+            )
+        for number in numbers:
+            click.echo(f"{session.name}: {_outside(session.unpublish(number))} is no longer published")
+
+
+def _outside(listener: Listener) -> str:
+    from hythe.view.summary import endpoint
+
+    return endpoint(listener.outside.address, listener.outside.port) if listener.outside is not None else "-"

@@ -215,29 +215,32 @@ class DatagramGate:
         self.driver.register(mapping.fd, mapping, select.EPOLLIN)
         return mapping
 
-    def _begin(
-        self, key: bytes, mapping: Mapping | None, peer: Peer, destination: Destination | None, now: int
-    ) -> DatagramFlow:
-        outside = (destination.host, destination.port) if destination is not None else None
-        record = self.session.begin("udp", key, outside, now)
+    def _begin(self, key: bytes, mapping: Mapping, peer: Peer, destination: Destination, now: int) -> DatagramFlow:
+        record = self.session.begin("udp", key, (destination.host, destination.port), now)
+        record.state = "UNREPLIED"
         flow = DatagramFlow(self, key, record, mapping, peer, self.host.endpoints.sender(key), self.config.udp_idle)
-        flow.expires = now + flow.idle
-        self.flows[key] = flow
-        if mapping is not None:
-            mapping.flows[peer] = flow
-            record.state = "UNREPLIED"
+        mapping.flows[peer] = flow
         self.session.enter(flow)
+        return self._keep(flow, now)
+
+    def _refused(self, key: bytes, number: int, now: int) -> DatagramFlow:
+        """A destination that is not for the command, remembered: it may try more than once. For the session it has ended."""
+        record = self.session.begin("udp", key, None, now)
+        record.error = number
+        self.session.end(record, now, refused=True)
+        flow = DatagramFlow(self, key, record, None, (), self.host.endpoints.sender(key), self.config.udp_idle)
+        flow.refusal = number
+        return self._keep(flow, now)
+
+    def _keep(self, flow: DatagramFlow, now: int) -> DatagramFlow:
+        """Know it from now on, and look whether it has become idle."""
+        flow.expires = now + flow.idle
+        self.flows[flow.key] = flow
         if len(self.flows) > self.config.udp_flows:
             self.end(next(iter(self.flows.values())), now)
         if self.deadline == NEVER:
             self.deadline = now + _SWEEP
             self.host.around.timers.file(self)
-        return flow
-
-    def _refused(self, key: bytes, number: int, now: int) -> DatagramFlow:
-        """A destination that is not for the command, remembered: it may try more than once."""
-        flow = self._begin(key, None, (), None, now)
-        flow.refusal = flow.record.error = number
         return flow
 
     def _say_exhausted(self) -> None:
@@ -305,9 +308,9 @@ class DatagramGate:
     def end(self, flow: DatagramFlow, now: int) -> None:
         """Forget a flow, and its mapping when it was the last."""
         self.flows.pop(flow.key, None)
-        self.session.end(flow.record, now)
         mapping = flow.mapping
-        if mapping is not None:
+        if mapping is not None:  # else it has ended for the session
+            self.session.end(flow.record, now)
             mapping.flows.pop(flow.peer, None)
             if not mapping.flows:
                 self._close(mapping, now)

@@ -103,6 +103,12 @@ class Gateway:
             )
         return self.published.publish(publications)
 
+    def unpublish(self, number: int) -> Published | None:
+        """Let nobody more come in by a published port; None where there is none of that number."""
+        if self.published is None:
+            return None
+        return self.published.unpublish(number, self.driver.clock())
+
     def close(self) -> None:
         """Stop serving."""
         if self.published is not None:

@@ -130,6 +130,10 @@ class Session:
         """Publish a port or a range, written as for `hythe run -p`; what was opened. `MachineError`: it is taken."""
         return [build(Listener, each) for each in self._json("POST", "/listeners", plain(Publish(publication)))]
 
+    def unpublish(self, number: int) -> Listener:
+        """Take a published port away again, by its `id`; what it was."""
+        return build(Listener, self._json("DELETE", f"/listeners/{number}"))
+
     def set_faults(self, **words: str | None) -> Faults:
         """Change faults by name (``loss="5%"``, ``up_delay="20ms"``); None takes one away."""
         return build(Faults, self._json("PATCH", "/faults", words))

@@ -131,12 +131,16 @@ class Detail:
 
 @dataclass(slots=True)
 class Listener:
-    """A port that is listened on: outside, published and leading to `inside`, or inside by a `process`."""
+    """A port that is listened on: outside, published and leading to `inside`, or inside by a `process`.
+
+    `id`: by which a published one can be taken away again; null for others.
+    """
 
     protocol: str
     outside: End | None
     inside: End
     process: Process | None
+    id: int | None = None
 
 
 @dataclass(slots=True)
@@ -181,8 +185,8 @@ class Query:
 class Event:
     """Something happened. `kind` says which of the others is there.
 
-    opened, closed, refused (connection); query (query); faults (faults); published (listener); notice (notice); dropped
-    (count): so many events were left out here, because they were not read as fast as they came.
+    opened, closed, refused (connection); query (query); faults (faults); published, unpublished (listener); notice
+    (notice); dropped (count): so many events were left out here, because they were not read as fast as they came.
     """
 
     kind: str

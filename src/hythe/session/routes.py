@@ -64,6 +64,13 @@ ROUTES: Final[Sequence[Route]] = (
         parameters=(_PROCESSES,),
     ),
     Route("POST", "/listeners", "publish", "Publish a port (or a range); what was opened.", list[Listener], body=Publish),
+    Route(
+        "DELETE",
+        "/listeners/{id}",
+        "unpublish",
+        "Take a published port away again; who is connected by TCP stays.",
+        Listener,
+    ),
     Route("GET", "/faults", "faults", "The faults of the wire.", Faults),
     Route(
         "PATCH",

@@ -192,9 +192,19 @@ class Resources:
             self.session.tell("published", each)
         return opened
 
+    async def unpublish(self, number: int) -> model.Listener:
+        """Take it away again."""
+        taken = self.gateway.unpublish(number)
+        if taken is None:
+            raise UnknownError(f"no published port has the number {number}")
+        listener = self._published(taken)
+        self.session.tell("unpublished", listener)
+        return listener
+
     def _published(self, port: Published) -> model.Listener:
         command = figures.address(self.layout.families[0].command)
-        return model.Listener(port.protocol, model.End(port.address, port.outside), model.End(command, port.inside), None)
+        outside, inside = model.End(port.address, port.outside), model.End(command, port.inside)
+        return model.Listener(port.protocol, outside, inside, None, port.number)
 
     # --- The wire, and what has been looked up
 

@@ -62,6 +62,11 @@ class DatagramPublishGate:
         association = self.associations[key] = _Association(self, port, client, ancillary, now)
         return association
 
+    def forget(self, port: PublishedDatagrams, now: int) -> None:
+        """Forget the clients of a port: nothing can be sent to them any more."""
+        for association in [each for key, each in self.associations.items() if key[0] is port]:
+            association.end(now)
+
 
 class PublishedDatagrams:
     """One socket outside, in the driver's epoll, level-triggered."""

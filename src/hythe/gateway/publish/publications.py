@@ -6,7 +6,7 @@ import re
 
 from hythe.errors import UsageError
 from hythe.gateway.names.resolvconf import packed
-from hythe.services.ports import PORT_MAX, port_number
+from hythe.services.ports import PORT_MAX, port_number, port_range
 
 #: Where a publication without an address listens.
 LOOPBACK = ("127.0.0.1", "::1")
@@ -50,6 +50,21 @@ def parse(text: str) -> list[Publication]:
     if inside.start == 0 or (outside.start == 0 and len(outside) > 1):
         raise UsageError(f"-p {text}: 0 is not a port (alone in front of the colon it has hythe pick one)")
     return [Publication(text, addresses, *pair, udp=protocol == "udp") for pair in zip(outside, inside, strict=True)]
+
+
+def parse_outside(text: str) -> tuple[bytes | None, range, str]:
+    """Which published ports ``[ADDR:]HOSTPORT[/udp]`` means: address (None: any), ports, protocol. Raises `UsageError`."""
+    ports, slash, protocol = text.partition("/")
+    written, colon, port = ports.rpartition(":")
+    bracketed = written.startswith("[") and written.endswith("]")
+    address = packed(written[1:-1] if bracketed else written)
+    wrong_address = bool(colon) and (address is None or bracketed != (len(address) == 16))
+    if wrong_address or (slash and protocol not in ("tcp", "udp")) or not port:
+        raise UsageError(f"{text!r} does not say which port outside: write for example 8080, [::1]:8080 or 5353/udp")
+    found = port_range(port, protocol or "tcp")
+    if found is None:
+        raise UsageError(f"{text!r}: {port!r} is neither a port nor a {protocol or 'tcp'} service (hythe services)")
+    return address, found, protocol or "tcp"
 
 
 def _address(text: str, written: str) -> str:

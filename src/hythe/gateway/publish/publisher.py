@@ -11,8 +11,9 @@ from hythe.gateway.publish.streams import PublishedPort, PublishGate
 
 
 class Published(NamedTuple):
-    """One socket that listens outside, at (`address`, `outside`), for the command's port `inside`."""
+    """One socket that listens outside, at (`address`, `outside`), for the command's port `inside`. `number`: its own."""
 
+    number: int
     protocol: str
     address: str
     outside: int
@@ -20,12 +21,13 @@ class Published(NamedTuple):
 
 
 class Publisher:
-    """Publishes more whenever it is asked to; `close` ends it all. `ports`: those that are listened on."""
+    """Publishes more whenever it is asked to, and less; `close` ends it all. `ports`: those that are listened on."""
 
     def __init__(self, streams: PublishGate, datagrams: DatagramPublishGate) -> None:
         self._streams = streams
         self._datagrams = datagrams
-        self._open: list[PublishedPort | PublishedDatagrams] = []
+        self._open: list[PublishedPort | PublishedDatagrams] = []  # beside `ports`
+        self._count = 0
         self.ports: list[Published] = []
 
     def publish(self, publications: list[Publication]) -> list[Published]:
@@ -48,13 +50,25 @@ class Publisher:
             else:
                 self._open.append(PublishedPort(each, inside, self._streams))
             address, port, *_ = each.getsockname()
-            self.ports.append(Published(protocol, address, port, inside))
+            self._count += 1
+            self.ports.append(Published(self._count, protocol, address, port, inside))
         if not publication.outside:
             names = " and ".join(
                 f"[{each.address}]:{each.outside}" if ":" in each.address else f"{each.address}:{each.outside}"
                 for each in self.ports[-len(sockets) :]
             )
             self._streams.session.notice(f"{names} leads to the command's {protocol} port {inside}")
+
+    def unpublish(self, number: int, now: int) -> Published | None:
+        """Listen no more at one of them, and tell which it was; clients that are connected stay, those of UDP cannot."""
+        for place, port in enumerate(self.ports):
+            if port.number == number:
+                opened = self._open.pop(place)
+                if isinstance(opened, PublishedDatagrams):
+                    self._datagrams.forget(opened, now)
+                opened.close()
+                return self.ports.pop(place)
+        return None
 
     def close(self) -> None:
         """Listen no more; clients that are connected stay."""
