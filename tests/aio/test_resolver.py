@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import hythe
+from hythe.aio.resolver import parse_server
 from hythe.errors import UsageError
 from hythe.gateway.guest import guest
 from hythe.gateway.options import RunOptions
@@ -341,6 +342,11 @@ class _Relay(asyncio.DatagramProtocol):
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(await reader.readline())
     writer.close()
+
+
+def test_a_servers_port_can_be_a_service() -> None:
+    assert parse_server("127.0.0.1:mdns") == ("127.0.0.1", 5353)
+    assert parse_server("[::1]:domain") == ("::1", 53)
 
 
 def test_what_is_no_server_and_no_name() -> None:

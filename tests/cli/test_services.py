@@ -46,12 +46,21 @@ def test_json_has_every_field() -> None:
     [
         ("nosuchthing", "no service is called 'nosuchthing', or described so: write a name, a port or a range"),
         ("70000", "70000 is not a port: they go up to 65535"),
+        ("200-100", "200-100 is not a range of ports: write the lower one first; they go up to 65535"),
+        ("65530-65540", "65530-65540 is not a range of ports: write the lower one first; they go up to 65535"),
+        (" ", "no service is called ' ', or described so: write a name, a port or a range"),
         ("80/ip", "80/ip: 'ip' is not a protocol: write tcp, udp, sctp, dccp, or none"),
     ],
 )
 def test_what_is_not_there_is_said(word: str, sentence: str) -> None:
     done = hythe(word)
     assert (done.returncode, done.stderr) == (2, f"hythe: {sentence}\n")
+
+
+def test_a_range_can_be_nobodys() -> None:
+    done = hythe("49152-49160")
+    assert (done.returncode, done.stdout) == (0, "nobody has any of these ports\n")
+    assert json.loads(hythe("--json", "49152-49160").stdout)["services"] == []
 
 
 def test_another_registry_can_be_read(tmp_path: Path) -> None:

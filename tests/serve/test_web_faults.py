@@ -115,6 +115,7 @@ def failing(*words: str, before: tuple[str, ...] = (), python: str = sys.executa
         (["/nowhere"], 2, "there is no folder '/nowhere': name one, or --text"),
         (["--port", "70000", "/"], 2, "neither a port (0 to 65535) nor the name of a service"),
         (["--port", "nonesuch", "/"], 2, "neither a port (0 to 65535) nor the name of a service"),
+        (["--port", "", "/"], 2, "--port '' is neither a port (0 to 65535)"),
         (["--text", "x", "/"], 2, "leave one of them out"),
         (["--key", "k", "/"], 2, "name it with --cert"),
         (["--echo", "--tls"], 2, "has no TLS"),

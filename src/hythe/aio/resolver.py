@@ -27,6 +27,7 @@ from hythe.host.hostsfile import HostsFile
 from hythe.host.inquiry import Inquiry, Outcome
 from hythe.host.lookup import Found, Lookup, Status
 from hythe.host.resolvconf import parse_resolv_conf
+from hythe.services.ports import port_number
 from hythe.units import SECOND
 from hythe.wire import dns
 from hythe.wire.dnsmessage import Question, Record, lower
@@ -182,9 +183,10 @@ def parse_server(text: str) -> tuple[str, int]:
         port = rest[1:] if rest.startswith(":") else port if bracket and not rest else ""
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
-    if _address(host) is None or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+    number = port_number(port, "udp")
+    if _address(host) is None or not number:
         raise UsageError(f"{text!r} is no name server: write for example 9.9.9.9, 127.0.0.1:5353 or [2620:fe::fe]:53")
-    return host, int(port)
+    return host, number
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

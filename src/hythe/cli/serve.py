@@ -64,7 +64,11 @@ def command(
     folder = folder or "."
     if text is None and not os.path.isdir(folder):
         raise UsageError(f"there is no folder {folder!r}: name one, or --text")
-    _run(_web(folder, text, _wanted(port or _PORT, bind), cert, key, tls=tls or cert is not None, stack=stack))
+    _run(
+        _web(
+            folder, text, _wanted(_PORT if port is None else port, bind), cert, key, tls=tls or cert is not None, stack=stack
+        )
+    )
     return 0
 
 
@@ -101,7 +105,7 @@ def _tls(ground: Ground, cert: str | None, key: str | None) -> tuple[ssl.SSLCont
 async def _small(service: Service, port: str | None, bind: tuple[str, ...], *, stack: bool) -> None:
     from hythe.serve.small import Datagrams, Gate, Stream
 
-    wanted = _wanted(port or service.name, bind)._replace(udp=True)
+    wanted = _wanted(service.name if port is None else port, bind)._replace(udp=True)
     async with _ground(wanted, stack=stack) as ground:
         gate = Gate(service, _say)
         ended = asyncio.Event()
@@ -133,7 +137,7 @@ def _ground(wanted: Wanted, *, stack: bool) -> contextlib.AbstractAsyncContextMa
 def _wanted(written: str, addresses: tuple[str, ...]) -> Wanted:
     port = 0 if written == "0" else port_number(written)
     if port is None:
-        raise UsageError(f"--port {written} is neither a port (0 to 65535) nor the name of a service")
+        raise UsageError(f"--port {written!r} is neither a port (0 to 65535) nor the name of a service")
     return Wanted(addresses, port, written)
 
 

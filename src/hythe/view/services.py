@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -16,6 +17,7 @@ from hythe.services.remarks import Remark, remarks
 PROTOCOLS: Final = ("tcp", "udp", "sctp", "dccp")
 _UNPRIVILEGED: Final = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 _HEADINGS: Final = ("PORT", "NAME", "CATEGORY", "PRIVILEGED", "/ETC/SERVICES", "COMMENT")
+_NUMBERS: Final = re.compile(r"\d+-\d+")
 #: Words of IANA's description that say that nobody should be there any more.
 _GONE: Final = ("deprecated", "historic", "obsolete", "de-registered")
 
@@ -53,7 +55,7 @@ class Services:
         """
         if text is None:
             return list(self._ports(range(PORT_MAX + 1), PROTOCOLS))
-        word, slash, protocol = text.partition("/")
+        word, slash, protocol = text.strip().partition("/")
         if slash and protocol not in PROTOCOLS:
             raise UsageError(f"{text}: {protocol!r} is not a protocol: write {', '.join(PROTOCOLS)}, or none")
         protocols = (protocol,) if slash else PROTOCOLS
@@ -111,6 +113,8 @@ class Services:
     def _mentioned(self, word: str, protocols: Sequence[str], text: str) -> list[Known]:
         if word.isdecimal():
             raise UsageError(f"{text} is not a port: they go up to {PORT_MAX}")
+        if _NUMBERS.fullmatch(word):
+            raise UsageError(f"{text} is not a range of ports: write the lower one first; they go up to {PORT_MAX}")
         wanted = word.lower()
         found = self._known(
             {
@@ -141,7 +145,9 @@ def unprivileged_start() -> int:
 
 
 def table(found: Sequence[Known]) -> str:
-    """One line a port and protocol."""
+    """One line a port and protocol, or one sentence where there is none."""
+    if not found:
+        return "nobody has any of these ports\n"
     rows = [_HEADINGS, *(_row(each) for each in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     lines = []

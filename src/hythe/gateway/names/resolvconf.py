@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from hythe.errors import UsageError
+from hythe.services.ports import port_number
 from hythe.wire.resolvconf import PATH, PORT, Server, name_servers, statements
 
 #: Lines that mean the same inside as outside.
@@ -51,11 +52,12 @@ def _parse_server(text: str) -> Server:
             port = rest[1:] if rest.startswith(":") else ""
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
-    if not is_address(host) or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+    number = port_number(port, "udp")
+    if not is_address(host) or not number:
         raise UsageError(
             f"--dns {text!r} is no address of a resolver: write for example 9.9.9.9, 127.0.0.1:5353, [2620:fe::9]:53 or none"
         )
-    return host, int(port)
+    return host, number
 
 
 def is_address(text: str) -> bool:

@@ -6,12 +6,12 @@ import re
 
 from hythe.errors import UsageError
 from hythe.gateway.names.resolvconf import packed
-from hythe.services.ports import PORT_MAX, port_number, port_range
+from hythe.services.ports import port_range
 
 #: Where a publication without an address listens.
 LOOPBACK = ("127.0.0.1", "::1")
 
-_RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
+_NUMBERS = re.compile(r"\d+(-\d+)?", re.ASCII)
 _EXAMPLES = "write for example 8080:80, 0.0.0.0:8080:80, [::1]:5353:53/udp or 8000-8010:9000-9010"
 
 
@@ -76,13 +76,9 @@ def _address(text: str, written: str) -> str:
 
 
 def _ports(text: str, written: str, protocol: str) -> range:
-    match = _RANGE.fullmatch(written)
-    if match is None:
-        port = port_number(written, protocol)
-        if port is None:
-            raise UsageError(f"-p {text}: {written!r} is neither a port nor a {protocol} service (hythe services)")
-        return range(port, port + 1)
-    first, last = int(match[1]), int(match[2] or match[1])
-    if not first <= last <= PORT_MAX:
+    found = port_range(written, protocol)
+    if found is not None:
+        return found
+    if _NUMBERS.fullmatch(written):
         raise UsageError(f"-p {text}: {written} is not a port or a range of ports: they go from 1 to 65535, and upwards")
-    return range(first, last + 1)
+    raise UsageError(f"-p {text}: {written!r} is neither a port nor a {protocol} service (hythe services)")
