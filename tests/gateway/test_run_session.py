@@ -357,6 +357,11 @@ def test_bad_requests_get_a_sentence(nobody: Person) -> None:
         for request, status, sentence in (
             (b"GET /nope HTTP/1.1\r\nHost: x\r\n\r\n", 404, "there is no /nope: /openapi.json says what there is"),
             (b"PUT /faults HTTP/1.1\r\nHost: x\r\n\r\n", 405, "/faults does not know PUT, but GET and PATCH"),
+            (
+                b"PATCH /faults HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n" + b"[" * 30_000,
+                400,
+                "the request's body is not JSON (maximum recursion depth",
+            ),
             (b"GET /connections?x=1 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "has no parameter 'x': it knows ended, processes"),
             (b"GET /connections?ended=x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "ended cannot be 'x': write a number"),
             (b"POST /listeners HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 400, "Publish lacks 'publish'"),

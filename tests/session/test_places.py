@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,28 @@ def test_a_session_that_is_too_busy_to_answer_is_not_dead(monkeypatch: pytest.Mo
     assert places.sockets() == [("sh", claim.path)]
     for each in callers:
         each.close()
+    claim.close()
+
+
+def test_callers_wait_while_a_session_has_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for ever."""
+    monkeypatch.setattr(places, "_BACKLOG", 1)
+    claim = places.claim("web")
+    first = [places.connect(claim.path, 10) for _ in range(2)]
+    with pytest.raises(TimeoutError):
+        places.connect(claim.path, 0.05)
+    calling = [threading.Thread(target=lambda: first.append(places.connect(claim.path, 10))) for _ in range(20)]
+    for each in calling:
+        each.start()
+    claim.listener.setblocking(True)
+    for _ in range(22):
+        claim.listener.accept()[0].close()
+    for each in calling:
+        each.join(10)
+    assert len(first) == 22
+    for caller in first:
+        assert caller.gettimeout() == 10
+        caller.close()
     claim.close()
 
 

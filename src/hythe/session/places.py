@@ -130,13 +130,25 @@ def sockets() -> list[tuple[str, str]]:
 
 
 def connect(path: str, seconds: float | None) -> socket.socket:
-    """A connection to the session whose socket is `path`. Raises OSError; `seconds`: how long anything may take."""
+    """A connection to the session whose socket is `path`. Raises OSError; `seconds`: how long anything may take.
+
+    Where more callers come than the session's queue has room for, the kernel lets a caller wait; but only if it blocks, and
+    for as long as SO_SNDTIMEO says (unix(7)): with a time-out of Python's it would be turned away at once.
+    """
+    import struct  # whoever asks has time
+
     directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         caller = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            if seconds is not None:
+                patience = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+            try:
+                caller.connect(_address(path, directory))
+            except BlockingIOError as error:
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from error
             caller.settimeout(seconds)
-            caller.connect(_address(path, directory))
         except BaseException:
             caller.close()
             raise

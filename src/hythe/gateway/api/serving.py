@@ -228,7 +228,7 @@ def _value(parameter: Parameter, text: str) -> Any:
 def _read_body(route: Route, body: bytes) -> Any:
     try:
         value = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the request's body is not JSON ({error})") from error
     if isinstance(route.body, type):
         return build(route.body, value)
