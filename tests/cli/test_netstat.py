@@ -48,7 +48,7 @@ def test_others_programs_are_not_shown_without_rights(public_python: Path) -> No
 
 def test_again_until_interrupted() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "hythe", "netstat", "-tlnc"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "hythe", "netstat", "-tlnc", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         headings = 0
@@ -72,6 +72,9 @@ def test_routes_and_interfaces_are_the_kernels() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["-t", "5"], "'5' has no meaning here: SECONDS goes with -c"),
+        (["-c", "0"], "'0' is no time to wait: write seconds, 1 to 86400"),
+        (["-c", "soon"], "'soon' is no time to wait"),
         (["-i", "-r"], "are different tables"),
         (["--session", "no-such-session"], "no session is called 'no-such-session'"),
     ],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two tables of -c; how long a session is waited for that may be stopped (^Z).
 _PERIOD = 1.0
+_PERIOD_MAX = 86_400
 _PATIENCE = 2.0
 
 
@@ -31,10 +32,11 @@ _PATIENCE = 2.0
 @click.option("-s", "--statistics", is_flag=True, help="The counters of each protocol; of sessions, their totals.")
 @click.option("-4", "only4", is_flag=True, help="IPv4 only.")
 @click.option("-6", "only6", is_flag=True, help="IPv6 only.")
-@click.option("-c", "--continuous", is_flag=True, help="Again every second, until ^C.")
+@click.option("-c", "--continuous", is_flag=True, help="Again every second (or every SECONDS), until ^C.")
 @click.option("--explain", is_flag=True, help="What each port is, and which sockets nothing explains.")
 @click.option("--session", metavar="NAME", help="The sockets of one session alone (hythe ps).")
 @click.option("--json", "as_json", is_flag=True, help="An array of objects.")
+@click.argument("seconds", required=False)
 def command(
     tcp: bool,
     udp: bool,
@@ -51,8 +53,12 @@ def command(
     explain: bool,
     session: str | None,
     as_json: bool,
+    seconds: str | None,
 ) -> int:
     """Show the sockets of this machine, and of every session: connections, with -l what listens, with -a both."""
+    if seconds is not None and not continuous:
+        raise UsageError(f"{seconds!r} has no meaning here: SECONDS goes with -c")
+    period = _PERIOD if seconds is None else _seconds(seconds)
     if interfaces + route + statistics + explain > 1:
         raise UsageError("-i, -r, -s and --explain are different tables: ask for one of them")
     if session is not None and (interfaces or route):
@@ -80,7 +86,13 @@ def command(
         click.echo(text, nl=False)
         if not continuous:
             return 0
-        time.sleep(_PERIOD)
+        time.sleep(period)
+
+
+def _seconds(text: str) -> float:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _PERIOD_MAX):
+        raise UsageError(f"{text!r} is no time to wait: write seconds, 1 to {_PERIOD_MAX}")
+    return float(text)
 
 
 def _sockets(
