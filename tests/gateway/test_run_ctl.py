@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,16 +57,22 @@ def test_ps_shows_sessions(person: Person) -> None:
     assert asked.name not in hythe(person, "ps").stdout
 
 
-def test_ps_tells_of_a_session_that_is_stopped(nobody: Person) -> None:
+def test_views_tell_of_a_session_that_is_stopped(nobody: Person) -> None:
+    """And show the others; whoever asks for it alone gets a status."""
     with session(nobody, "", "sleep", "60") as (running, asked):
         running.process.send_signal(signal.SIGSTOP)
         try:
-            ran = hythe(nobody, "ps", "--json")
+            asking = (("ps", "--json"), ("netstat", "-s"), ("netstat", "-s", "--session", asked.name))
+            with ThreadPoolExecutor() as pool:  # each waits two seconds
+                *ran, alone = pool.map(lambda words: hythe(nobody, *words), asking)
         finally:
             running.process.send_signal(signal.SIGCONT)
-        assert ran.returncode == 0
-        assert f"hythe: the session {asked.name!r} does not answer: it may be stopped (^Z)\n" in ran.stderr
-        assert asked.name not in ran.stdout
+        sentence = f"hythe: the session {asked.name!r} does not answer: it may be stopped (^Z)\n"
+        for each in ran:
+            assert each.returncode == 0
+            assert sentence in each.stderr
+            assert asked.name not in each.stdout
+        assert (alone.returncode, alone.stdout, alone.stderr) == (1, "", sentence)
         assert asked.about().name == asked.name
 
 

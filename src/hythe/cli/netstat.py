@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TypeVar
 
 import click
 
@@ -10,9 +11,13 @@ from hythe.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hythe.session.client import Session
     from hythe.view.names import HostNames
     from hythe.view.netstat.sockets import Row, Wanted
+
+T = TypeVar("T")
 
 #: Seconds between two tables of -c; how long a session is waited for that may be stopped (^Z).
 _PERIOD = 1.0
@@ -107,13 +112,7 @@ def _sockets(
             from hythe.view.netstat.processes import tell_holders
 
             tell_holders(rows)
-    for each in _sessions(only):
-        from hythe.session.client import SessionEndedError
-
-        try:
-            tables[each.name] = sockets.of_session(each, wanted, processes=programs)
-        except SessionEndedError as error:  # it has ended meanwhile, or is stopped
-            click.echo(f"hythe: {error}", err=True)
+    tables |= _ask(only, lambda each: sockets.of_session(each, wanted, processes=programs))
     if names is not None:
         names.ask(sockets.addresses(row for rows in tables.values() for row in rows))
         names.wait()
@@ -140,7 +139,22 @@ def _sessions(only: str | None) -> list[Session]:
         return []
     from hythe.session.client import find, running
 
-    return [find(only)] if only is not None else running(_PATIENCE)
+    return [find(only, _PATIENCE)] if only is not None else running(_PATIENCE)
+
+
+def _ask(only: str | None, question: Callable[[Session], T]) -> dict[str, T]:
+    """What each session answers; one of many that has ended meanwhile, or is stopped, is told of, and left out."""
+    answers = {}
+    for each in _sessions(only):
+        from hythe.session.client import SessionEndedError
+
+        try:
+            answers[each.name] = question(each)
+        except SessionEndedError as error:
+            if only is not None:
+                raise
+            click.echo(f"hythe: {error}", err=True)
+    return answers
 
 
 def _interfaces(*, everything: bool, as_json: bool) -> str:
@@ -158,4 +172,5 @@ def _routes(families: frozenset[int], names: HostNames | None, *, as_json: bool)
 def _statistics(wanted: Wanted, only: str | None, *, as_json: bool) -> str:
     from hythe.view.netstat import statistics
 
-    return statistics.report(wanted, _sessions(only), machine=only is None, as_json=as_json)
+    totals = _ask(only, lambda each: each.about().totals)
+    return statistics.report(wanted, totals, machine=only is None, as_json=as_json)

@@ -49,9 +49,9 @@ def running(patience: float = PATIENCE) -> list[Session]:
     return [Session(name, path, patience) for name, path in places.sockets()]
 
 
-def find(name: str) -> Session:
-    """The session called `name`. Raises `UsageError` that says which there are."""
-    sessions = running()
+def find(name: str, patience: float = PATIENCE) -> Session:
+    """The session called `name`; `patience` as in `Session`. Raises `UsageError` that says which there are."""
+    sessions = running(patience)
     for session in sessions:
         if session.name == name:
             return session

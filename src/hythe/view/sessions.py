@@ -13,6 +13,7 @@ from hythe.errors import FAILURES
 from hythe.session.model import About, Connection, End
 from hythe.units import SECOND, format_bytes, format_duration
 from hythe.view.summary import endpoint
+from hythe.view.visible import visible
 
 _HEADINGS: Final = ("NAME", "PID", "SINCE", "UP", "DOWN", "OPEN", "COMMAND")
 _RIGHT: Final = frozenset({1, 2, 3, 4, 5})
@@ -37,7 +38,7 @@ def _session(about: About, now: float) -> tuple[str, ...]:
         format_bytes(totals.bytes_up),
         format_bytes(totals.bytes_down),
         str(totals.open),
-        shlex.join(about.command),
+        visible(shlex.join(about.command)),
     )
 
 

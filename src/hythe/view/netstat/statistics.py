@@ -10,7 +10,7 @@ from hythe.view.netstat.phrases import ALWAYS, PHRASES, SETTINGS
 from hythe.view.netstat.table import as_json as to_json
 
 if TYPE_CHECKING:
-    from hythe.session.client import Session
+    from hythe.session.model import Totals
     from hythe.view.netstat.sockets import Wanted
 
 #: Where the kernel writes them.
@@ -63,10 +63,10 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def report(wanted: Wanted, sessions: Iterable[Session], *, machine: bool, as_json: bool) -> str:
+def report(wanted: Wanted, sessions: Mapping[str, Totals], *, machine: bool, as_json: bool) -> str:
     """Each section in net-tools' phrases, then each session; or an object of objects with the kernel's names."""
     found = statistics(wanted.families, wanted.protocols) if machine else {}
-    totals = {each.name: asdict(each.about().totals) for each in sessions}
+    totals = {name: asdict(each) for name, each in sessions.items()}
     if as_json:
         return to_json({"kernel": found, "sessions": totals}) + "\n"
     text = phrased(found)

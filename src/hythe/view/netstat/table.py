@@ -13,6 +13,7 @@ from hythe.services.etc import names as names_of_ports
 from hythe.services.ports import WELL_KNOWN_MAX
 from hythe.view.names import HostNames
 from hythe.view.netstat.sockets import Holder, Row
+from hythe.view.visible import visible
 
 _HEADINGS: Final = ("Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "User")
 _RIGHT: Final = frozenset({1, 2})
@@ -102,7 +103,7 @@ def program(holders: Sequence[Holder]) -> str:
     if not holders:
         return "-"
     more = len({each.pid for each in holders}) - 1
-    return f"{holders[0].pid}/{holders[0].program}" + (f" +{more}" if more else "")
+    return f"{holders[0].pid}/{visible(holders[0].program)}" + (f" +{more}" if more else "")
 
 
 def columns(rows: Sequence[Cells], right: frozenset[int] = frozenset()) -> str:
