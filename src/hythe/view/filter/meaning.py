@@ -334,7 +334,10 @@ class _Meaning:
             if sign in "/%" and not right.value:
                 self.fail("this divides by zero", tree.sign)
             if sign in ("<<", ">>") and right.value > 31:
-                self.fail("a number has 32 bits: shift it by 31 at most", tree.sign)
+                # As in tcpdump only a number that was written so is refused: of a calculated one nothing is left.
+                if isinstance(tree.right, Constant):
+                    self.fail("a number has 32 bits: shift it by 31 at most", tree.sign)
+                sign, right = "&", Number(0)
             if isinstance(left, Number):
                 return Number(calculate(sign, left.value, right.value))
         return Arithmetic(sign, left, right)
