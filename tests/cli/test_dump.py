@@ -80,13 +80,13 @@ def test_names_instead_of_numbers(tmp_path: Path) -> None:
     frames = [
         raw(packets.ETHER / local / TCP(sport=40_000, dport=22, flags="S")),
         raw(packets.ETHER / local / UDP(sport=40_000, dport=514)),
-        raw(packets.ETHER / IP(src="127.0.0.1", dst="127.0.0.1", proto=47)),
+        raw(packets.ETHER / IP(src="127.0.0.1", dst="127.0.0.1", proto=89)),
     ]
     _, lines, _ = dump("-t", "-r", str(packets.write_pcap(tmp_path / "a.pcap", frames)))
     assert lines == [
         "IP localhost.40000 > localhost.ssh: Flags [S], seq 0, win 8192, length 0",
         "IP localhost.40000 > localhost.syslog: UDP, length 0",
-        "IP localhost > localhost:  gre 0",
+        "IP localhost > localhost:  ospf 0",
     ]
 
 

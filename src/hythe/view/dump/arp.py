@@ -11,7 +11,8 @@ from hythe.view.dump.ethertypes import ETHERTYPES, mac_text
 from hythe.view.dump.show import ENDS, Show, readable
 
 _HEADER: Final = struct.Struct(">HHBBH").unpack_from
-_IPV4: Final = 0x0800
+#: IPv4, and IPv4 with trailers (RFC 893).
+_PROTOCOLS: Final = frozenset({0x0800, 0x1000})
 _HARDWARE: Final[Mapping[int, str]] = MappingProxyType(
     {1: "Ethernet", 6: "TokenRing", 7: "ArcNet", 15: "FrameRelay", 17: "Strip", 24: "IEEE 1394", 32: "Infiniband"}
 )
@@ -33,7 +34,7 @@ def _arp(show: Show, data: bytes, at: int, length: int) -> None:
     data[at + 8 + 2 * wide + 2 * long - 1]
     if not show.style.link:
         put("ARP, ")
-    usual = protocol == _IPV4 and wide and long == 4
+    usual = protocol in _PROTOCOLS and wide and long == 4
     if not usual or show.style.verbose:
         put(f"{_HARDWARE.get(hardware, f'Unknown Hardware ({hardware})')} (len {wide}), ")
         put(f"{ETHERTYPES.get(protocol, f'Unknown Protocol (0x{protocol:04x})')} (len {long})")
@@ -42,7 +43,7 @@ def _arp(show: Show, data: bytes, at: int, length: int) -> None:
             return
         put(", ")
     places = at + 8, at + 8 + wide, at + 8 + wide + long, at + 8 + 2 * wide + long
-    ours, theirs = (mac_text(data[place : place + wide]) for place in places[::2])
+    ours, theirs = (mac_text(data[place : place + wide]) or "<empty>" for place in places[::2])
     sender, target = (_address(show, data[place : place + 4], protocol, long) for place in places[1::2])
     match operation:
         case 1:
@@ -66,6 +67,6 @@ def _arp(show: Show, data: bytes, at: int, length: int) -> None:
 
 
 def _address(show: Show, address: bytes, protocol: int, size: int) -> str:
-    if protocol not in (_IPV4, 0x1000):
+    if protocol not in _PROTOCOLS:
         return "<wrong proto type>"
     return show.names.host(address) if size == 4 else "<wrong len>"

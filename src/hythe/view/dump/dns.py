@@ -159,11 +159,10 @@ class _Message:
             if self._at >= len(self._data) and number:
                 raise IndexError("fewer records than were promised")
             put("," if number else "")
-            if not self._record() and number < count - 1:
-                raise IndexError("the record is cut off")
+            self._record()
 
-    def _record(self) -> bool:
-        """One record; False where the message ends before its data."""
+    def _record(self) -> None:
+        """One record. Where the message ends before its data, nothing is said unless another one should follow."""
         put, data = self._show.put, self._data
         words = [""]
         if self._verbose:
@@ -174,13 +173,12 @@ class _Message:
             try:
                 after = skip(data, self._at)
             except (NoNameError, IndexError):
-                self._at = len(data)
-                return False
+                after = len(data)
         if after + 10 > len(data):
             self._at = len(data)
-            return False
+            return
         kind, rclass, ttl, size = _RECORD(data, after)
-        flush = self._multicast and rclass & _TOP and kind != _OPT
+        flush = self._multicast and rclass & _TOP
         plain = rclass & ~_TOP if self._multicast else rclass
         if plain != 1 and kind != _OPT:
             words.append(class_name(plain))
@@ -194,16 +192,15 @@ class _Message:
         self._at = at + size
         if self._at > len(data):
             raise IndexError("the record is cut off")
-        self._data_of(kind, at, (rclass, ttl, size))
-        return True
+        self._data_of(kind, at, (plain, ttl, size))
 
     def _data_of(self, kind: int, at: int, fields: tuple[int, int, int]) -> None:
         put, data = self._show.put, self._data
         match kind:
             case 1:
-                put(f" {address_text(data[at : at + 4])}")
+                put(f" {address_text(_whole(data, at, 4))}")
             case 28:
-                put(f" {address_text(data[at : at + 16])}")
+                put(f" {address_text(_whole(data, at, 16))}")
             case _ if kind in _NAMED:
                 put(" ")
                 put(self._name(at)[0])
@@ -211,20 +208,27 @@ class _Message:
                 self._authority(at)
             case 15:
                 put(" ")
-                name, _ = self._name(at + 2)
-                put(f"{name} {struct.unpack_from('>H', data, at)[0]}")
+                number = int.from_bytes(_whole(data, at, 2), "big")
+                put(f"{self._name(at + 2)[0]} {number}")
             case 16:
                 self._strings(at, at + fields[2])
             case 33:
-                priority, weight, port = struct.unpack_from(">HHH", data, at)
                 put(" ")
+                priority, weight, port = struct.unpack_from(">HHH", data, at)
                 put(f"{self._name(at + 6)[0]}:{port} {priority} {weight}")
             case 38:
                 self._address6(at)
             case 41:
                 edns(self._show, data, at, fields, self._begin)
+            case 103:
+                put(escaped(data[at : at + fields[2]]))
             case 250 if self._verbose:
                 self._signature(at)
+            case 256:
+                priority, weight = struct.unpack_from(">HH", data, at)
+                put(f" {priority} {weight} {escaped(data[at + 4 : at + fields[2] if fields[2] >= 4 else None])}")
+                if fields[2] < 4:
+                    raise IndexError("the record is too short to have a target")
 
     def _name(self, at: int) -> tuple[str, int]:
         return read(self._data, at, self._begin)
@@ -253,14 +257,27 @@ class _Message:
             self._show.put(f" {bits}(bad plen)")
             return
         size = 16 - bits // 8
-        suffix = self._data[at + 1 : at + 1 + size]
-        self._show.put(f" {bits}" + (f" {address_text(suffix.rjust(16, bytes(1)))}" if bits < 128 else ""))
+        suffix = _whole(self._data, at + 1, size) if bits < 128 else b""
+        if bits < 128:
+            self._show.put(f" {bits} {address_text(suffix.rjust(16, bytes(1)))}")
         if bits:
-            self._show.put(f" {self._name(at + 1 + size)[0]}")
+            self._show.put(" ")
+            self._show.put(self._name(at + 1 + size)[0])
 
     def _signature(self, at: int) -> None:
+        """RFC 8945, 4.2; what there is of it."""
+        put, data = self._show.put, self._data
+        put(" ")
         name, at = self._name(at)
-        self._show.put(f" {name}")
-        fudge, size = struct.unpack_from(">HH", self._data, at + 6)
-        identifier, error, other = struct.unpack_from(">HHH", self._data, at + 10 + size)
-        self._show.put(f" fudge={fudge} maclen={size} origid={identifier} error={error} otherlen={other}")
+        put(name)
+        at += 6
+        for word in ("fudge", "maclen", "origid", "error", "otherlen"):
+            number = int.from_bytes(_whole(data, at, 2), "big")
+            put(f" {word}={number}")
+            at += 2 + (number if word == "maclen" else 0)
+
+
+def _whole(data: bytes, at: int, size: int) -> bytes:
+    """The bytes at `at`. Raises IndexError unless all of them are there."""
+    data[at + size - 1]
+    return data[at : at + size]

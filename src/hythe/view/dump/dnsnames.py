@@ -40,6 +40,14 @@ _RCODES: Final[Mapping[int, str]] = MappingProxyType(
         23: " BadCookie",
     }
 )
+#: The highest bits of a label's first byte say what kind it is (RFC 1035, 4.1.4).
+_KIND: Final = 0xC0
+_POINTER: Final = 0xC0
+#: A label of bits, which nobody uses any more (RFC 2673; RFC 6891, 5).
+_BITS: Final = 0x41
+#: Characters of a name that are shown (RFC 1035, 2.3.4), and what is said of more.
+_NAME_MAX: Final = 255
+_TOO_LONG: Final = "<DOMAIN NAME TOO LONG>"
 _PERIODS: Final = (("y", 31_536_000), ("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
@@ -83,40 +91,84 @@ def _escaped(byte: int) -> str:
 def skip(data: bytes, at: int) -> int:
     """Where the name at `at` ends. Raises IndexError, and NoNameError for a label of unknown kind."""
     while size := data[at]:
-        if size & 0xC0 == 0xC0:
-            data[at + 1]
+        if size & _KIND == _POINTER:
             return at + 2
-        if size & 0xC0:
+        if size & _KIND and size != _BITS:
             raise NoNameError("")
-        at += 1 + size
+        at += 1 + (_bits_size(data[at + 1]) if size == _BITS else size)
     return at + 1
 
 
 def read(data: bytes, at: int, begin: int) -> tuple[str, int]:
     """The name at `at` of the message that begins at `begin`, and where it ends.
 
-    Raises NoNameError, with what can be shown, where the message ends and where the name leads nowhere.
+    Raises NoNameError, with what can be shown, where the message ends and where the name leads nowhere. Of a label that
+    has a length and nothing more, nothing is said: whatever stands behind it will not be there either.
     """
-    text, after, limit = "", -1, at - begin
-    while at < len(data) and (size := data[at]):
-        if size & 0xC0 == 0xC0:
-            if at + 1 == len(data):
-                raise NoNameError(text)
-            target = (size & 0x3F) << 8 | data[at + 1]
-            if after < 0:
-                after = at + 2
+    limit, length, text, followed = at - begin, 0, "", False
+    size = _size(data, at, text)
+    at += 1
+    if not size:
+        return ".", at
+    after = at + size
+    while size and at < len(data):
+        if size & _KIND == _POINTER:
+            target = (size & ~_KIND) << 8 | data[at]
+            if not followed:
+                after, followed = at + 1, True
             # Backwards only, or a message could lead in circles (RFC 1035, 4.1.4).
             if target >= limit:
                 raise NoNameError(text + "<BAD PTR>")
             at, limit = begin + target, target
-            continue
-        if size & 0xC0:
-            raise NoNameError(text + (f"<ELT {size & 0x3F}>" if size & 0x40 else "<BAD LABEL TYPE>"))
-        label = data[at + 1 : at + 1 + size]
-        if len(label) < size:
-            raise NoNameError(text + escaped(label))
-        text += escaped(label) + "."
-        at += 1 + size
+        elif size == _BITS:
+            shown = data[at + 1 : at + _bits_size(data[at])]
+            text += f"\\[x{_bits(shown, data[at] or 256)}/{data[at] or 256}]"
+            if len(shown) + 1 < _bits_size(data[at]):
+                raise NoNameError(text.rpartition("/")[0])
+            at += _bits_size(data[at])
+            text += "." if length <= _NAME_MAX else ""
+            length += 1
+        else:
+            label = data[at : at + size]
+            shown = label[: max(0, _NAME_MAX - length)]
+            text += escaped(shown)
+            if len(label) < size and len(shown) == len(label):
+                raise NoNameError(text)
+            length += size
+            text += "." if length <= _NAME_MAX else ""
+            length += 1
+            at += size
+        size = _size(data, at, text)
+        at += 1
+        if not followed:
+            after += 1 + size
+    if size & _KIND and not text and not followed:
+        raise NoNameError(text)
+    return text + (_TOO_LONG if length > _NAME_MAX else ""), after
+
+
+def _bits_size(count: int) -> int:
+    """Bytes of a label of bits behind its first: the number of bits, 0 for 256, and the bits."""
+    return ((count or 256) + 7) // 8 + 1
+
+
+def _bits(data: bytes, count: int) -> str:
+    """So many bits in hexadecimal, the last digit or two of what is left over."""
+    whole = data[: count // 8].hex()
+    rest, last = count % 8, data[count // 8 : count // 8 + 1]
+    if not rest or not last:
+        return whole
+    kept = last[0] & 0xFF << 8 - rest & 0xFF
+    return whole + (f"{kept:02x}" if rest > 4 else f"{kept >> 4:x}")
+
+
+def _size(data: bytes, at: int, text: str) -> int:
+    """The first byte of a label; `text` is what is shown up to there. Raises NoNameError."""
     if at >= len(data):
         raise NoNameError(text)
-    return text or ".", at + 1 if after < 0 else after
+    size = data[at]
+    if size & _KIND not in (0, _POINTER) and (size != _BITS or at + 1 >= len(data)):
+        if size == _BITS:
+            raise NoNameError(text)
+        raise NoNameError(text + (f"<ELT {size & ~_KIND}>" if size & 0x40 else "<BAD LABEL TYPE>"))
+    return size

@@ -71,11 +71,12 @@ def edns(show: Show, data: bytes, at: int, fields: tuple[int, int, int], begin: 
         if not first:
             show.put(",")
         first = False
-        kind, width = struct.unpack_from(">HH", data, at)
+        (kind,) = struct.unpack_from(">H", data, at)
         show.put(_NAMES.get(kind, f"Opt{kind}"))
+        (width,) = struct.unpack_from(">H", data, at + 2)
         at += 4
         if width:
-            if at + width > end or at + width > len(data):
+            if at + width > len(data):
                 raise IndexError("the option is cut off")
             show.put(f" {_value(kind, data[at : at + width], data, at, begin)}")
         at += width

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from hythe.view.dump.icmpextension import EXTENSION_AT, extension
 from hythe.view.dump.show import ENDS, Carrier, Show, should_be
 from hythe.wire.checksum import ones_sum
 
 _SIZE: Final = 8
 _QUOTING: Final = frozenset({3, 4, 5, 11, 12})
+#: Those with which something may stand behind what they quote (RFC 4884, 4).
+_EXTENDED: Final = frozenset({3, 11, 12})
 _PLAIN: Final[Mapping[int, str]] = MappingProxyType(
     {
         4: "source quench",
@@ -66,14 +69,21 @@ def icmp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
         if left:
             found = int.from_bytes(data[at + 2 : at + 4], "big")
             show.put(f" (wrong icmp cksum {found:x} (->{should_be(found, left):x})!)")
-    if kind in _QUOTING:
-        show.put("\n\t")
-        inner = at + _SIZE
-        if len(data) < inner + 4:
+    if kind not in _QUOTING:
+        return
+    show.put("\n\t")
+    inner = at + _SIZE
+    promised = int.from_bytes(data[inner + 2 : inner + 4], "big")
+    quoted = data[: inner + promised]  # an extension may stand behind it
+    if len(quoted) < inner + 4:
+        show.put(" [|icmp]")
+        return
+    show.within(True, quoted, inner, promised)
+    if kind in _EXTENDED and length > EXTENSION_AT:
+        try:
+            extension(show, data, at, length)
+        except ENDS:
             show.put(" [|icmp]")
-            return
-        promised = int.from_bytes(data[inner + 2 : inner + 4], "big")
-        show.within(True, data, inner, promised)
 
 
 def _text(show: Show, data: bytes, at: int) -> str:

@@ -8,6 +8,9 @@ from types import MappingProxyType
 from typing import Final
 
 from hythe.view.dump import mld, ndp
+from hythe.view.dump.nodeinfo import node_information
+from hythe.view.dump.renumbering import renumbering
+from hythe.view.dump.rpl import rpl
 from hythe.view.dump.show import ENDS, Carrier, Show, address_at, hexadecimal, should_be
 
 _HEADER_SIZE: Final = 8
@@ -27,6 +30,9 @@ _NAMES: Final[Mapping[int, str]] = MappingProxyType(
         135: "neighbor solicitation",
         136: "neighbor advertisement",
         137: "redirect",
+        138: "router renumbering",
+        139: "who-are-you request",
+        140: "who-are-you reply",
         141: "inverse neighbor solicitation",
         142: "inverse neighbor advertisement",
         143: "multicast listener report v2",
@@ -34,11 +40,14 @@ _NAMES: Final[Mapping[int, str]] = MappingProxyType(
         145: "ha discovery reply",
         146: "mobile router solicitation",
         147: "mobile router advertisement",
+        155: "RPL",
         200: "mtrace response",
         201: "mtrace message",
     }
 )
 _DISCOVERY: Final = range(133, 138)
+#: Of these -v tells the length before anything else.
+_MEASURED: Final = frozenset((*_DISCOVERY, 145, 147))
 #: Those whose bytes are shown, because nobody reads them.
 _UNREAD: Final = frozenset({200, 201})
 #: Codes of "destination unreachable"; the second has two spaces.
@@ -69,11 +78,11 @@ def _icmp6(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> N
     kind = data[at]
     if style.verbose and not carrier.fragment and len(carrier.source) == 16 and at + length <= len(data):
         left = carrier.checks(data, at, length, 58)
-        found = int.from_bytes(data[at + 2 : at + 4], "big")
+        (found,) = struct.unpack_from(">H", data, at + 2)
         put(f"[bad icmp6 cksum 0x{found:04x} -> 0x{should_be(found, left):04x}!] " if left else "[icmp6 sum ok] ")
     name = _NAMES.get(kind, f"unknown icmp6 type ({kind})")
     put(f"ICMP6, {name}")
-    if style.verbose and kind in _DISCOVERY:
+    if style.verbose and kind in _MEASURED:
         put(f", length {length}")
     data[at + 1]
     match kind:
@@ -92,12 +101,34 @@ def _icmp6(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> N
             mld.listeners(show, data, at, length)
         case _ if kind in _DISCOVERY:
             ndp.discovery(show, data, at, length)
+        case 138:
+            renumbering(show, data, at)
+        case 139 | 140:
+            node_information(show, data, at, length)
         case 144 | 146:
             put(f", id 0x{struct.unpack_from('>H', data, at + 4)[0]:04x}")
+        case 155:
+            rpl(show, data, at, length)
+        case 145 | 147 if style.verbose:
+            _mobility(show, data, at, length)
     if not style.verbose or kind not in _NAMES or kind in _UNREAD:
         put(f", length {length}")
     if (kind in _UNREAD or kind not in _NAMES) and style.verbose < 2:
         put(hexadecimal(data[at : at + length]))
+
+
+def _mobility(show: Show, data: bytes, at: int, length: int) -> None:
+    """Home agents that were found, and prefixes of one (RFC 6275, 6.6 and 6.8)."""
+    put = show.put
+    put(f", id 0x{struct.unpack_from('>H', data, at + 4)[0]:04x}")
+    if data[at] == 147:
+        (flags,) = struct.unpack_from(">H", data, at + 6)
+        letters = ("M" if flags & 0x8000 else "") + ("O" if flags & 0x4000 else "")
+        put(f" {letters}" if letters else "")
+        ndp.options(show, data, at + _HEADER_SIZE, at + length)
+        return
+    for place in range(at + _HEADER_SIZE, at + length, 16):
+        put(f", {show.names.host(address_at(data, place))}")
 
 
 def _unreachable(show: Show, data: bytes, at: int, length: int) -> bool:
@@ -118,17 +149,27 @@ def _unreachable(show: Show, data: bytes, at: int, length: int) -> bool:
         return False
     protocol, place = _transport_of(data, inner)
     (port,) = struct.unpack_from(">H", data, place + 2)
-    put(f", {target}")
-    name = _PROTOCOL_NAMES.get(protocol)
-    put(f" {name} port {show.names.port(port, name)}" if name else f" protocol {protocol} port {port} unreachable")
+    name = _PROTOCOL_NAMES[protocol]
+    put(f", {target} {name} port {show.names.port(port, name)}")
     return False
 
 
 def _transport_of(data: bytes, at: int) -> tuple[int, int]:
-    """The protocol that a quoted packet carries behind its extension headers, and where."""
+    """Which protocol with ports a quoted packet carries behind its extension headers, and where.
+
+    Raises IndexError if there is none, or its header is not in this packet.
+    """
     following, place = data[at + 6], at + 40
-    while following in (0, 43, 44, 60):
-        size = 8 if following == 44 else (data[place + 1] + 1) * 8
+    while following not in _PROTOCOL_NAMES:
+        match following:
+            case 0 | 43 | 60:
+                size = (data[place + 1] + 1) * 8
+            case 44 if not struct.unpack_from(">H", data, place + 2)[0] & 0xFFF8:
+                size = 8
+            case 51:
+                size = (data[place + 1] + 2) * 4
+            case _:
+                raise IndexError("nothing with ports")
         following = data[place]
         place += size
     return following, place

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from hythe.view.dump.ipoptions import options
-from hythe.view.dump.show import ENDS, Carrier, Show, address_text, should_be
+from hythe.view.dump.ipoptions import final, options
+from hythe.view.dump.show import ENDS, Carrier, Show, should_be
 from hythe.view.dump.transport import transport
 from hythe.wire.checksum import ones_sum
 
@@ -31,6 +31,7 @@ PROTOCOLS: Final[Mapping[int, str]] = MappingProxyType(
         8: "EGP",
         9: "IGRP",
         17: "UDP",
+        33: "DCCP",
         41: "IPv6",
         43: "Routing",
         44: "Fragment",
@@ -40,7 +41,7 @@ PROTOCOLS: Final[Mapping[int, str]] = MappingProxyType(
         51: "AH",
         55: "Mobile IP",
         58: "ICMPv6",
-        77: "ND",
+        62: "Mobile IP (old)",
         88: "EIGRP",
         89: "OSPF",
         103: "PIM",
@@ -49,6 +50,7 @@ PROTOCOLS: Final[Mapping[int, str]] = MappingProxyType(
         113: "PGM",
         132: "SCTP",
         135: "Mobility",
+        143: "Ethernet",
     }
 )
 
@@ -69,44 +71,57 @@ def _four(show: Show, data: bytes, at: int, length: int) -> None:
         return
     if not show.style.link:
         put("IP ")
-    _, tos, total, identifier, place, ttl, protocol, checksum, source, destination = _HEADER(data, at)
+    _, _, total, _, place, _, protocol, _, source, destination = _HEADER(data, at)
     header = (first & 15) * 4
+    if length < _SIZE:
+        put(f"truncated-ip {length}")
+        return
     if header < _SIZE:
         put(f"bad-hlen {header}")
         return
+    if length < total:
+        put(f"truncated-ip - {total - length} bytes missing! ")
     if total < header:
         put(f"bad-len {total}")
         return
-    if length < total:
-        put(f"truncated-ip - {total - length} bytes missing! ")
     end = at + total
     if end < len(data):
         data = data[:end]  # what comes behind is padding of the link
     start = at + header
-    if len(data) < start:
-        put(f" [remaining caplen({len(data) - at}) < header length({header})] [|ip]")
+    names = show.names
+    if show.style.verbose and not _verbose(show, data, at, header):
+        put(f"{names.host(source)} > {names.host(destination)}:  [|ip]")
         return
-    if show.style.verbose:
-        put(_verbose(show, data, at, header, (tos, total, identifier, place, ttl, protocol, checksum)))
     if place & _OFFSET:
-        put(f"{show.names.host(source)} > {show.names.host(destination)}: {show.names.protocol(protocol)}")
+        put(f"{names.host(source)} > {names.host(destination)}: {names.protocol(protocol)}")
         return
-    carrier = Carrier(source, destination, place & _FRAGMENT != 0)
     if protocol not in (6, 17):
-        put(f"{show.names.host(source)} > {show.names.host(destination)}: ")
+        put(f"{names.host(source)} > {names.host(destination)}: ")
+    if len(data) < start:
+        put(f" [remaining caplen({len(data) - at}) < header length({header})]")
+        raise IndexError("the header is cut off")
+    carrier = Carrier(source, destination, place & _FRAGMENT != 0)
+    if header > _SIZE:
+        carrier.final = final(data[at + _SIZE : start])
     transport(show, protocol, data, start, total - header, carrier)
 
 
-def _verbose(show: Show, data: bytes, at: int, header: int, fields: tuple[int, ...]) -> str:
-    tos, total, identifier, place, ttl, protocol, checksum = fields
+def _verbose(show: Show, data: bytes, at: int, header: int) -> bool:
+    """The fields of the header; tells whether all of its options are there."""
+    put = show.put
+    _, tos, total, identifier, place, ttl, protocol, checksum, _, _ = _HEADER(data, at)
     name = PROTOCOLS.get(protocol, "unknown")
     life = f", ttl {ttl}" if ttl else ""
-    text = f"(tos 0x{tos:x}{_ECN[tos & 3]}{life}, id {identifier}, offset {(place & _OFFSET) * 8}"
-    text += f", flags [{_FLAGS[place >> 13]}], proto {name} ({protocol}), length {total}"
+    put(f"(tos 0x{tos:x}{_ECN[tos & 3]}{life}, id {identifier}, offset {(place & _OFFSET) * 8}")
+    put(f", flags [{_FLAGS[place >> 13]}], proto {name} ({protocol}), length {total}")
+    whole = True
     if header > _SIZE:
-        text += f", options ({options(data[at + _SIZE : at + header], address_text)})"
+        put(", options (")
+        whole = options(show, data, at + _SIZE, at + header)
+        put(")" if whole else " [truncated-option])")
     if not show.style.unchecked and len(data) >= at + header:
         left = ones_sum(data[at : at + header]) ^ 0xFFFF
         if left:
-            text += f", bad cksum {checksum:x} (->{should_be(checksum, left):x})!"
-    return text + ")\n    "
+            put(f", bad cksum {checksum:x} (->{should_be(checksum, left):x})!")
+    put(")\n    ")
+    return whole

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from hythe.view.dump.show import Show
+
 _END: Final = 0
+_NO_OPERATION: Final = 1
 _NAMES: Final[Mapping[int, str]] = MappingProxyType(
     {
         0: "EOL",
@@ -17,89 +19,116 @@ _NAMES: Final[Mapping[int, str]] = MappingProxyType(
         130: "security",
         131: "LSRR",
         137: "SSRR",
+        82: "traceroute",
         148: "RA",
     }
 )
 _ROUTES: Final = frozenset({7, 131, 137})
+_SOURCE_ROUTES: Final = frozenset({131, 137})
+#: Bytes of a source route with one station.
+_ROUTE_MIN: Final = 7
+_STAMPS: Final[Mapping[int, str]] = MappingProxyType({0: "TSONLY", 1: "TS+ADDR", 3: "PRESPEC"})
 
 
-def options(data: bytes, host: Callable[[bytes], str]) -> str:
-    """All of them, with commas between."""
-    found = []
-    at = 0
-    while at < len(data):
+def options(show: Show, data: bytes, at: int, end: int) -> bool:
+    """Those from `at` to `end`, with commas between; tells whether all that is told of them was captured.
+
+    Raises IndexError where kind or length of one was not.
+    """
+    put, between = show.put, ""
+    while at < end:
+        put(between)
+        between = ","
         kind = data[at]
-        name = _NAMES.get(kind, f"unknown {kind}")
-        if kind <= 1:
-            found.append(name)
-            at += 1
-            if kind == _END:
-                break
-            continue
-        size = data[at + 1] if at + 1 < len(data) else 0
-        if size < 2 or at + size > len(data):
-            found.append(f"{name} [bad length {size}]")
+        put(_NAMES.get(kind, f"unknown {kind}"))
+        if kind == _END:
             break
-        found.append(name + _value(kind, data[at : at + size], host))
+        if kind == _NO_OPERATION:
+            at += 1
+            continue
+        size = data[at + 1]
+        if size < 2 or at + size > end:
+            put(f" [bad length {size}]")
+            break
+        if at + size > len(data) or not _value(show, data, at, size):
+            return False
         at += size
-    return ",".join(found)
+    return True
 
 
-def _value(kind: int, option: bytes, host: Callable[[bytes], str]) -> str:
-    size = len(option)
+def final(options: bytes) -> bytes:
+    """Where a source route among the options of a header ends; nothing if there is none."""
+    at = 0
+    while at + 1 < len(options) and options[at] != _END:
+        size = 1 if options[at] == _NO_OPERATION else options[at + 1]
+        if size < 1 or (size < 2 and options[at] != _NO_OPERATION) or at + size > len(options):
+            break
+        if options[at] in _SOURCE_ROUTES and size >= _ROUTE_MIN:
+            return options[at + size - 4 : at + size]
+        at += size
+    return b""
+
+
+def _value(show: Show, data: bytes, at: int, size: int) -> bool:
+    """What stands behind its name; False if an address of it was not captured."""
+    kind = data[at]
     if kind in _ROUTES:
-        return _route(option, host)
+        return _route(show, data, at, size)
     if kind == 68:
-        return _timestamps(option, host)
-    if kind == 148 and size == 4:
-        value = int.from_bytes(option[2:], "big")
-        return f" value {value}" if value else ""
-    return ""
+        return _timestamps(show, data, at, size)
+    if kind == 148:
+        value = int.from_bytes(data[at + 2 : at + 4], "big")
+        if size < 4:
+            show.put(f" [bad length {size}]")
+        elif value:
+            show.put(f" value {value}")
+    return True
 
 
-def _route(option: bytes, host: Callable[[bytes], str]) -> str:
-    """Addresses; the one that comes next is marked by a comma before it."""
-    if len(option) < 3:
-        return f" [bad length {len(option)}]"
-    if (len(option) + 1) & 3:
-        return f" [bad length {len(option)}]"
-    pointer = option[2] - 1
-    text = f" [bad ptr {option[2]}]" if pointer < 3 or (pointer + 1) & 3 or pointer > len(option) else ""
-    for at in range(3, len(option), 4):
-        text += f" {host(option[at : at + 4])}"
-        if pointer > at:
-            text += ","
-    return text
+def _route(show: Show, data: bytes, at: int, size: int) -> bool:
+    """Addresses, with a comma behind those that are done. The last may reach behind the option, if its length is none."""
+    put = show.put
+    if size < 3:
+        put(f" [bad length {size}]")
+        return True
+    if (size + 1) & 3:
+        put(f" [bad length {size}]")
+    pointer = data[at + 2] - 1
+    if pointer < 3 or (pointer + 1) & 3 or pointer > size + 1:
+        put(f" [bad ptr {data[at + 2]}]")
+    for place in range(3, size, 4):
+        address = data[at + place : at + place + 4]
+        if len(address) < 4:
+            return False
+        put(f" {show.names.host(address)}" + ("," if pointer > place or pointer < 0 else ""))
+    return True
 
 
-def _timestamps(option: bytes, host: Callable[[bytes], str]) -> str:
+def _timestamps(show: Show, data: bytes, at: int, size: int) -> bool:
     """`^` stands before the entry that comes next."""
-    if len(option) < 4:
-        return f"[bad length {len(option)}]"
-    kind = option[3] & 15
-    step = 4 if kind == 0 else 8
-    text = " TS{"
-    if (len(option) - 4) % step:
-        text += f"[bad length {len(option)}]"
-    pointer = option[2] - 1
-    if pointer < 4 or (pointer - 4) % step or pointer > len(option):
-        text += f"[bad ptr {option[2]}]"
-    if kind == 0:
-        text += "TSONLY"
-    elif kind == 1:
-        text += "TS+ADDR"
-    elif kind == 3:
-        text += "PRESPEC"
-    else:
-        return text + f"[bad ts type {kind}]" + "}"
-    mark = " "
-    for at in range(4, len(option), step):
-        if pointer == at:
-            mark = " ^ "
-        address = option[at : at + 4] if step == 8 else b""
-        (value,) = struct.unpack_from(">I", (option + bytes(8))[at + step - 4 :])
-        text += f"{mark}{value}@{host(address) if address else ''}"
-        mark = " "
-    text += " ^ " if pointer == len(option) else ""
-    overflow = option[3] >> 4
-    return text + (f" [{overflow} hops not recorded] " if overflow else "") + "}"
+    put = show.put
+    if size < 4:
+        put(f"[bad length {size}]")
+        return True
+    put(" TS{")
+    kind, pointer, place = data[at + 3] & 15, data[at + 2] - 1, 0
+    step = 8 if kind else 4
+    if (size - 4) % step:
+        put(f"[bad length {size}]")
+    if pointer < 4 or (pointer - 4) % step or pointer > size + 1:
+        put(f"[bad ptr {data[at + 2]}]")
+    name = _STAMPS.get(kind)
+    put(name or f"[bad ts type {kind}]")
+    if name is not None:
+        place = 4
+        while place < size:
+            entry = data[at + place : at + place + step]
+            if len(entry) < step:
+                return False
+            put(" ^ " if pointer == place else " ")
+            put(f"{int.from_bytes(entry[-4:], 'big')}@{show.names.host(entry[:4]) if step == 8 else ''}")
+            place += step
+    put(" ^ " if pointer == place else "")
+    missed = data[at + 3] >> 4
+    put(f" [{missed} hops not recorded]}} " if missed else "}")
+    return True

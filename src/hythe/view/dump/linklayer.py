@@ -73,7 +73,7 @@ def ethernet(show: Show, data: bytes, length: int) -> int:
 def _addresses(show: Show, data: bytes, ethertype: int, length: int) -> None:
     show.put(f"{mac_text(data[6:12])} > {mac_text(data[0:6])}")
     if ethertype <= _LENGTH_MAX:
-        show.put(f", 802.3, length {ethertype}: ")
+        show.put(f", 802.3, length {min(ethertype, length - _ETHERNET_SIZE)}: ")
         return
     if ethertype in VLANS and len(data) < _ETHERNET_SIZE + 4:
         show.put(", ")

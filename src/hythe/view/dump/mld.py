@@ -9,6 +9,8 @@ from hythe.view.dump.show import Show, address_at
 
 #: Bytes from which on a query is of version 2 (RFC 3810, 8.1).
 _QUERY_SIZE: Final = 28
+_OLD_SIZE: Final = 24
+_REPORT_MIN: Final = 8
 _RECORDS: Final = ("", "is_in", "is_ex", "to_in", "to_ex", "allow", "block")
 
 
@@ -18,7 +20,9 @@ def listeners(show: Show, data: bytes, at: int, length: int) -> None:
         _report(show, data, at, length)
     elif data[at] == 130 and length >= _QUERY_SIZE:
         _query(show, data, at, length)
-    elif len(data) >= at + 24:
+    elif data[at] == 130 and length != _OLD_SIZE:
+        show.put(f" unknown-version (len {length}) ")
+    elif len(data) >= at + _OLD_SIZE:
         (delay,) = struct.unpack_from(">H", data, at + 4)
         show.put(f"max resp delay: {delay} addr: {show.names.host(address_at(data, at + 8))}")
 
@@ -52,21 +56,24 @@ def _query(show: Show, data: bytes, at: int, length: int) -> None:
 
 def _report(show: Show, data: bytes, at: int, length: int) -> None:
     put, verbose = show.put, show.style.verbose
+    if length < _REPORT_MIN:
+        put(f" [invalid len {length}]")
+        return
     (count,) = struct.unpack_from(">H", data, at + 6)
     put(f", {count} group record(s)")
     if not verbose:
         return
     place, end = at + 8, at + length
-    for number in range(count):
+    for _ in range(count):
         if place + 20 > end:
-            put(f" [invalid number of groups {number}]")
+            put(" [invalid number of groups]")
             return
         kind, _, sources = struct.unpack_from(">BBH", data, place)
         group = show.names.host(address_at(data, place + 4))
         name = _RECORDS[kind] if 0 < kind < len(_RECORDS) else f" [v2-report-#{kind}]"
         put(f" [gaddr {group} {name}")
         if place + 20 + 16 * sources > end:
-            put(f" [invalid number of sources {sources}]]")
+            put(f" [invalid number of sources {sources}]")
             return
         if verbose > 1:
             _sources(show, data, place + 20, sources)

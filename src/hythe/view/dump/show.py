@@ -118,24 +118,25 @@ class Carrier:
     """The IP packet that a transport protocol lies in, as far as the protocol has to know.
 
     `fragment`: part of a larger one. `behind`: it stands behind extension headers, where ports are told without addresses.
+    `final`: where a source route ends, which is what checksums are made for (RFC 1122, 4.1.3.4; RFC 8200, 8.1).
     """
 
     source: bytes
     destination: bytes
     fragment: bool = False
     behind: bool = False
+    final: bytes = b""
 
     def checks(self, data: bytes, at: int, length: int, protocol: int) -> int:
         """What the checksum of `length` bytes with their pseudo-header leaves over; 0 if it is right."""
-        start = pseudo_sum(self.source, self.destination, protocol, length)
+        start = pseudo_sum(self.source, self.final or self.destination, protocol, length)
         return ones_sum(data[at : at + length], start) ^ 0xFFFF
 
 
 def should_be(found: int, left: int) -> int:
     """The right checksum, where `found` stood and `left` is what `Carrier.checks` gave."""
-    total = (found ^ 0xFFFF) + (left ^ 0xFFFF)
-    total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
+    total = found + left
+    return (total & 0xFFFF) + (total >> 16)
 
 
 def hexadecimal(data: bytes, indent: str = "\n\t") -> str:

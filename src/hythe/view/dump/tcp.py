@@ -67,6 +67,9 @@ def _tcp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
             put(f" [bad hdr length {header} - too long, > {length}]")
         return
     put(f"Flags [{_FLAGS[flags]}]")
+    base = base_ack = edge = 0
+    if flags & _ACK and not style.absolute:
+        base, base_ack, edge = _relative(show, carrier, data[at : at + 4], seq, ack, flags)
     if header > length:
         put(f" [bad hdr length {header} - too long, > {length}]")
         return
@@ -74,9 +77,6 @@ def _tcp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
         left = carrier.checks(data, at, length, 6)
         verdict = f"incorrect -> 0x{should_be(checksum, left):04x}" if left else "correct"
         put(f", cksum 0x{checksum:04x} ({verdict})")
-    base = base_ack = edge = 0
-    if flags & _ACK and not style.absolute:
-        base, base_ack, edge = _relative(show, carrier, data[at : at + 4], seq, ack, flags)
     seq, ack = seq - base & _WORD, ack - base_ack & _WORD
     if size > 0:
         put(f", seq {seq}:{seq + size & _WORD}")
@@ -89,18 +89,20 @@ def _tcp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
         put(f", urg {urgent}")
     if header > _SIZE:
         put(", options [")
-        whole = options(show, data, at + _SIZE, at + header, edge, at + length <= len(data))
+        whole = options(show, data, at + _SIZE, at + header, edge, flags, at + length <= len(data))
         if not whole:
             return
         put("]")
     put(f", length {size}")
+    if not size:
+        return
     if len(data) < at + header:
         put(f" [remaining caplen({len(data) - at}) < header length({header})] [|tcp]")
-    elif size > 0 and flags & _RST and style.verbose:
-        wanted = min(size, _REASON_MAX)
-        reason = data[at + header : at + header + wanted]
-        put(f" [{'!' if len(reason) < wanted else ''}RST{'+' if size > _REASON_MAX else ''} {escaped(reason)}]")
-    elif size > 0 and is_dns(source, destination):
+    elif flags & _RST and style.verbose:
+        reason = data[at + header : at + header + min(size, _REASON_MAX)]
+        whole = at + header + size <= len(data)
+        put(f" [{'' if whole else '!'}RST{'+' if size > _REASON_MAX else ''} {escaped(reason)}]")
+    elif is_dns(source, destination):
         stream(show, data, at + header, size)
 
 
@@ -111,7 +113,7 @@ def _relative(show: Show, carrier: Carrier, ports: bytes, seq: int, ack: int, fl
     """
     key, back = carrier.source + carrier.destination + ports, carrier.destination + carrier.source + ports[2:] + ports[:2]
     memory = show.memory
-    reverse = back in memory
+    reverse = back in memory and back != key
     known = memory.get(back if reverse else key)
     if known is None or flags & _SYN:
         if known is None and len(memory) >= _MEMORY_MAX:

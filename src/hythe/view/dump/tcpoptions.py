@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -47,8 +48,6 @@ _NAMES: Final[Mapping[int, str]] = MappingProxyType(
         _EXPERIMENT: "exp",
     }
 )
-#: Those that are not shown as far as they go.
-_WHOLE: Final = frozenset({_MD5, _MPTCP, _FAST_OPEN, _EXPERIMENT})
 _FAST_OPEN_MAGIC: Final = 0xF989  # RFC 7413, 4.1.1
 #: RFC 7413, 4.1.1: bytes of a cookie.
 _COOKIES: Final = range(4, 17)
@@ -58,30 +57,37 @@ class _BadError(Exception):
     """An option that does not fit into what is left."""
 
 
-def options(show: Show, data: bytes, at: int, end: int, base: int, whole: bool) -> bool:
+def options(show: Show, data: bytes, at: int, end: int, base: int, flags: int, whole: bool) -> bool:
     """Those from `at` to `end`; tells whether they were well formed.
 
-    `base`: what SACK blocks are relative to. `whole`: is all of the segment there?
+    `base`: what SACK blocks are relative to. `flags`: of the segment. `whole`: is all of it there?
     """
     put = show.put
-    first = True
+    first, protocol = True, "tcp"
     while at < end:
         if not first:
             put(",")
-        kind = data[at]
-        size = 1 if kind <= _NOP else data[at + 1] if at + 1 < end else 0
+        try:
+            kind = data[at]
+            size = 1 if kind <= _NOP else data[at + 1]
+        except IndexError:
+            put(f" [|{protocol}]")
+            return False
         try:
             if (kind > _NOP and size < 2) or at + size > end:
                 raise _BadError
             put(_NAMES.get(kind, f"unknown-{kind}"))
-            used = _value(show, data, at + 2, kind, size - 2, base, whole) if kind > _NOP else -1
+            value = _Value(show, data, at + 2, size - 2, end)
+            used = _value(value, kind, base, flags, whole) if kind > _NOP else -1
         except _BadError:
             put("[bad opt]" if first else "[bad opt]]")
             return False
         except ENDS:
-            put(" [|tcp]" if first else " [|tcp]>")
+            put(f" [|{protocol}]" + ("" if first else ">"))
             return False
         first = False
+        if kind == _MPTCP:
+            protocol = "mptcp"  # which tcpdump goes on naming
         if used + 2 != size:
             put(f"[len {size}]")
         at += used + 2
@@ -90,74 +96,100 @@ def options(show: Show, data: bytes, at: int, end: int, base: int, whole: bool) 
     return True
 
 
-def _value(show: Show, data: bytes, at: int, kind: int, size: int, base: int, whole: bool) -> int:
-    """What stands behind kind and length, `size` bytes of it; how many were read."""
-    put = show.put
-    value = data[at : at + size]
-    if len(value) < size and kind in _WHOLE:
-        raise IndexError("the option is cut off")
+@dataclass(slots=True)
+class _Value:
+    """What stands behind kind and length: `size` bytes at `at` of `data`, in a header that goes on to `end`."""
+
+    show: Show
+    data: bytes
+    at: int
+    size: int
+    end: int
+
+    def take(self, size: int) -> bytes:
+        """The first bytes of it, as many as an option of its kind has, whatever its length says.
+
+        Raises `_BadError` for more than the header has, IndexError for more than was captured.
+        """
+        if self.at + size > self.end:
+            raise _BadError
+        found = self.data[self.at : self.at + size]
+        if len(found) < size:
+            raise IndexError("the option is cut off")
+        return found
+
+
+def _value(value: _Value, kind: int, base: int, flags: int, whole: bool) -> int:
+    """Show it; how many bytes of it were read."""
+    put, size = value.show.put, value.size
     match kind:
         case 2:
-            put(f" {struct.unpack_from('>H', data, at)[0]}")
+            put(f" {int.from_bytes(value.take(2), 'big')}")
             return 2
         case 3:
-            put(f" {data[at]}")
+            put(f" {value.take(1)[0]}")
             return 1
         case 4:
             return 0
         case 5:
-            _sack(show, data, at, size, base)
+            _sack(value, base)
         case 8:
-            stamp, echo = struct.unpack_from(">II", data, at)
+            stamp, echo = struct.unpack(">II", value.take(8))
             put(f" val {stamp} ecr {echo}")
             return 8
         case 6 | 7 | 11 | 12 | 13:
-            put(f" {struct.unpack_from('>I', data, at)[0]}")
+            put(f" {int.from_bytes(value.take(4), 'big')}")
             return 4
         case 19:
-            if size != 16:
-                raise _BadError
             why = "shared secret not supplied with -M" if whole else "snaplen too short"
-            put(f" {why}, can't check - {value.hex()}")
+            put(f" {why}, can't check - {value.take(16).hex()}")
+            return 16
         case 20:
-            put(f" cap {data[at]:02x} id {data[at + 1]}")
+            capabilities, connection = value.take(2)
+            put(f" cap {capabilities:02x} id {connection}")
             return 2
         case 28:
-            (timeout,) = struct.unpack_from(">H", data, at)
+            timeout = int.from_bytes(value.take(2), "big")
             put(f" 0x{timeout:x} {(timeout >> 1) * (60 if timeout & 1 else 1)}")
             return 2
         case 29:
-            if size < 2:
-                put(" (invalid)")
-            else:
-                put(f" keyid {data[at]}")
-                put(f" rnextkeyid {data[at + 1]}")
-                put(f" mac 0x{value[2:].hex()}" if size > 2 else "")
-                if len(value) < size:
-                    raise IndexError("the option is cut off")
+            _authentication(value)
         case 30:
-            if not mptcp(show, value):
+            if not mptcp(value.show, value.take(size), flags):
                 raise _BadError
         case 34:
+            cookie = value.take(size)
             put(" ")
-            _fast_open(show, value)
+            _fast_open(value.show, cookie)
         case 254:
-            _experiment(show, value)
+            _experiment(value.show, value.take(size))
         case _:
-            put(f" 0x{value.hex()}" if size else "")
-            if len(value) < size:
-                raise IndexError("the option is cut off")
+            put(f" 0x{value.data[value.at : value.at + size].hex()}" if size else "")
+            value.take(size)
     return size
 
 
-def _sack(show: Show, data: bytes, at: int, size: int, base: int) -> None:
-    if size % 8:
-        show.put(" invalid sack")
+def _sack(value: _Value, base: int) -> None:
+    put = value.show.put
+    if value.size % 8:
+        put(" invalid sack")
         return
-    show.put(f" {size // 8} ")
-    for place in range(at, at + size, 8):
-        left, right = struct.unpack_from(">II", data, place)
-        show.put(f"{{{left - base & _WORD}:{right - base & _WORD}}}")
+    put(f" {value.size // 8} ")
+    for place in range(value.at, value.at + value.size, 8):
+        left, right = struct.unpack_from(">II", value.data, place)
+        put(f"{{{left - base & _WORD}:{right - base & _WORD}}}")
+
+
+def _authentication(value: _Value) -> None:
+    """RFC 5925, 2.2."""
+    put = value.show.put
+    if value.size < 2:
+        put(" (invalid)")
+        return
+    put(f" keyid {value.take(1)[0]}")
+    put(f" rnextkeyid {value.take(2)[1]}")
+    put(f" mac 0x{value.data[value.at + 2 : value.at + value.size].hex()}" if value.size > 2 else "")
+    value.take(value.size)
 
 
 def _fast_open(show: Show, cookie: bytes) -> None:

@@ -43,7 +43,7 @@ def _udp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
     if not show.style.quick:
         _checksum(show, data, at, room, checksum, carrier)
     if is_dns(source, destination) and not show.style.quick:
-        dns(show, data[: at + room], at + _SIZE, room - _SIZE, multicast=5353 in (source, destination))
+        dns(show, data, at + _SIZE, room - _SIZE, multicast=5353 in (source, destination))
         return
     if size > length and not carrier.fragment:
         put(f"UDP, bad length {size - _SIZE} > {length - _SIZE}")
