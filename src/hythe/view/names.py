@@ -10,18 +10,30 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 #: Threads that ask at the same time; seconds that a view waits for all of them.
 _THREADS_MAX: Final = 32
 PATIENCE: Final = 2.0
+#: Answers that are remembered; with more they are all asked for again.
+_REMEMBERED_MAX: Final = 65_536
+
+
+def look_up(address: bytes) -> str | None:
+    """The name of a packed address, as the C library finds it; it may take long."""
+    family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+    try:
+        return socket.getnameinfo((socket.inet_ntop(family, address), 0), socket.NI_NAMEREQD)[0]
+    except (OSError, UnicodeError):
+        return None
 
 
 class HostNames:
-    """A cache of names by packed address, as /etc/hosts and DNS have them."""
+    """A cache of names by packed address, as /etc/hosts and DNS have them, or whatever else looks them up."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_up: Callable[[bytes], str | None] = look_up) -> None:
+        self._look_up = look_up
         self._known: dict[bytes, str | None] = {}
         self._asked: set[bytes] = set()
         self._waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -30,6 +42,10 @@ class HostNames:
 
     def ask(self, addresses: Iterable[bytes]) -> None:
         """Begin to look for the names of those that were not asked for before; return at once."""
+        with self._changed:
+            if len(self._known) >= _REMEMBERED_MAX:
+                self._asked -= self._known.keys()
+                self._known.clear()
         new = set(addresses) - self._asked
         self._asked |= new
         for address in new:
@@ -45,6 +61,12 @@ class HostNames:
         with self._changed:
             self._changed.wait_for(lambda: len(self._known) >= len(self._asked), max(0.0, deadline - time.monotonic()))
 
+    def answered(self, address: bytes, seconds: float = PATIENCE) -> bool:
+        """Ask for one, and wait for its own answer, or until the time is over: has it one, be it that there is no name?"""
+        self.ask((address,))
+        with self._changed:
+            return self._changed.wait_for(lambda: address in self._known, seconds)
+
     def get(self, address: bytes) -> str | None:
         """The name, if there is one and it is known by now."""
         return self._known.get(address)
@@ -52,11 +74,7 @@ class HostNames:
     def _work(self) -> None:
         while True:
             address = self._waiting.get()
-            family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
-            try:
-                name = socket.getnameinfo((socket.inet_ntop(family, address), 0), socket.NI_NAMEREQD)[0]
-            except (OSError, UnicodeError):
-                name = None
+            name = self._look_up(address)
             with self._changed:
                 self._known[address] = name
                 self._changed.notify_all()

@@ -1,19 +1,18 @@
 """Names for addresses, ports and protocols, looked up while packets are printed.
 
-A name server that does not answer would hold everything up: each look-up has a time limit, and after a few that went past it
-in a row there are no more.
+A name server that does not answer would hold everything up: a line waits only so long for a name, and after a few that did
+not come in a row no line waits any more. An answer that comes later is shown from then on.
 """
 
 from __future__ import annotations
 
 import socket
-import threading
 from typing import Final
 
 from hythe.view.dump.show import Naming, address_text
+from hythe.view.names import PATIENCE, HostNames
 
-#: Seconds that a line waits for a name; how many times in a row in vain.
-PATIENCE: Final = 2.0
+#: How many times in a row a line waits in vain.
 _FAILURES_MAX: Final = 3
 _REMEMBERED_MAX: Final = 65_536
 _PROTOCOLS: Final = "/etc/protocols"
@@ -22,24 +21,34 @@ _PROTOCOLS: Final = "/etc/protocols"
 class Names(Naming):
     """As this machine knows them: /etc/hosts and DNS, /etc/services, /etc/protocols."""
 
-    __slots__ = ("_failures", "_hosts", "_patience", "_ports", "_protocols")
+    __slots__ = ("_failures", "_found", "_hosts", "_late", "_patience", "_ports", "_protocols")
 
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, patience: float = PATIENCE, found: HostNames | None = None) -> None:
         self._patience = patience
         self._failures = 0
+        self._found = found or HostNames()
         self._hosts: dict[bytes, str] = {}
+        self._late: set[bytes] = set()
         self._ports: dict[tuple[int, str], str] = {}
         self._protocols: dict[int, str] | None = None
 
     def host(self, address: bytes) -> str:
         """A name, or the address as numbers."""
-        found = self._hosts.get(address)
-        if found is None:
-            if len(self._hosts) >= _REMEMBERED_MAX:
-                self._hosts.clear()
-            text = address_text(address)
-            found = self._hosts[address] = self._look_up(text) or text
-        return found
+        return self._hosts.get(address) or self._find(address)
+
+    def _find(self, address: bytes) -> str:
+        text = address_text(address)
+        waits = address not in self._late and self._failures < _FAILURES_MAX
+        if not self._found.answered(address, self._patience if waits else 0.0):
+            self._failures += waits
+            self._late.add(address)
+            return text
+        self._failures = 0
+        self._late.discard(address)
+        if len(self._hosts) >= _REMEMBERED_MAX:
+            self._hosts.clear()
+        name = self._hosts[address] = self._found.get(address) or text
+        return name
 
     def port(self, number: int, protocol: str) -> str:
         """A service, or the number."""
@@ -58,24 +67,6 @@ class Names(Naming):
         if self._protocols is None:
             self._protocols = _read_protocols()
         return self._protocols.get(number, f"ip-proto-{number}")
-
-    def _look_up(self, text: str) -> str | None:
-        if self._failures >= _FAILURES_MAX:
-            return None
-        found: list[str | None] = []
-
-        def ask() -> None:
-            try:
-                found.append(socket.getnameinfo((text, 0), socket.NI_NAMEREQD)[0])
-            except OSError:
-                found.append(None)
-
-        # A thread, because nothing else ends the wait of the C library; it may outlive us.
-        thread = threading.Thread(target=ask, name="look-up", daemon=True)
-        thread.start()
-        thread.join(self._patience)
-        self._failures = 0 if found else self._failures + 1
-        return found[0] if found else None
 
 
 def _read_protocols() -> dict[int, str]:
