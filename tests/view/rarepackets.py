@@ -249,3 +249,61 @@ def extended_errors() -> list[bytes]:
                 message = bytes((11, 0, 0, 0, 0, length, 0, 0)) + quoted + data
                 found.append(_four(1, _summed(message.hex())))
     return [*found, found[0][:174], found[0][:180], found[16][:186]]
+
+
+def foreign(header: bytes = raw(ETHER)[:12], *, cooked: bool = False) -> list[bytes]:
+    """Frames of other networks: OSI, IPX in its four ways, AppleTalk, DECnet, NetBEUI, spanning trees; for filters."""
+    llc = [
+        *(
+            "4242030000000000",
+            "fefe0381010101010101",
+            "fefe0382010101010101",
+            "f0f00300000000",
+            "e0e003ffff0022",
+            "0606034500",
+        ),
+        *(f"fefe03831b0100{kind:02x}01" for kind in (15, 16, 17, 18, 20, 24, 25, 26, 27, 9)),
+        *(
+            "aaaa030800078 09b0102".replace(" ", ""),
+            "aaaa0300000080f30102",
+            "aaaa0300000081370102",
+            "aaaa030000000800" + "45",
+        ),
+        *("fe42030102", "05050301", "ffff00220011"),
+    ]
+    typed = ["8137ffff0022", "809b0102030405", "80f30102030405", "6004010203", "90000001", "00012345", "0005ffff0022"]
+    node, other = "0f28", "1028"
+    for source, target in ((node, other), (other, node), (node, node)):
+        typed += [
+            *("6003" + "100002" + target + source + "0000", "6003" + "10008102" + target + source + "0000"),
+            *(
+                "6003" + "100006" + "00" * 6 + target + "00" * 6 + source,
+                "6003" + "10008106" + "00" * 6 + target + "00" * 6 + source,
+            ),
+        ]
+    frames = [bytes.fromhex(text) for text in typed]
+    for text in llc:
+        data = bytes.fromhex(text)
+        frames += [(b"\0\4" if cooked else len(data).to_bytes(2, "big")) + data]
+    return [header + frame.ljust(60, b"\0") for frame in frames]
+
+
+def chains() -> list[bytes]:
+    """IP packets with authentication headers and others before what they carry."""
+
+    def authentication(following: int, words: int = 4) -> bytes:
+        return bytes((following, words, 0, 0)) + bytes(4 * (words + 2) - 4)
+
+    data = raw(DATAGRAM)
+    found = [
+        IP(src=A4, dst=B4, proto=51) / Raw(authentication(17) + data),
+        IP(src=A4, dst=B4, proto=51) / Raw(authentication(51) + authentication(6) + data),
+        IP(src=A4, dst=B4, proto=59) / Raw(data),
+        IPv6(src=A6, dst=B6) / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / DATAGRAM,
+        IPv6(src=A6, dst=B6, nh=51) / Raw(authentication(17) + data),
+        IPv6(src=A6, dst=B6, nh=0) / Raw(bytes((51, 0, 0, 0, 0, 0, 0, 0)) + authentication(17, 10) + data),
+        IPv6(src=A6, dst=B6) / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=0) / TCP(sport=1, dport=2),
+        IPv6(src=A6, dst=B6, nh=59),
+        IPv6(src=A6, dst=B6, nh=0) / Raw(b"\x3c"),
+    ]
+    return [raw(ETHER / each) for each in found]

@@ -18,6 +18,7 @@ from hythe.view.filter.checks import (
     All,
     Any,
     Arithmetic,
+    Chain,
     Check,
     Compare,
     HeaderLength,
@@ -114,6 +115,8 @@ class _Writer:
                 return self.check(check.inner, no, yes)
             case Compare():
                 return self._compare(check, yes, no)
+            case Chain():
+                raise UsageError("protochain follows headers in a loop, which a kernel's program cannot")
 
     def _compare(self, check: Compare, yes: int, no: int) -> int:
         jump, swapped = _JUMPS[check.sign]

@@ -80,8 +80,17 @@ class Negation:
     inner: Check
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Is this protocol anywhere behind the IP header at `network`, of version `four` or 6? Its loop is none for a kernel."""
+
+    network: int
+    protocol: int
+    four: bool
+
+
 Value = Number | PacketLength | HeaderLength | Load | Arithmetic
-Check = Compare | All | Any | Negation
+Check = Compare | All | Any | Negation | Chain
 
 TRUE: Final = All(())
 FALSE: Final = Any(())

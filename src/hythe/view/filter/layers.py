@@ -22,7 +22,21 @@ PPPOE_DISCOVERY: Final = 0x8863
 PPPOE_SESSION: Final = 0x8864
 #: What an Ethernet type field says up to here is a length, and an LLC header follows (IEEE 802.3).
 LLC_MAX: Final = 1_500
-_PPP: Final[Mapping[int, int]] = MappingProxyType({IPV4: 0x21, IPV6: 0x57})
+#: LLC addresses: those that both ends of a frame have, and IPX, which comes in several ways.
+_PAIRED: Final = frozenset({0x06, 0xF0, 0xFE})
+IPX: Final = 0xE0
+_IPX_TYPE: Final = 0x8137
+_IPX_RAW: Final = 0xFFFF  # no address at all: IPX's own header begins like this
+#: EtherTypes that are looked for in SNAP headers as well, with the first two words of these (RFC 1042; AppleTalk's own).
+_SNAP: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
+    {0x809B: (0xAAAA0308, 0x0007809B), 0x80F3: (0xAAAA0300, 0x000080F3), _IPX_TYPE: (0xAAAA0300, 0x00008137)}
+)
+#: What Linux's cooked header has in the place of an EtherType: frames with LLC, and IPX without (linux/if_ether.h).
+_COOKED_LLC: Final = 4
+_COOKED_RAW: Final = 1
+_PPP: Final[Mapping[int, int]] = MappingProxyType(
+    {IPV4: 0x21, IPV6: 0x57, 0x6003: 0x27, 0x809B: 0x29, 0x0600: 0x25, 0xFE: 0x23, 0x42: 0x31, IPX: 0x2B}
+)
 
 #: What a packet socket sees where it gives packets without a link-layer header: their EtherType and direction are asked of
 #: the kernel, by offsets that no packet has (linux/filter.h, SKF_AD_OFF). No link type of a file; for `bpf` alone.
@@ -52,6 +66,8 @@ _DIRECTIONS: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
     {pcapng.LINKTYPE_LINUX_SLL: (2, 0), pcapng.LINKTYPE_LINUX_SLL2: (1, 10), SOCKET: (4, _ANCILLARY + 4)}
 )
 _OUTGOING: Final = 4
+_LINKS_WITH_LLC: Final = frozenset({pcapng.LINKTYPE_ETHERNET, pcapng.LINKTYPE_LINUX_SLL})
+_LLC_SIZE: Final = 3
 #: AF_INET6 of the systems that write such captures: Darwin; NetBSD and OpenBSD; FreeBSD.
 _INET6: Final = (30, 24, 28)
 
@@ -91,15 +107,46 @@ class Layer:
         if self._inner == "ppp":
             return equal(Load(2, self.network - 2), _PPP.get(ethertype, ethertype))
         if self._type_at >= 0:
-            found = Load(2, self._type_at)
-            if self.is_ethernet and ethertype <= LLC_MAX:
-                return every(Compare("<=", found, Number(LLC_MAX)), equal(Load(1, self.network), ethertype))
-            return equal(found, ethertype)
+            if self.linktype in _LINKS_WITH_LLC:
+                return self._typed(ethertype)
+            return equal(Load(2, self._type_at), ethertype)
         if self.linktype in (pcapng.LINKTYPE_NULL, pcapng.LINKTYPE_LOOP):
             return self._family(ethertype)
         if self.linktype == pcapng.LINKTYPE_RAW:
             return self._version(ethertype)
         return TRUE if ethertype == (IPV4 if self.linktype == pcapng.LINKTYPE_IPV4 else IPV6) else FALSE
+
+    def _typed(self, ethertype: int) -> Check:
+        """By the type, or by what stands in an LLC header."""
+        found = Load(2, self._type_at)
+        if self.is_ethernet:
+            llc: Check = Compare("<=", found, Number(LLC_MAX))
+            unmarked = every(llc, equal(Load(2, self.network), _IPX_RAW))
+        else:
+            llc = equal(found, _COOKED_LLC)
+            unmarked = equal(found, _COOKED_RAW)
+        if ethertype in _PAIRED:
+            return every(llc, equal(Load(2, self.network), ethertype << 8 | ethertype))
+        if ethertype == IPX:
+            addressed = every(llc, either(self._snap(_IPX_TYPE), equal(Load(1, self.network), IPX)))
+            return either(equal(found, _IPX_TYPE), addressed, unmarked)
+        if ethertype <= LLC_MAX:
+            return every(llc, equal(Load(1, self.network), ethertype))
+        typed = equal(found, ethertype)
+        # IPX's own type, asked for as a number, is a type and nothing more.
+        return either(typed, every(llc, self._snap(ethertype))) if ethertype in _SNAP and ethertype != _IPX_TYPE else typed
+
+    def _snap(self, ethertype: int) -> Check:
+        first, second = _SNAP[ethertype]
+        return every(equal(Load(4, self.network + 4), second), equal(Load(4, self.network), first))
+
+    def osi(self, at: int, number: int) -> Check:
+        """A byte of OSI's network layer, which stands behind an LLC header."""
+        return equal(Load(1, self.network + at + (_LLC_SIZE if self.is_ethernet else 0)), number)
+
+    def arrived(self, interface: int) -> Check | None:
+        """Through which interface did the packet come? None where packets do not say."""
+        return equal(Load(4, 4), interface) if self.linktype == pcapng.LINKTYPE_LINUX_SLL2 else None
 
     def _version(self, ethertype: int) -> Check:
         if ethertype not in (IPV4, IPV6):

@@ -13,6 +13,7 @@ from hythe.view.filter.checks import (
     TRUE,
     WORD,
     Arithmetic,
+    Chain,
     Check,
     Compare,
     HeaderLength,
@@ -26,9 +27,10 @@ from hythe.view.filter.checks import (
     every,
     masked,
 )
+from hythe.view.filter.foreign import decnet, isis_kind, osi, osi_protocol
 from hythe.view.filter.layers import IPV4, IPV6, PPPOE_DISCOVERY, Layer
 from hythe.view.filter.lexer import FilterError, Kind, Token
-from hythe.view.filter.names import ETHERTYPES, LINKS, TRANSPORTS, Names
+from hythe.view.filter.names import ETHERTYPES, ISIS, LINKS, OSI, TRANSPORTS, Names
 from hythe.view.filter.parser import number
 from hythe.view.filter.ports import port_range
 from hythe.view.filter.syntax import (
@@ -52,6 +54,10 @@ _FRAGMENT_OFFSET: Final = 0x1FFF
 _WITH_PORTS: Final = ("sctp", "tcp", "udp")
 #: Length of an address -> protocols that have such, with the places of source and destination in their headers.
 _ADDRESSES: Final = {4: (("ip", 12, 16), ("arp", 14, 24), ("rarp", 14, 24)), 16: (("ip6", 8, 24),)}
+#: Protocols whose bytes have no place that an offset could count from.
+_NO_OFFSETS: Final = frozenset({"stp", "iso", "netbeui", "ipx", "loopback"})
+_AREA_MAX: Final = 63
+_NODE_MAX: Final = 1023
 _OFFSET_MAX: Final = 0x7FFF_FFFF
 #: Most that the number behind a word can be.
 _LIMITS: Final = {"vlan": 0xFFF, "mpls": 0xFFFFF, "pppoes": 0xFFFF}
@@ -99,6 +105,8 @@ class _Meaning:
             return self._transport(*TRANSPORTS[word])
         if word in ETHERTYPES:
             return self._layer.carries(ETHERTYPES[word])
+        if word in OSI or word in ISIS:
+            return osi(self._layer, word)
         if word in LINKS:
             self.fail(f"what about {word!r}? Write host, proto, broadcast or multicast behind it", tree.word)
         argument = number(tree.argument) if tree.argument is not None else None
@@ -118,6 +126,11 @@ class _Meaning:
                 if out is None:
                     self.fail("packets of this capture do not tell which way they went", tree.word)
                 return out if word == "outbound" else Negation(out)
+            case "ifindex":
+                found = self._layer.arrived(argument or 0)
+                if found is None:
+                    self.fail("packets of this capture do not tell which interface they came through", tree.word)
+                return found
             case "pppoed":
                 return self._layer.carries(PPPOE_DISCOVERY)
             case "pppoes":
@@ -164,7 +177,14 @@ class _Meaning:
         where, value = tree.qualifiers.protocol, tree.value
         if tree.qualifiers.direction:
             self.fail("a protocol has no source and no destination", value)
-        if where in LINKS:
+        if where == "iso" and tree.qualifiers.kind == "proto":
+            known = number(value) if value.kind is Kind.NUMBER else OSI.get(value.text)
+            if known is None or known > WORD:
+                self.fail(f"{value.text!r} is no protocol of OSI: write clnp, esis, isis or a number", value)
+            return osi_protocol(self._layer, known)
+        if where in ("isis", "is-is") and tree.qualifiers.kind == "proto" and value.kind is Kind.NUMBER:
+            return isis_kind(self._layer, number(value) & WORD)
+        if where in LINKS and tree.qualifiers.kind == "proto":
             known = number(value) if value.kind is Kind.NUMBER else ETHERTYPES.get(value.text)
             if known is None or known > 0xFFFF:
                 self.fail(f"{value.text!r} is no protocol of the link layer: write its EtherType", value)
@@ -174,7 +194,16 @@ class _Meaning:
         found = number(value) if value.kind is Kind.NUMBER else self._names.protocol(value.text)
         if found is None or found > 0xFF:
             self.fail(f"{value.text!r} is no protocol above IP", value)
+        if tree.qualifiers.kind == "protochain":
+            return self._chained(found, where)
         return self._transport(found, where != "ip6", where != "ip")
+
+    def _chained(self, protocol: int, where: str) -> Check:
+        """A protocol behind any number of headers."""
+        network = self._layer.network
+        four = every(self._layer.carries(IPV4), Chain(network, protocol, True))
+        six = every(self._layer.carries(IPV6), Chain(network, protocol, False))
+        return {"ip": four, "ip6": six}.get(where) or either(four, six)
 
     # -- values ----------------------------------------------------------------------------------
 
@@ -182,7 +211,7 @@ class _Meaning:
         match tree.qualifiers.kind:
             case "port" | "portrange":
                 return self._ports(tree)
-            case "proto":
+            case "proto" | "protochain":
                 return self._proto(tree)
             case "net":
                 return self._network(tree)
@@ -202,6 +231,8 @@ class _Meaning:
         value, protocol = tree.value, tree.qualifiers.protocol
         if value.kind is Kind.MAC or protocol in LINKS:
             return self._mac(tree)
+        if protocol == "decnet":
+            return self._station(tree)
         if value.kind is Kind.NUMBER and tree.prefix is None:
             if number(value) > WORD:
                 self.fail("an address of IPv4 has 32 bits", value)
@@ -260,6 +291,14 @@ class _Meaning:
             if word or len(address) == 4:
                 parts.append(equal(masked(Load(4, at + place), word), int.from_bytes(address[place : place + 4], "big")))
         return every(*parts)
+
+    def _station(self, tree: Primitive) -> Check:
+        """A node of DECnet, in short and long headers, with a byte of padding and without."""
+        parts = tree.value.text.split(".")
+        if tree.value.kind is not Kind.IPV4 or len(parts) != 2 or int(parts[0]) > _AREA_MAX or int(parts[1]) > _NODE_MAX:
+            self.fail(f"a node of DECnet is written as its area, up to {_AREA_MAX}, a point, and its number", tree.value)
+        address = int.from_bytes((int(parts[0]) << 10 | int(parts[1])).to_bytes(2, "little"), "big")
+        return self._directed(tree, *decnet(self._layer, address))
 
     def _mac(self, tree: Primitive) -> Check:
         value = tree.value
@@ -349,6 +388,8 @@ class _Meaning:
             if not self._layer.has_header:
                 self.fail("the kernel shows no link-layer header", tree.protocol)
             return self._load(tree, 0, index)
+        if name in _NO_OFFSETS or name in OSI:
+            self.fail(f"bytes of {name} are counted from the frame's begin: write ether[offset]", tree.protocol)
         if name in ETHERTYPES:
             needed.append(self._layer.carries(ETHERTYPES[name]))
             return self._load(tree, at, index)

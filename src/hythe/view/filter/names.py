@@ -39,11 +39,31 @@ ETHERTYPES: Final[Mapping[str, int]] = MappingProxyType(
         "lat": 0x6004,
         "sca": 0x6007,
         "loopback": 0x9000,
-        "stp": 0x42,  # no EtherType, but an LLC address (IEEE 802.1D)
+        "atalk": 0x809B,
+        "aarp": 0x80F3,
+        # No EtherTypes, but LLC addresses (IEEE 802.2): of spanning trees, OSI, NetBEUI, IPX.
+        "stp": 0x42,
+        "iso": 0xFE,
+        "netbeui": 0xF0,
+        "ipx": 0xE0,
     }
 )
-#: Words before another that say where to look: the link layer under either of its names.
-LINKS: Final = frozenset({"ether", "link"})
+#: Words before another that say where to look: the link layer under any of its names, which mean the same to tcpdump.
+LINKS: Final = frozenset({"ether", "link", "ppp", "slip", "fddi", "tr", "wlan"})
+#: Protocols of OSI's network layer, by their first byte.
+OSI: Final[Mapping[str, int]] = MappingProxyType({"clnp": 0x81, "esis": 0x82, "es-is": 0x82, "isis": 0x83, "is-is": 0x83})
+#: Kinds of IS-IS packets by level and what they are for (ISO 10589, 9): hellos, link states, complete and partial numbers.
+ISIS: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
+    {
+        "l1": (26, 24, 18, 15, 17),
+        "l2": (27, 25, 20, 16, 17),
+        "iih": (17, 15, 16),
+        "lsp": (18, 20),
+        "snp": (26, 27, 24, 25),
+        "csnp": (24, 25),
+        "psnp": (26, 27),
+    }
+)
 
 #: Offsets and values that have names in arithmetic (RFC 792, RFC 4443, RFC 9293).
 CONSTANTS: Final[Mapping[str, int]] = MappingProxyType(

@@ -8,10 +8,11 @@ stands behind its other end tells.
 from __future__ import annotations
 
 import itertools
+from types import MappingProxyType
 from typing import Final, NoReturn
 
 from hythe.view.filter.lexer import FilterError, Kind, Token, tokens
-from hythe.view.filter.names import CONSTANTS, ETHERTYPES, LINKS, TRANSPORTS
+from hythe.view.filter.names import CONSTANTS, ETHERTYPES, ISIS, LINKS, OSI, TRANSPORTS
 from hythe.view.filter.syntax import (
     And,
     Arithmetic,
@@ -28,8 +29,8 @@ from hythe.view.filter.syntax import (
     Special,
 )
 
-_PROTOCOLS: Final = frozenset((*TRANSPORTS, *ETHERTYPES, *LINKS))
-_KINDS: Final = frozenset({"host", "net", "port", "portrange", "proto"})
+_PROTOCOLS: Final = frozenset((*TRANSPORTS, *ETHERTYPES, *LINKS, *OSI))
+_KINDS: Final = frozenset({"host", "net", "port", "portrange", "proto", "protochain"})
 _RELATIONS: Final = frozenset({"=", "==", "!=", ">", "<", ">=", "<="})
 #: Signs of arithmetic, the loosest first; those of a level bind from the left.
 _LEVELS: Final = (("|",), ("&",), ("<<", ">>"), ("+", "-"), ("*", "/"))
@@ -38,14 +39,25 @@ _UNRANKED: Final = frozenset({"^", "%"})
 _OPERATORS: Final = frozenset(sign for level in _LEVELS for sign in level) | _UNRANKED
 _ANDS: Final = frozenset({"and", "&&"})
 _ORS: Final = frozenset({"or", "||"})
-_NUMBERED: Final = frozenset({"less", "greater", "vlan", "mpls", "pppoes"})
-_ALONE: Final = frozenset({"inbound", "outbound", "pppoed"})
+_NUMBERED: Final = frozenset({"less", "greater", "vlan", "mpls", "pppoes", "ifindex"})
+#: Those of them that say nothing without their number.
+_NEEDED: Final = MappingProxyType({"less": "a length", "greater": "a length", "ifindex": "the number of an interface"})
+_ALONE: Final = frozenset({"inbound", "outbound", "pppoed", *ISIS})
 _CASTS: Final = frozenset({"broadcast", "multicast"})
 _KEYWORDS: Final = (
     _PROTOCOLS | _KINDS | _NUMBERED | _ALONE | _CASTS | {"src", "dst", "and", "or", "not", "len", "length", "mask"}
 )
-_UNKNOWN: Final = frozenset(
-    {"gateway", "protochain", "wlan", "fddi", "tr", "llc", "geneve", "ifindex", "byte", "iso", "ipx", "atalk"}
+#: tcpdump's words that are not known here, and what to write instead.
+_UNKNOWN: Final = MappingProxyType(
+    {
+        "gateway": "write 'ether host MAC and not host ADDRESS'",
+        "geneve": "write 'udp port 6081'; what it carries has no fixed place",
+        "llc": "write 'ether[12:2] <= 1500', and bytes from ether[14] on",
+        "byte": "write ether[N]",
+        **dict.fromkeys(("type", "subtype", "dir", "direction"), "there is no Wi-Fi in packets that are read here"),
+        **dict.fromkeys(("addr1", "addr2", "addr3", "addr4", "ra", "ta"), "there is no Wi-Fi in packets that are read here"),
+        **dict.fromkeys(("lane", "vpi", "vci", "oam"), "there is no ATM in packets that are read here"),
+    }
 )
 #: Levels of parentheses, and signs behind one another. More is no filter, and Python's own parser has a limit.
 _DEPTH_MAX: Final = 40
@@ -125,12 +137,12 @@ class _Parser:
     def _primitive(self) -> Expression:
         word = self._word()
         if word in _UNKNOWN:
-            self.fail(f"{word!r} is not known here")
+            self.fail(f"{word!r} is not known here: {_UNKNOWN[word]}")
         if word in _NUMBERED:
             token = self._take()
             number = self._take() if self.next.kind is Kind.NUMBER else None
-            if number is None and word in {"less", "greater"}:
-                self.fail(f"a length belongs behind {word!r}")
+            if number is None and word in _NEEDED:
+                self.fail(f"{_NEEDED[word]} belongs behind {word!r}")
             return Special(token, argument=number)
         if word in _ALONE:
             return Special(self._take())
@@ -156,7 +168,7 @@ class _Parser:
             self._last = None
             return Special(start)
         if word in _UNKNOWN:
-            self.fail(f"{word!r} is not known here")
+            self.fail(f"{word!r} is not known here: {_UNKNOWN[word]}")
         self._last = Qualifiers(protocol, direction, kind)
         if self.next.text == "(":
             opened = self._take()
@@ -197,7 +209,9 @@ class _Parser:
     def _value(self, qualifiers: Qualifiers) -> Expression:
         value = self.next
         what = qualifiers.kind or "host"
-        named = what == "proto" and value.text in _PROTOCOLS  # no need of the backslash where nothing else can stand
+        named = (
+            what in {"proto", "protochain"} and value.text in _PROTOCOLS
+        )  # no need of the backslash where nothing else can stand
         if value.kind in (Kind.END, Kind.SIGN) or (value.text in _KEYWORDS and not value.quoted and not named):
             self.fail(f"the {what} is missing here")
         self._take()

@@ -15,6 +15,7 @@ from hythe.view.filter.checks import (
     All,
     Any,
     Arithmetic,
+    Chain,
     Check,
     Compare,
     HeaderLength,
@@ -36,6 +37,12 @@ def predicate(data, length):
     except (IndexError, StructError, ZeroDivisionError):
         return False
 """
+_SIX_SIZE: Final = 40
+_NO_NEXT: Final = 59
+_AUTHENTICATION: Final = 51
+#: Hop-by-hop options, routing, fragments, destination options; how many may follow each other.
+_EXTENSIONS: Final = frozenset({0, 43, 44, 60})
+_HEADERS_MAX: Final = 256
 #: Signs whose result may need more than 32 bits, or that Python takes further than a register goes.
 _CALCULATED: Final = frozenset({"-", "*", "<<", ">>"})
 
@@ -49,6 +56,7 @@ def predicate(check: Check) -> Predicate:
         "two": struct.Struct(">H").unpack_from,
         "four": struct.Struct(">I").unpack_from,
         "calculate": calculate,
+        "chain": chain,
         "__builtins__": {},
     }
     exec(compile(source(check), "<filter>", "exec"), room)
@@ -71,6 +79,27 @@ def _check(check: Check) -> str:
             return f"(not {_check(check.inner)})"
         case Compare():
             return f"{_value(check.left)} {check.sign} {_value(check.right)}"
+        case Chain():
+            return f"chain(data, {check.network}, {check.protocol}, {check.four})"
+
+
+def chain(data: bytes, network: int, protocol: int, four: bool) -> bool:
+    """Follow the extension headers of the IP packet at `network` to a protocol. Raises IndexError where the packet ends.
+
+    An authentication header is followed as tcpdump follows it: as if it were the first behind the IP header's beginning.
+    """
+    following = data[network + 9] if four else data[network + 6]
+    at = (data[network] & 15) * 4 if four else _SIX_SIZE
+    for _ in range(_HEADERS_MAX):
+        if following in (protocol, _NO_NEXT):
+            break
+        if following == _AUTHENTICATION:
+            following, at = data[network + at], (data[network + at + 1] + 2) * 4
+        elif following in _EXTENSIONS and not four:
+            following, at = data[network + at], at + (data[network + at + 1] + 1) * 8
+        else:
+            break
+    return following == protocol
 
 
 def _value(value: Value) -> str:

@@ -11,7 +11,8 @@ from hythe.view.filter.lexer import Token
 class Qualifiers:
     """What stands before a host, network, port or protocol; empty where nothing does.
 
-    `direction` is one of src, dst, "src or dst", "src and dst"; `kind` one of host, net, port, portrange, proto.
+    `direction` is one of src, dst, "src or dst", "src and dst"; `kind` one of host, net, port, portrange,
+    proto, protochain.
     """
 
     protocol: str = ""
