@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -86,6 +87,31 @@ def test_character_generator() -> None:
         with datagrams(served.port) as client:
             client.send(b"x" * 20)
             assert (printable[:72]).startswith(client.recv(1_000))
+
+
+def test_characters_come_until_the_client_closes() -> None:
+    with serving("--chargen") as served, socket.create_connection(("127.0.0.1", served.port), 10) as client:
+        client.shutdown(socket.SHUT_WR)
+        received = 0
+        while received <= PACE // 4:  # twice what it sends at once
+            part = client.recv(65_536)
+            assert part
+            received += len(part)
+
+
+def test_it_does_not_answer_itself() -> None:
+    needs.root()  # to forge
+    with serving("--echo") as served:
+        udp = struct.pack("!HHHH", served.port, served.port, 16, 0) + b"for ever"
+        local = socket.inet_aton("127.0.0.1")
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, socket.IPPROTO_UDP, 0, local, local)
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as forger:
+            forger.sendto(head + udp, ("127.0.0.1", 0))
+        with datagrams(served.port) as client:
+            client.send(b"once")
+            assert client.recv(100) == b"once"
+        served.wait_for("echo UDP 4$")
+        assert "echo UDP 8" not in served.said()
 
 
 def test_other_small_services_are_not_answered() -> None:

@@ -27,8 +27,9 @@ def curl(served: Served, path: str, *words: str) -> tuple[int, dict[str, str], b
     return int(first.split()[1]), fields, body
 
 
-def decoded(served: Served, path: str) -> bytes:
-    command = [needs.program("curl"), "-sS", "--compressed", "--max-time", "20", f"http://127.0.0.1:{served.port}{path}"]
+def decoded(served: Served, path: str, *words: str) -> bytes:
+    command = [needs.program("curl"), "-sS", "--compressed", "--max-time", "20", *words]
+    command.append(f"http://127.0.0.1:{served.port}{path}")
     return subprocess.run(command, capture_output=True, timeout=30, check=True).stdout
 
 
@@ -44,8 +45,15 @@ def test_a_file_whole_and_in_parts(served: Served, folder: Path) -> None:
     assert status == 206
     assert fields["content-type"].startswith("multipart/byteranges")
     assert whole[10:12] in body
-    assert curl(served, "/blob.bin", "-r", f"{len(whole)}-")[0] == 416
+    status, fields, _ = curl(served, "/blob.bin", "-r", f"{len(whole)}-")
+    assert (status, fields["content-range"]) == (416, f"bytes */{len(whole)}")
     assert curl(served, "/empty.txt")[:1] == (200,)
+    status, fields, body = curl(served, "/blob.bin", "-r", f"7-8,{len(whole)}-")  # what there is of it
+    assert (status, body, fields["content-range"]) == (206, whole[7:9], f"bytes 7-8/{len(whole)}")
+    for ignored in ("lines=1-2", "bytes=5-4", "bytes=x", "bytes=-", "bytes=1", "bytes=", "none"):
+        assert curl(served, "/a.txt", "-H", f"Range: {ignored}")[::2] == (200, b"hello\n")
+    status, fields, _ = curl(served, "/a.txt", "-I", "-r", "0-1")
+    assert (status, fields["content-length"]) == (200, "6")
 
 
 def test_validators(served: Served) -> None:
@@ -56,11 +64,26 @@ def test_validators(served: Served) -> None:
         assert (status, body, fields["vary"]) == (304, b"", "Accept-Encoding")
     assert curl(served, "/a.txt", "-H", 'If-None-Match: "other"')[0] == 200
     assert curl(served, "/a.txt", "-r", "0-1", "-H", 'If-Range: "other"')[0] == 200
+    assert curl(served, "/a.txt", "-H", 'If-None-Match: "other"', "-H", f"If-Modified-Since: {modified}")[0] == 200
+    for known in (tag, modified):
+        status, fields, body = curl(served, "/a.txt", "-r", "0-1", "-H", f"If-Range: {known}")
+        assert (status, body, fields["vary"]) == (206, b"he", "Accept-Encoding")
+    assert curl(served, "/a.txt", "-r", "0-1", "-H", f"If-Range: W/{tag}")[0] == 200
     _, fields, _ = curl(served, "/")
     assert curl(served, "/", "-H", f"If-None-Match: {fields['etag']}")[0] == 304
+    assert curl(served, "/", "-H", 'If-Match: "other"')[0] == 412
 
 
-@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_preconditions_that_forbid(served: Served) -> None:
+    _, fields, _ = curl(served, "/a.txt")
+    tag, modified = fields["etag"], fields["last-modified"]
+    for header in ('If-Match: "other"', f"If-Match: W/{tag}", "If-Unmodified-Since: Mon, 01 Jan 2001 00:00:00 GMT"):
+        assert curl(served, "/a.txt", "-H", header)[0] == 412
+    for header in ("If-Match: *", f'If-Match: "other", {tag}', f"If-Unmodified-Since: {modified}", "If-Unmodified-Since: x"):
+        assert curl(served, "/a.txt", "-H", header)[0] == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
 def test_whatever_the_client_accepts_is_compressed(served: Served, folder: Path, coding: str) -> None:
     for name in ("a.txt", "middling.txt"):
         status, fields, body = curl(served, f"/{name}", "-H", f"Accept-Encoding: {coding}")
@@ -68,11 +91,12 @@ def test_whatever_the_client_accepts_is_compressed(served: Served, folder: Path,
         assert int(fields["content-length"]) == len(body)
         assert fields["etag"].startswith('W/"')
         assert curl(served, f"/{name}", "-H", f"If-None-Match: {fields['etag']}")[0] == 304
+        assert decoded(served, f"/{name}", "-H", f"Accept-Encoding: {coding}") == (folder / name).read_bytes()
         assert decoded(served, f"/{name}") == (folder / name).read_bytes()
     status, fields, body = curl(served, "/long.txt", "-H", f"Accept-Encoding: {coding}")
     assert (fields["content-encoding"], fields["transfer-encoding"]) == (coding, "chunked")
     assert len(body) < (folder / "long.txt").stat().st_size / 2
-    assert decoded(served, "/long.txt") == (folder / "long.txt").read_bytes()
+    assert decoded(served, "/long.txt", "-H", f"Accept-Encoding: {coding}") == (folder / "long.txt").read_bytes()
     assert "content-encoding" not in curl(served, "/blob.bin", "-H", f"Accept-Encoding: {coding}")[1]
     assert "content-encoding" not in curl(served, "/a.txt", "-H", f"Accept-Encoding: {coding}", "-r", "0-1")[1]
 
@@ -151,6 +175,14 @@ def test_telnet_asks_for_a_page(served: Served) -> None:
         said = telnet.stdout.read()  # to the end: the server closes after HTTP/1.0
     assert b"HTTP/1.1 200 OK" in said
     assert b"hello" in said
+
+
+def test_a_whole_address_is_a_path_of_ours(served: Served) -> None:
+    """RFC 9112, 3.2.2: what is asked of a proxy, which we are to the client that names us as one."""
+    proxy = ("--proxy", f"http://127.0.0.1:{served.port}")
+    assert curl(served, "/a.txt", *proxy)[::2] == (200, b"hello\n")
+    assert curl(served, "/sub/..%2f..%2fsecret.txt", *proxy)[0] == 404
+    served.wait_for(rf" - GET http://127\.0\.0\.1:{served.port}/a\.txt HTTP/1\.1 200 6$")
 
 
 def test_the_log_has_one_line_a_request(served: Served) -> None:

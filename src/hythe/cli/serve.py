@@ -107,7 +107,7 @@ async def _small(service: Service, port: str | None, bind: tuple[str, ...], *, s
 
     wanted = _wanted(service.name if port is None else port, bind)._replace(udp=True)
     async with _ground(wanted, stack=stack) as ground:
-        gate = Gate(service, _say)
+        gate = Gate(service, ground.places[0].port, _say)
         ended = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hythe.serve.asked import in_origin_form
 from hythe.serve.log import Say, endpoint, stamped
 
 #: Said of every answer: what is served is what the sender says it is, and nothing else.
@@ -37,7 +38,7 @@ class Access:
                 sent += len(message.get("body", b""))
 
         try:
-            await self._app(scope, receive, counted)
+            await self._app(in_origin_form(scope), receive, counted)
         finally:
             query = b"?" + scope["query_string"] if scope["query_string"] else b""
             target = (scope["raw_path"] + query).decode("ascii", "backslashreplace")

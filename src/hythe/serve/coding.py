@@ -24,6 +24,7 @@ _SUFFIXES: Final = ("+json", "+xml", "+text")
 _GZIP_LEVEL: Final = 6
 _GZIP_BITS: Final = 16 + zlib.MAX_WBITS
 _BROTLI_QUALITY: Final = 4  # as quick as gzip's 6, and tighter
+_ZSTD_LEVEL: Final = 6  # whose window of 2 MiB every client has (RFC 9659: 8 MiB at most)
 
 
 class Compressor(Protocol):
@@ -49,8 +50,18 @@ class _Brotli:
         return bytes(self._compressor.finish())
 
 
+def _compressor(coding: str) -> Compressor:
+    if coding == "br":
+        return _Brotli()
+    if coding == "zstd":
+        import zstandard
+
+        return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
+    return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_BITS)
+
+
 def chosen(accepted: str) -> str | None:
-    """``br``, ``gzip`` or None for the page as it is: what an Accept-Encoding likes best, and of equals the tightest."""
+    """``br``, ``zstd``, ``gzip``, or None for the page as it is: what Accept-Encoding likes best, of equals the tightest."""
     weights: dict[str, float] = {}
     for item in accepted.split(","):
         name, _, parameters = item.partition(";")
@@ -65,7 +76,7 @@ def chosen(accepted: str) -> str | None:
     def weight(name: str) -> float:
         return weights.get(name, weights.get("*", 0.0))
 
-    best = max(("br", "gzip"), key=weight)
+    best = max(("br", "zstd", "gzip"), key=weight)
     return best if weight(best) > 0 and weight(best) >= weights.get("identity", 0.0) else None
 
 
@@ -114,7 +125,7 @@ class _Page:
 
     async def _begin(self, message: Message) -> None:
         headers = MutableHeaders(raw=message["headers"])
-        if compressible(headers) or message["status"] == 304:
+        if compressible(headers) or message["status"] in (206, 304):
             headers.add_vary_header("Accept-Encoding")
         if self._coding is None or not compressible(headers) or message["status"] in (206, 304):
             await self._send(message)
@@ -132,7 +143,7 @@ class _Page:
             await self._send(message)
             return
         self._start = message
-        self._compressor = _Brotli() if self._coding == "br" else zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_BITS)
+        self._compressor = _compressor(self._coding)
 
     async def _body(self, compressor: Compressor, body: bytes, *, more: bool) -> None:
         self._taken += len(body)

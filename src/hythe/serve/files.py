@@ -2,8 +2,8 @@
 
 What a client can name is held to what lies in the folder. A path is normalized, resolved with all its symbolic links, and
 must still be inside; nothing whose name begins with a dot is there, whether it is asked for or a link leads to it; only
-regular files are sent. Whatever is refused for that is 404, as if it did not exist. Starlette parses ranges and compares
-validators (RFC 9110, 13 and 14); what a page of a file that changes meanwhile may say is bounded here.
+regular files are sent. Whatever is refused for that is 404, as if it did not exist. Starlette answers ranges and compares
+validators, with the help of `asked`; what a page of a file that changes meanwhile may say is bounded here.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Message, Receive, Scope, Send
+
+from hythe.serve.asked import forbidden, with_range
 
 #: Bytes of a file that is read at once, by the thread that looked for it.
 _SMALL: Final = 64 * 1_024
@@ -79,7 +81,8 @@ class Files(StaticFiles):
         with open(found, "rb") as file:  # may we read it? Once an answer has begun it is too late to say so
             small = file.read(status.st_size) if status.st_size <= _SMALL else None
         response = self.file_response(found, status, scope)
-        if small is None or len(small) != status.st_size or response.status_code != 200 or "range" in Headers(scope=scope):
+        parts = "range" in Headers(scope=with_range(scope, status.st_size))
+        if small is None or len(small) != status.st_size or response.status_code != 200 or parts:
             return response
         whole = Response(small)
         whole.raw_headers = response.raw_headers
@@ -88,8 +91,10 @@ class Files(StaticFiles):
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
-        """The file, a part of it, or word that the client has it."""
+        """The file, a part of it, or word that the client has it. HTTPException for one that it does not want like this."""
         response = FilePage(full_path, status_code, stat_result=stat_result)
+        if forbidden(Headers(scope=scope), response.headers["etag"], response.headers["last-modified"]):
+            raise HTTPException(412)
         if self.is_not_modified(response.headers, Headers(scope=scope)):
             return NotModifiedResponse(response.headers)
         return response
@@ -123,6 +128,7 @@ class FilePage(FileResponse):
     """A file as long as it was when it was looked at, whatever becomes of it while it is sent."""
 
     chunk_size = 256 * 1_024
+    stat_result: os.stat_result
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. Of a file that has grown, what was promised; one that has shrunk ends the connection short."""
@@ -141,7 +147,7 @@ class FilePage(FileResponse):
                 done = not left
             await send(message)
 
-        await super().__call__(scope, receive, bounded)
+        await super().__call__(with_range(scope, self.stat_result.st_size), receive, bounded)
 
 
 class Text:
@@ -159,8 +165,10 @@ class Text:
 
 
 def page(response: Response, scope: Scope) -> Response:
-    """A response of which we have the whole body, with a validator: 304 where the client has it."""
+    """A response of which we have the whole body, with a validator: 304 where the client has it. HTTPException for 412."""
     response.headers["etag"] = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
+    if forbidden(Headers(scope=scope), response.headers["etag"]):
+        raise HTTPException(412)
     asked = Headers(scope=scope).get("if-none-match", "")
     known = [each.strip().removeprefix("W/") for each in asked.split(",")]
     if "*" in known or response.headers["etag"] in known:

@@ -2,9 +2,9 @@
 
 They answer anybody, and so they have been abused. Two of them, made to talk to each other by one forged datagram, never
 stop (CERT CA-1996-01); and a forged sender gets more bytes than were sent. So over UDP nothing is said to another such
-service, or to any well-known port that answers whatever it is sent; a client gets `RATE` answers a second and all together
-`RATE_ALL`. Over TCP a connection is carried at `PACE` bytes a second, `MOST` clients at a time, and `IDLE` seconds of
-silence end one.
+service, ourselves among them, or to any well-known port that answers whatever it is sent; a client gets `RATE` answers a
+second and all together `RATE_ALL`. Over TCP a connection is carried at `PACE` bytes a second, `MOST` clients at a time, and
+`IDLE` seconds of silence end one.
 """
 
 from __future__ import annotations
@@ -78,12 +78,13 @@ def quoting(text: str) -> Service:
 
 
 class Gate:
-    """What all clients of one service share: how many there may be, and the log."""
+    """What all clients of one service share: how many there may be, and the log. `port`: where the service listens."""
 
-    def __init__(self, service: Service, say: Say) -> None:
+    def __init__(self, service: Service, port: int, say: Say) -> None:
         self.service = service
         self.clients: set[Stream] = set()
         self._say = say
+        self._unanswered = UNANSWERED | {port}
         self._each = Buckets(RATE, RATE, 4_096)
         self._all = Bucket(RATE_ALL, RATE_ALL, time.monotonic_ns())
 
@@ -94,7 +95,7 @@ class Gate:
     def may_answer(self, client: tuple[str, int]) -> bool:
         """Is a datagram of this client to be answered?"""
         now = time.monotonic_ns()
-        return client[1] not in UNANSWERED and self._each.take(client[0], now) and bool(self._all.take(now))
+        return client[1] not in self._unanswered and self._each.take(client[0], now) and bool(self._all.take(now))
 
 
 class Datagrams(asyncio.DatagramProtocol):
@@ -171,10 +172,10 @@ class Stream(asyncio.Protocol):
             self._moved += len(data)
 
     def eof_received(self) -> bool:
-        """The client has said all; what it is owed it still gets."""
-        self._ended = True
+        """The client has said all; what it is owed it still gets, and characters are owed until it closes (RFC 864)."""
+        self._ended = self._gate.service.name != "chargen"
         self._send()
-        return bool(self._owed)
+        return bool(self._owed) or not self._ended
 
     def pause_writing(self) -> None:
         """The client reads slower than it is sent to."""
