@@ -151,6 +151,27 @@ def test_datagrams(words: list[str]) -> None:
         assert b"the connection broke (Connection refused)" in ran.stderr
 
 
+@stacks
+def test_input_too_long_for_a_datagram_becomes_several(words: list[str], rng: random.Random) -> None:
+    sent = rng.randbytes(150_000)
+    with serving("--echo") as served:
+        ran = connect(*words, "-u", "-w", "1", "127.0.0.1", str(served.port), sent=sent)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, sent, b"")
+
+
+def test_closed_descriptors() -> None:
+    refused = b"hythe: standard output cannot be written (Bad file descriptor)\n"
+    with serving("--echo") as served:
+        run = " ".join(command("127.0.0.1", str(served.port)))
+        for words, *ended in (
+            (f"{run} <&-", 0, b"", b""),
+            (f"echo x | {run} 2>&-", 0, b"x\n", b""),
+            (f"echo x | {run} >&-", 1, b"", refused),
+        ):
+            ran = subprocess.run(["sh", "-c", words], capture_output=True, timeout=30, check=False)
+            assert [ran.returncode, ran.stdout, ran.stderr] == ended
+
+
 @pytest.mark.parametrize("name", ["socket", "@hythe-test-connect"])
 def test_unix_sockets(name: str, tmp_path: Path) -> None:
     path = name if name.startswith("@") else str(tmp_path / name)

@@ -60,7 +60,9 @@ def command(**options: Any) -> int:
     At a terminal lines can be edited, and telnet is spoken where the far side speaks it. On a pipe every byte goes through
     as it is; the end of input closes our side, and the end of the far side ends everything.
     """
-    return asyncio.run(_connect(_checked(Options(**options))))
+    asked = _checked(Options(**options))
+    _hold_standard_descriptors()
+    return asyncio.run(_connect(asked))
 
 
 @dataclass
@@ -125,7 +127,7 @@ def _example(asked: Options) -> str:
 async def _connect(asked: Options) -> int:
     terminal = os.isatty(0) and os.isatty(1)
     async with _carrier(asked) as carrier:
-        side = _side(terminal=terminal)
+        side = _side(carrier.most, terminal=terminal)
         telnet = asked.telnet if asked.telnet is not None else terminal and not asked.udp
         crlf = asked.crlf if asked.crlf is not None else terminal and not (asked.udp or asked.unix)
         size = shutil.get_terminal_size()
@@ -147,7 +149,7 @@ async def _connect(asked: Options) -> int:
     return 0
 
 
-def _side(*, terminal: bool) -> Side:
+def _side(most: int, *, terminal: bool) -> Side:
     if terminal:
         with contextlib.suppress(ImportError):  # then the kernel's own line editing has to do
             from hythe.connect.terminal import Terminal
@@ -155,7 +157,7 @@ def _side(*, terminal: bool) -> Side:
             return Terminal()
     from hythe.connect.pipe import Pipe
 
-    return Pipe()
+    return Pipe(most=most)
 
 
 @contextlib.asynccontextmanager
@@ -253,6 +255,15 @@ def _endpoint(address: Any) -> str:
     if not isinstance(address, tuple):
         return str(address) or "a Unix socket"
     return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+
+
+def _hold_standard_descriptors() -> None:
+    """No socket of ours may get the number of one that is closed (``<&-``). It reads as ended, and cannot be written."""
+    while True:
+        held = os.open(os.devnull, os.O_RDONLY)
+        if held > 2:
+            os.close(held)
+            return
 
 
 def _hexdump() -> Callable[[bool, bytes], None]:

@@ -23,9 +23,10 @@ T = TypeVar("T")
 
 
 class Carrier(Protocol):
-    """Either side of a conversation. `ends`: can one side end and the other go on?"""
+    """Either side of a conversation. `ends`: can one side end and the other go on? `most`: bytes of the longest write."""
 
     ends: bool
+    most: int
 
     async def read(self) -> bytes:
         """What has come; nothing once the far side has ended. OSError."""
@@ -42,6 +43,8 @@ class Carrier(Protocol):
 
 class Stream:
     """TCP, TLS, or a Unix stream socket."""
+
+    most = _READ
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -88,6 +91,7 @@ class Datagrams(asyncio.DatagramProtocol):
     """UDP to one far side: the one it is connected to, or who spoke first. Each read and each write is one datagram."""
 
     ends = False
+    most = 65_507  # what IPv4 has room for (RFC 768, RFC 791)
 
     def __init__(self) -> None:
         self._came: asyncio.Queue[bytes | Exception] = asyncio.Queue(1_024)

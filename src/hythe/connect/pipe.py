@@ -20,9 +20,10 @@ _AHEAD: Final = 4
 
 
 class Pipe:
-    """Descriptors `source` and `target`."""
+    """Descriptors `source` and `target`. `most`: the longest read, bytes."""
 
-    def __init__(self, source: int = 0, target: int = 1) -> None:
+    def __init__(self, source: int = 0, target: int = 1, *, most: int = _READ) -> None:
+        self._most = min(most, _READ)
         self._source = source
         self._target = target
         self._loop = asyncio.get_running_loop()
@@ -61,7 +62,7 @@ class Pipe:
         while came and not isinstance(came, OSError):
             self._room.acquire()
             try:
-                came = os.read(self._source, _READ)
+                came = os.read(self._source, self._most)
             except OSError as error:
                 came = error
             try:
