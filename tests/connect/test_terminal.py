@@ -118,6 +118,26 @@ def test_a_telnet_server_that_echoes_gets_every_key() -> None:
         assert somebody.end() == 0
 
 
+def test_no_key_is_lost_of_many() -> None:
+    pasted = b"".join(b"%d\x03\r" % number for number in range(500))  # more than one read takes, ^C among them
+
+    def talk(client: socket.socket) -> None:
+        client.sendall(bytes((IAC, WILL, ECHO)) + b"paste: ")
+        wanted = bytes((IAC, DO, ECHO)) + pasted.replace(b"\r", b"\r\0")
+        received = b""
+        while len(received) < len(wanted):
+            part = client.recv(len(wanted) - len(received))
+            assert part, received
+            received += part
+        assert received == wanted
+
+    with server(talk) as port, person("127.0.0.1", str(port)) as somebody:
+        somebody.see(b"paste:")
+        for start in range(0, len(pasted), 700):
+            somebody.press(pasted[start : start + 700])
+        assert somebody.end() == 0
+
+
 def test_the_person_has_had_enough() -> None:
     def talk(client: socket.socket) -> None:
         client.sendall(b"hello\r\n")

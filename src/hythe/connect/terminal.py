@@ -86,6 +86,7 @@ class Terminal:
             _show(self._unended + "\n")
 
     async def _read_line(self) -> bytes:
+        self._cook()
         self._settled.set()
         try:
             line = await self._session.prompt_async(lambda: ANSI(self._unended), handle_sigint=False)
@@ -101,8 +102,9 @@ class Terminal:
     async def _read_keys(self) -> bytes:
         loop = asyncio.get_running_loop()
         came: asyncio.Future[bytes] = loop.create_future()
-        self._before = termios.tcgetattr(0)
-        tty.setraw(0)
+        if self._before is None:  # until lines are read again, so that no key comes between
+            self._before = termios.tcgetattr(0)
+            tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead counts
         self._settled.set()
 
         def pressed() -> None:
@@ -114,7 +116,6 @@ class Terminal:
             keys = await came
         finally:
             loop.remove_reader(0)
-            self._cook()
         if ESCAPE in keys:
             raise Interrupted
         return keys
