@@ -6,6 +6,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
+# Processes that `make test` runs side by side.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all check bench scoreboard lint format rfc lock clean
@@ -39,7 +41,7 @@ check: install ## ruff, mypy --strict, import-linter
 lint: check
 
 test: check ## everything, the slow tests excepted
-	$(PYTEST) -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
 
 test-all: check ## everything, with many more examples of everything random
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) $(ARGS)

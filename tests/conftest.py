@@ -12,10 +12,10 @@ import hypothesis
 import pytest
 from hypothesis import configuration
 
-from tests import needs
+from tests import needs, turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 # `make test` tries the same examples every time; `make test-all` sets HYPOTHESIS_PROFILE=thorough: many and new ones,
@@ -24,6 +24,13 @@ configuration.set_hypothesis_home_dir(".cache/hypothesis")
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True, max_examples=200)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=5_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # its time is not counted before its turn has come
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run each test when it may."""
+    with turns.turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture

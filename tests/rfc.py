@@ -14,9 +14,10 @@ section, or a section above it, of what keeps to it: not what shows packets, nor
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,7 +54,8 @@ class Row:
     test: str
 
 
-def rows() -> list[Row]:
+@functools.cache
+def rows() -> Sequence[Row]:
     """All rows, in order."""
     found: set[Row] = set()
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -125,6 +127,7 @@ def _is_another_rfc(section: str) -> bool:
     return "." not in section and int(section) > 99
 
 
+@functools.cache
 def citations() -> dict[int, dict[tuple[int, ...], list[str]]]:
     """RFC -> section -> the files of the code that cite it; section () stands for any."""
     found: dict[int, dict[tuple[int, ...], list[str]]] = defaultdict(lambda: defaultdict(list))

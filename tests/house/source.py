@@ -1,11 +1,12 @@
-"""Every Python file of the project, parsed once, for the rules to walk over."""
+"""Every Python file of the project, read and parsed once, for the rules to walk over."""
 
 from __future__ import annotations
 
 import ast
 import functools
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,12 +20,22 @@ LEFT_OUT = frozenset({"__pycache__", "results", "dist", "build"})
 HIDDEN_BUT_OURS = frozenset({".ci", ".github"})
 
 
-class Source(NamedTuple):
-    """One Python file: its path from the root of the project, its text and its syntax tree."""
+@dataclass(frozen=True)
+class Source:
+    """One Python file: its path from the root of the project, and its text."""
 
     path: str
     text: str
-    tree: ast.Module
+
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax tree."""
+        return ast.parse(self.text, self.path)
+
+    @functools.cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All of the tree."""
+        return list(ast.walk(self.tree))
 
     def at(self, node: ast.AST, message: str) -> str:
         """Return *message* in the form that editors can jump to."""
@@ -32,10 +43,9 @@ class Source(NamedTuple):
 
 
 @functools.cache
-def parse(path: Path) -> Source:
-    """Read and parse one file."""
-    text = path.read_text(encoding="utf-8")
-    return Source(str(path.relative_to(ROOT)), text, ast.parse(text, str(path)))
+def read(path: Path) -> Source:
+    """Read one file; it is parsed once, too, when a rule asks for its tree."""
+    return Source(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8"))
 
 
 def sources(*folders: str) -> Iterator[Source]:
@@ -43,7 +53,7 @@ def sources(*folders: str) -> Iterator[Source]:
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
             if is_ours(path):
-                yield parse(path)
+                yield read(path)
 
 
 def is_ours(path: Path) -> bool:

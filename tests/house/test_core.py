@@ -52,7 +52,7 @@ def type_checking_imports(tree: ast.Module) -> set[ast.AST]:
 def test_the_stack_imports_only_the_standard_library() -> None:
     found = []
     for source in core():
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             for name in imported(node):
                 top = name.split(".")[0]
                 if top != "hythe" and top not in sys.stdlib_module_names:
@@ -65,10 +65,10 @@ def test_the_stack_reads_no_clock_throws_no_dice_opens_no_socket() -> None:
     for source in core():
         prefixes = banned(source)
         for_types = type_checking_imports(source.tree)
-        runtime = [node for node in ast.walk(source.tree) if node not in for_types and imported(node)]
+        runtime = [node for node in source.nodes if node not in for_types and imported(node)]
         # A parameter may bear the name of a module: `random.randrange()` on a Random that was handed in is welcome.
         modules = {name.split(".")[0] for node in runtime if isinstance(node, ast.Import) for name in imported(node)}
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             names = imported(node) if node in runtime else []
             if isinstance(node, ast.Call) and dotted(node.func).split(".")[0] in modules:
                 names = [dotted(node.func)]
@@ -80,7 +80,7 @@ def test_the_stack_neither_prints_nor_opens_files() -> None:
     found = [
         source.at(node, f"calls {node.func.id}")
         for source in core()
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in BANNED_BUILTINS
     ]
     assert not found, report(found)
@@ -90,7 +90,7 @@ def test_objects_of_the_stack_have_slots() -> None:
     found = [
         source.at(node, f"{node.name} has no __slots__")
         for source in sources("src/hythe/wire", "src/hythe/tcp")
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.ClassDef) and not _has_slots(node)
     ]
     assert not found, report(found)

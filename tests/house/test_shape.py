@@ -31,7 +31,7 @@ def test_files_are_short() -> None:
 def test_functions_fit_a_screen() -> None:
     found = []
     for source in sources("src", "bench", "scoreboard", "tests"):
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > FUNCTION_LINES_MAX:
@@ -56,7 +56,7 @@ def test_no_module_level_state() -> None:
                 constant = name.isupper() and name not in changed and not _is_empty(value)
                 if name != "__all__" and _is_mutable(value) and not constant and not READ_ONLY.search(annotation):
                     found.append(source.at(node, f"{name} can change; make it a tuple or frozenset, or annotate it Mapping"))
-        found += [source.at(node, "global") for node in ast.walk(source.tree) if isinstance(node, ast.Global)]
+        found += [source.at(node, "global") for node in source.nodes if isinstance(node, ast.Global)]
     assert not found, report(found)
 
 
@@ -92,7 +92,7 @@ def _is_mutable(value: ast.expr) -> bool:
 def test_no_error_is_swallowed() -> None:
     found = []
     for source in sources("src", "bench", "scoreboard", "tests"):
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.ExceptHandler) and _catches_all(node.type) and _does_nothing(node.body):
                 found.append(source.at(node, "an error of any kind disappears here"))
             elif isinstance(node, ast.Call) and dotted(node.func).endswith("suppress"):

@@ -178,7 +178,7 @@ def test_telnet_asks_for_a_page(served: Served) -> None:
 
 
 def test_a_whole_address_is_a_path_of_ours(served: Served) -> None:
-    """RFC 9112, 3.2.2: what is asked of a proxy, which we are to the client that names us as one."""
+    """As it is asked of a proxy, which we are to the client that names us as one."""
     proxy = ("--proxy", f"http://127.0.0.1:{served.port}")
     assert curl(served, "/a.txt", *proxy)[::2] == (200, b"hello\n")
     assert curl(served, "/sub/..%2f..%2fsecret.txt", *proxy)[0] == 404

@@ -118,6 +118,8 @@ async def _small(service: Service, port: str | None, bind: tuple[str, ...], *, s
             _say(f"  {place}")
         _say(sentence())
         await ended.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):  # the next one ends us at once, and finds no loop that is closed
+            asyncio.get_running_loop().remove_signal_handler(number)
         for server in servers:
             server.close()
         for client in list(gate.clients):
