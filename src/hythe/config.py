@@ -235,3 +235,38 @@ class ResolverConfig:
     cache: int = 1_024
     ttl_max: int = 86_400 * SECOND
     negative_ttl_max: int = 10_800 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class WireguardConfig:
+    """WireGuard's timers and limits. The paper's section 6 has the constants; tests shorten them."""
+
+    #: A session's initiator makes a new one after so long or so many messages; nobody uses it after these others.
+    rekey_after: int = 120 * SECOND
+    rekey_after_messages: int = 1 << 60
+    reject_after: int = 180 * SECOND
+    reject_after_messages: int = (1 << 64) - (1 << 13) - 1
+    #: An initiation is sent again after this and up to `rekey_jitter` more, and given up after `rekey_attempts`.
+    rekey_timeout: int = 5 * SECOND
+    rekey_jitter: int = 333 * MILLISECOND
+    rekey_attempts: int = 90 * SECOND
+    #: Who has received but not sent for this long sends an empty message.
+    keepalive_timeout: int = 10 * SECOND
+    #: What a cookie is made of changes after this, and a cookie received is used no longer.
+    cookie_lifetime: int = 120 * SECOND
+    #: Packets, and their bytes, that wait for a session; of a peer. Linux MAX_STAGED_PACKETS is 128.
+    staged_packets: int = 128
+    staged_bytes: int = 1 * MIB
+    #: Initiations of one peer are heard at most once in this; its time stamps tell no finer steps either (Linux
+    #: INITIATIONS_PER_SECOND 50).
+    initiation_interval: int = 20 * MILLISECOND
+    #: More handshake messages than this in a second are a load under which cookies are asked for; and for how long.
+    load_handshakes: int = 100
+    load_lasts: int = 1 * SECOND
+    #: Handshakes a second that one source may have under load, and at once (wireguard-go 20 and 5).
+    source_handshakes: int = 20
+    source_burst: int = 5
+    #: Sources remembered for that.
+    sources: int = 4_096
+    #: Addresses inside the tunnel whose peer is remembered.
+    destinations: int = 4_096
