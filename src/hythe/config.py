@@ -263,10 +263,8 @@ class WireguardConfig:
     #: More handshake messages than this in a second are a load under which cookies are asked for; and for how long.
     load_handshakes: int = 100
     load_lasts: int = 1 * SECOND
-    #: Handshakes a second that one source may have under load, and at once (wireguard-go 20 and 5).
+    #: Handshakes a second that one source may have under load, though it has a cookie (wireguard-go 20); and all together.
     source_handshakes: int = 20
-    source_burst: int = 5
-    #: Sources remembered for that.
-    sources: int = 4_096
+    all_handshakes: int = 1_000
     #: Addresses inside the tunnel whose peer is remembered.
     destinations: int = 4_096

@@ -107,7 +107,7 @@ def read(path: str | Path) -> Configuration:
         raise MachineError(f"{path} cannot be read ({error.strerror}): name a WireGuard configuration") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is no text: name a WireGuard configuration") from error
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if mode & stat.S_IRWXO and stat.S_ISREG(mode):
         warnings = (f"{path} holds a private key and is open to others: chmod o-rwx {path}",)
     return parse(text, str(path), warnings)
@@ -139,7 +139,8 @@ class _Parser:
 
     def parse(self, text: str, warnings: tuple[str, ...]) -> Configuration:
         """As the function `parse`."""
-        interfaces, peers = [], []
+        interfaces: list[_Section] = []
+        peers: list[_Section] = []
         for section in self._sections(text):
             (interfaces if section.kind == "interface" else peers).append(section)
         if not interfaces:
