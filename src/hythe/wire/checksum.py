@@ -6,6 +6,9 @@ costs more per byte than reading does; for big buffers pieces of a few KiB are a
 remainder is taken of their sum alone. For 64 KiB on the machine where it was tried: 44 µs, against 90 for a single
 ``%``, 57 for folding by shifts, 190 for ``sum(view.cast("Q"))`` and 370 for ``sum(view.cast("H"))``.
 
+A packet of a wire is folded by shifts first, which are linear and cheap as well: 1368 bytes cost 2.8 µs so, and 4.4 by a
+single ``%``.
+
 The one corner is zero. Modulo 0xFFFF the words 0x0000 and 0xFFFF are the same; in ones' complement only a buffer of
 nothing but zero bits sums to 0x0000, everything else to 0x0001..0xFFFF. `ones_sum` keeps that apart.
 
@@ -24,6 +27,11 @@ Octets = bytes | bytearray | memoryview
 
 # Even, so that every piece starts on a word; the flattest point between the cost of a piece and that of the remainder.
 _PIECE: Final = 4096
+
+# A packet as long as an Ethernet frame is halved so often before the remainder is taken.
+_FRAME: Final = 2 * 768
+_LESS: Final = 300
+_HALVES: Final = tuple((bits, (1 << bits) - 1) for bits in (6_144, 3_072, 1_536))
 
 _FOUR_WORDS: Final = struct.Struct(">4H").unpack
 _SIXTEEN_WORDS: Final = struct.Struct(">16H").unpack
@@ -44,6 +52,9 @@ def ones_sum(data: Octets, start: int = 0) -> int:
     total = int.from_bytes(data, "big")
     if size & 1:
         total <<= 8
+    if _LESS < size <= _FRAME:
+        for bits, mask in _HALVES:
+            total = (total >> bits) + (total & mask)
     return fold(total + start)
 
 

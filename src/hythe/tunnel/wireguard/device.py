@@ -5,8 +5,8 @@ from the peer's own addresses pass. What is sent goes by its destination to a pe
 to leave lies in `outbox` when a verb returns; who calls sends it and clears it. Nothing else comes out, but the packets that
 `receive` adds to the joiner and the `counters`.
 
-A batch of datagrams costs its own loop as little as Python can: heads, a decryption, the window, the joiner. What
-concerns a peer, like timers, is told it once a batch.
+A batch of datagrams costs as little as a loop in Python can: heads, a decryption, the window, the joiner. What concerns a
+peer, like its timers, it is told once a batch.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _HEAD_SIZE: Final = DATA_HEAD.size
 class Device:
     """`wall`: nanoseconds since 1970, for time stamps; `entropy(count)`: random bytes. Raises `UsageError`."""
 
-    __slots__ = ("_admission", "_around", "_heard", "allowed", "counters", "outbox", "peers")
+    __slots__ = ("_admission", "_around", "allowed", "counters", "outbox", "peers")
 
     def __init__(
         self,
@@ -61,8 +61,6 @@ class Device:
         self.outbox = self._around.outbox
         self.allowed: AllowedIPs[Peer] = AllowedIPs(settings.destinations)
         self.peers: dict[bytes, Peer] = {}
-        #: Of the batch being received: session -> bytes, and those that had more than keepalives.
-        self._heard: dict[Keypair, tuple[int, bool]] = {}
         for each in configuration.peers:
             self.add_peer(each)
 
@@ -114,56 +112,54 @@ class Device:
 
         `outer`: the ECN codepoint they came with. It stops early when the joiner is full.
         """
-        heard = self._heard
-        sessions = self._around.sessions
-        counters = self.counters
+        sessions, counters = self._around.sessions, self.counters
         size = len(datagrams)
         lifetime = self._around.settings.reject_after
         unpack, nonce = DATA_HEAD.unpack_from, NONCE.pack
         last: Keypair | None = None
+        octets = 0
+        data = False
         while at < size and not joiner.full:
             stop = min(at + step, size)
-            if stop - at < DATA_SIZE:
+            begin, at = at, stop
+            if stop - begin < DATA_SIZE:
                 counters.malformed += 1
-                at = stop
                 continue
-            kind, index, counter = unpack(datagrams, at)
+            kind, index, counter = unpack(datagrams, begin)
             if kind != DATA:
-                self._handshake(bytes(datagrams[at:stop]), source, now)
-                at = stop
+                self._handshake(bytes(datagrams[begin:stop]), source, now)
                 continue
-            keypair = sessions.get(index)
-            sealed = datagrams[at + _HEAD_SIZE : stop]
-            at = stop
-            if keypair is None:
-                counters.unknown_session += 1
-                continue
-            if now - keypair.since >= lifetime:
+            if last is None or index != last.index:
+                if last is not None and octets:
+                    last.peer.heard(last, octets, source, now, data=data)
+                    octets, data = 0, False
+                last = sessions.get(index)
+                if last is None:
+                    counters.unknown_session += 1
+                    continue
+                if joiner.owner is not last:
+                    joiner.close()  # what the next continues must come from the same peer
+                    joiner.owner = last
+            if now - last.since >= lifetime:
                 counters.expired += 1
                 continue
             try:
-                packet = keypair.opener.decrypt(nonce(counter), sealed, None)
+                packet = last.opener.decrypt(nonce(counter), datagrams[begin + _HEAD_SIZE : stop], None)
             except InvalidTag:
                 counters.forged += 1
                 continue
-            window = keypair.window
+            window = last.window
             if counter == window.last + 1:
                 window.last = counter
             elif not window.take(counter):
                 counters.replayed += 1
                 continue
-            if keypair is not last:
-                joiner.close()  # what the next continues must come from the same peer
-                last = keypair
-            known, data = heard.get(keypair, (0, False))
-            heard[keypair] = (known + len(packet) + DATA_SIZE, data or bool(packet))
+            octets += stop - begin
             if packet:
-                self._packet(packet, keypair.peer, outer, joiner)
-        if heard:
-            for keypair, (octets, data) in heard.items():
-                keypair.peer.heard(keypair, octets, source, now, data=data)
-            heard.clear()
-        joiner.close()
+                data = True
+                self._packet(packet, last.peer, outer, joiner)
+        if last is not None and octets:
+            last.peer.heard(last, octets, source, now, data=data)
         return at
 
     def _packet(self, packet: bytes, peer: Peer, outer: int, joiner: Joiner) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hythe.wire import ipv4, ipv6
-from hythe.wire.checksum import checksum, fold
+from hythe.wire.checksum import checksum, fold, ones_sum
 from hythe.wire.packet import ABSENT, PARTIAL, Packet
 from hythe.wire.segment import ACK, CWR, ECE, FIN, PSH
 from hythe.wire.segment import HEADER_SIZE as TCP_SIZE
@@ -51,6 +51,7 @@ class Joiner:
         "_start",
         "count",
         "full",
+        "owner",
     )
 
     def __init__(self, slots: int) -> None:
@@ -59,6 +60,8 @@ class Joiner:
         self._carried: bytes | None = None
         self.count = 0
         self.full = False
+        #: For whoever fills it: from whom the open packet is.
+        self.owner: object = None
         self._open: Packet | None = None
         self._alike: tuple[object, ...] = ()
         self._options = b""
@@ -79,6 +82,11 @@ class Joiner:
         carried, self._carried = self._carried, None
         if carried is not None:
             self.add(carried)
+
+    @property
+    def is_open(self) -> bool:
+        """May another packet still continue the last?"""
+        return self._open is not None
 
     def finish(self) -> Sequence[Packet]:
         """All packets since `begin`."""
@@ -184,8 +192,4 @@ class Joiner:
 
 def _is_whole(packet: bytes, start: int, size: int) -> bool:
     """Is its TCP checksum right? The addresses stand before the header, so that one sum takes both."""
-    data = packet[12 if start == ipv4.HEADER_SIZE else 8 : size]
-    total = int.from_bytes(data, "big")
-    if size & 1:
-        total <<= 8
-    return (total + TCP + size - start) % 0xFFFF == 0
+    return ones_sum(packet[12 if start == ipv4.HEADER_SIZE else 8 : size], TCP + size - start) == 0xFFFF

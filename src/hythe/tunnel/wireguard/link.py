@@ -114,7 +114,7 @@ class WireguardLink:
         now = self._time(now)
         joiner, device, outer = self._joiner, self._device, self._outer
         joiner.begin(limit, poison=self.poison)
-        while not joiner.full and joiner.count < limit:
+        while not joiner.full and (joiner.count < limit or joiner.is_open):
             read = self._pending
             if read is None:
                 read = outer.receive()
