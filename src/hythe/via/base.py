@@ -1,0 +1,109 @@
+"""What a way is: it gives connected, non-blocking sockets, and perhaps datagrams.
+
+Sockets, because everything that moves bulk knows what to do with one: the gateway's flows, asyncio's streams
+(``asyncio.open_connection(sock=…)``), the next way of a chain, which negotiates on it. A way without a kernel socket (a
+channel of SSH, a connection of a stack of our own) gives one end of a socket pair and pumps the other.
+
+A way fails by OSError with `errno` set to what the command or the client is to be told (refused, unreachable, timed out),
+both ends and the cause in its text: `failure` makes one. A way that is broken stays broken or mends itself; it never falls
+back to another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+from hythe.errors import FAILURES
+from hythe.via.patterns import endpoint
+
+Buffer = bytes | bytearray | memoryview
+
+#: Takes a datagram that has come: its bytes, and the host and port it came from, as the far end names them.
+Receive = Callable[[bytes, str, int], None]
+#: Told once that no more datagrams will come, and why.
+Broken = Callable[[OSError], None]
+#: Called when the far end is there, with its socket where there is one; what it returns is the first that the client gets.
+Opened = Callable[[socket.socket | None], bytes]
+
+
+class Tally:
+    """Bytes carried so far: `up` towards the far end, `down` from there."""
+
+    __slots__ = ("down", "up")
+
+    def __init__(self) -> None:
+        self.up = 0
+        self.down = 0
+
+
+class Datagrams(Protocol):
+    """An association of datagrams: one address outside, to and from anywhere."""
+
+    def send(self, data: Buffer, host: str, port: int) -> None:
+        """Send one. It never waits: what finds no room is lost, as datagrams are. OSError when it cannot go there."""
+
+    def close(self) -> None:
+        """Let go. Nothing is received any more."""
+
+
+class Way(ABC):
+    """A way. `name`: the text it was written as, without secrets; it stands in messages and views.
+
+    A way that stands on another (`make`) opens its own connections through that, and closes it at its own end.
+
+    `resolves`: names are looked up at the far end. `open` takes names in any case; a way that does not resolve asks this
+    machine's resolvers.
+    """
+
+    name: str
+    resolves: bool = True
+
+    @abstractmethod
+    async def open(self, host: str, port: int) -> socket.socket:
+        """A connected non-blocking stream socket to `port` of `host`, an address or a name. OSError."""
+
+    async def open_unix(self, path: str) -> socket.socket:
+        """The same to a Unix socket of the far end, where the way has that."""
+        raise OSError(errno.EOPNOTSUPP, f"{self.name} reaches no Unix sockets ({path}): use a way by SSH")
+
+    async def carry(
+        self, client: socket.socket, host: str, port: int, *, opened: Opened | None = None, tally: Tally | None = None
+    ) -> OSError | None:
+        """Join a client's socket to the far end until both directions have ended; half-close and back-pressure are kept.
+
+        OSError when the far end cannot be reached: `client` is then as it was. From then on `client` is the way's, closed
+        at the end; what breaks one end resets the other, and is returned.
+        """
+        from hythe.via.splice import splice
+
+        far = await self.open(host, port)
+        try:
+            if opened is not None:
+                await asyncio.get_running_loop().sock_sendall(client, opened(far))
+        except OSError as error:  # the client has gone while we connected
+            far.close()
+            client.close()
+            return error
+        except BaseException:
+            far.close()
+            raise
+        return await splice(client, far, tally)
+
+    async def datagrams(self, receive: Receive, broken: Broken, *, version: int = 4) -> Datagrams:
+        """An association, for IPv4 (4) or IPv6 (6) where the way must know. OSError (EOPNOTSUPP) where it has none."""
+        raise OSError(errno.EOPNOTSUPP, f"{self.name} carries no datagrams")
+
+    async def close(self) -> None:  # noqa: B027 - most ways hold nothing between streams
+        """Let go of what the way holds, and of the way it stands on; the sockets it gave are their owners'."""
+
+
+def failure(number: int, way: str, host: str, port: int, cause: str = "") -> OSError:
+    """The built-in exception for `number`, with both ends and the cause in the far end's own words."""
+    words = FAILURES.get(number) or os.strerror(number).lower()
+    return OSError(number, f"{words} ({way} -> {endpoint(host, port)}){': ' if cause else ''}{cause}")

@@ -1,0 +1,28 @@
+"""From text to ways: each hop's maker is imported when a hop of its kind is made.
+
+A maker is called with its `Hop` and the way before it, through which it opens its own connections; the first of a chain
+stands on the direct way.
+"""
+
+from __future__ import annotations
+
+from hythe.via.base import Way
+from hythe.via.direct import Direct
+from hythe.via.spec import Hop, Route
+
+
+def make(route: Route) -> Way:
+    """The way of a route's chain, whatever it is for. Nothing is opened yet. UsageError, MachineError."""
+    way: Way = Direct()
+    for hop in route.hops:
+        way = make_hop(hop, way)
+    return way
+
+
+def make_hop(hop: Hop, before: Way) -> Way:
+    """One way, reached through `before`."""
+    match hop.scheme:
+        case "direct":
+            return before
+        case unknown:
+            raise AssertionError(unknown)

@@ -1,0 +1,133 @@
+"""Join two connected sockets: what comes from one leaves by the other, until both directions have ended.
+
+Theory of operation. Each direction is a pump: a socket that is read, one that is written, and what the latter has not taken
+yet. A pump either waits to read or waits to write, never both, so it holds one read at most: back-pressure is the sockets'
+own. The end of what is read becomes a half-close of what is written; the other direction goes on. An error of either socket
+ends both directions, and closes both sockets by a reset, so that the other end does not take half a stream for a whole one.
+
+The sockets are watched by the loop's own callbacks. An idle pair costs no task that waits on each direction, and no buffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from typing import Final
+
+from hythe.via.base import Tally
+
+#: Most bytes read at once.
+_CHUNK: Final = 256 * 1_024
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+async def splice(near: socket.socket, far: socket.socket, tally: Tally | None = None) -> OSError | None:
+    """Join `near` and `far`, both connected and non-blocking, and close them at the end.
+
+    Returns the error that ended it before its time; the other end was told by a reset. Cancelled, both are reset.
+    """
+    joint = _Joint(asyncio.get_running_loop(), near, far, tally or Tally())
+    try:
+        return await joint.ended
+    finally:
+        joint.close()
+
+
+class _Joint:
+    """Both directions. `ended`: None once each has, or what broke one."""
+
+    __slots__ = ("_loop", "_pumping", "ended", "far", "near", "tally")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, near: socket.socket, far: socket.socket, tally: Tally) -> None:
+        self._loop = loop
+        self.near = near
+        self.far = far
+        self.tally = tally
+        self.ended: asyncio.Future[OSError | None] = loop.create_future()
+        self._pumping = 2
+        _Pump(self, loop, near, far)
+        _Pump(self, loop, far, near)
+
+    def end(self, error: OSError | None) -> None:
+        """One direction has ended."""
+        self._pumping -= 1
+        if not self.ended.done() and (error is not None or not self._pumping):
+            self.ended.set_result(error)
+
+    def close(self) -> None:
+        """Close both: by a reset unless both directions have run to their ends."""
+        clean = not self._pumping and self.ended.done() and not self.ended.cancelled() and self.ended.result() is None
+        for each in (self.near, self.far):
+            self._loop.remove_reader(each)
+            self._loop.remove_writer(each)
+            if not clean and each.family != socket.AF_UNIX:
+                with contextlib.suppress(OSError):  # one that is broken already may refuse
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            each.close()
+
+
+class _Pump:
+    """One direction. `rest`: what `sink` has not taken yet."""
+
+    __slots__ = ("joint", "loop", "rest", "sink", "source")
+
+    def __init__(self, joint: _Joint, loop: asyncio.AbstractEventLoop, source: socket.socket, sink: socket.socket) -> None:
+        self.joint = joint
+        self.loop = loop
+        self.source = source
+        self.sink = sink
+        self.rest = memoryview(b"")
+        loop.add_reader(source, self.read)
+
+    def read(self) -> None:
+        """`source` has something, or its end."""
+        try:
+            data = self.source.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._broken(error)
+            return
+        if not data:
+            self._half_close()
+        elif self._send(memoryview(data)):
+            self.loop.remove_reader(self.source)
+            self.loop.add_writer(self.sink, self.write)
+
+    def write(self) -> None:
+        """`sink` has room again."""
+        if not self._send(self.rest):
+            self.loop.remove_writer(self.sink)
+            self.loop.add_reader(self.source, self.read)
+
+    def _send(self, data: memoryview) -> bool:
+        """Whether some is left to send."""
+        try:
+            sent = self.sink.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._broken(error)
+            return False
+        if self.source is self.joint.near:
+            self.joint.tally.up += sent
+        else:
+            self.joint.tally.down += sent
+        self.rest = data[sent:]
+        return sent < len(data)
+
+    def _half_close(self) -> None:
+        self.loop.remove_reader(self.source)
+        try:
+            self.sink.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._broken(error)
+            return
+        self.joint.end(None)
+
+    def _broken(self, error: OSError) -> None:
+        self.loop.remove_reader(self.source)
+        self.loop.remove_writer(self.sink)
+        self.joint.end(error)
