@@ -31,6 +31,7 @@ from hythe.host.interfaces import Interface
 from hythe.link.base import DelayingLink
 from hythe.tcp.timers import TimerQueue
 from hythe.units import MICROSECOND, MILLISECOND, NEVER, SECOND
+from hythe.wire.packet import Packet
 
 if TYPE_CHECKING:
     from hythe.aio.alarm import Alarm
@@ -53,6 +54,10 @@ EDGE: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLPRI | select.EPOLLR
 READABLE_EDGE: Final = EDGE & ~select.EPOLLOUT
 
 
+#: Takes one packet that has come by an interface, at `now`: a host, or who stands before it.
+Receiver = Callable[[Packet, int, Interface], object]
+
+
 class Watcher(Protocol):
     """Whatever has a descriptor registered with the driver."""
 
@@ -66,10 +71,11 @@ class _Feed:
     `alone`: how many were read one by one since a batch last brought less than was asked for.
     """
 
-    __slots__ = ("alone", "batch", "interface", "read_at", "releases")
+    __slots__ = ("alone", "batch", "interface", "read_at", "receive", "releases")
 
-    def __init__(self, interface: Interface) -> None:
+    def __init__(self, interface: Interface, receive: Receiver) -> None:
         self.interface = interface
+        self.receive = receive
         self.batch = 1
         self.alone = 0
         self.read_at = -1
@@ -132,10 +138,10 @@ class Driver:
 
     # --- Descriptors
 
-    def add_link(self, interface: Interface) -> None:
-        """Read packets from the link of this interface."""
+    def add_link(self, interface: Interface, receive: Receiver | None = None) -> None:
+        """Read packets from the link of this interface and give each to `receive`: the host's own unless given."""
         fd = interface.link.fileno()
-        self._feeds[fd] = feed = _Feed(interface)
+        self._feeds[fd] = feed = _Feed(interface, receive or self.host.receive)
         if isinstance(interface.link, DelayingLink):
             if self._alarm is None:
                 from hythe.aio.alarm import Alarm  # start-up pays for what is used
@@ -259,7 +265,7 @@ class Driver:
         except OSError as error:
             self._link_failed(interface, error)
             return
-        receive = self.host.receive
+        receive = feed.receive
         for packet in packets:
             receive(packet, now, interface)
         if len(packets) < feed.batch:
