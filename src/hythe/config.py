@@ -206,6 +206,8 @@ class RelayConfig:
     #: Idle time of an ICMP query mapping: RFC 5508, REQ-2 (at least 60 s); and how many are kept.
     ping_idle: int = 60 * SECOND
     ping_mappings: int = 256
+    #: Flows through a tunnel that are known at a time, of TCP, of UDP and of all else: they cost memory, no descriptor.
+    tunnel_flows: int = 16_384
 
 
 @dataclass(frozen=True, slots=True)

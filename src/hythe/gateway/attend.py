@@ -64,7 +64,8 @@ async def _attend(
 
         link = recorder = Recorder(link, capture, room, layout)
     wire = options.faults.wrap(link) if options.faults is not None else None
-    gateway = Gateway(wire or link, layout, options)
+    tunnel = options.tunnel.begin() if options.tunnel is not None else None
+    gateway = Gateway(wire or link, layout, options, tunnel)
     gateway.wire = wire  # above the capture, which sees what the command does
     if recorder is not None:
         recorder.follow(gateway)
@@ -77,8 +78,10 @@ async def _attend(
     loop.add_reader(room.pidfd, _resolve, ended, None)
     loop.set_exception_handler(lambda _, context: _resolve(ended, context.get("exception")))
     try:
-        if options.publish:
-            room.go()  # now that its ports are ours
+        if gateway.asker is not None:
+            await gateway.asker.start()
+        if not options.hasty:
+            room.go()  # now that its ports are ours, and its tunnel
         await ended
         loop.remove_reader(room.pidfd)
         status = room.wait()
@@ -87,6 +90,10 @@ async def _attend(
         if door is not None:
             await door.close()
         gateway.close()
+        if gateway.asker is not None:
+            await gateway.asker.close()
+        if tunnel is not None:
+            tunnel.link.close()
         if recorder is not None:
             gateway.session.notices += recorder.finish()
         watching.cancel()
@@ -138,11 +145,11 @@ async def _drain(gateway: Gateway) -> None:
     while not interrupted.is_set():
         if unread.poll(0):  # packets for the driver's next turns: datagrams, it may be
             pause = 0.0
-        elif gateway.streams.sending or (gateway.wire is not None and gateway.wire.holds_received):
+        elif gateway.sending or (gateway.wire is not None and gateway.wire.holds_received):
             pause = _DRAIN_STEP / SECOND
         else:
             return
-        progress = gateway.streams.received
+        progress = gateway.received
         now = clock()
         if progress != seen:
             seen, since = progress, now

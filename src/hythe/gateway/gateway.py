@@ -28,6 +28,9 @@ from hythe.units import KIB, MIB, SECOND
 if TYPE_CHECKING:
     from hythe.gateway.publish.publications import Publication
     from hythe.gateway.publish.publisher import Published, Publisher
+    from hythe.gateway.relay.names import Asker
+    from hythe.gateway.relay.relay import Relay
+    from hythe.gateway.relay.tunnel import Tunnel
     from hythe.link.faults import FaultLink
 
 #: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
@@ -51,9 +54,9 @@ DEFAULT_ROUTES = (Prefix(bytes(4), 0), Prefix(bytes(16), 0))
 
 
 class Gateway:
-    """Serves one link, on the running asyncio loop, until `close`."""
+    """Serves one link, on the running asyncio loop, until `close`. `tunnel`: what `options.tunnel` has opened."""
 
-    def __init__(self, link: Link, layout: Layout, options: RunOptions) -> None:
+    def __init__(self, link: Link, layout: Layout, options: RunOptions, tunnel: Tunnel | None = None) -> None:
         config = HostConfig(
             tcp=COMMAND_TCP if options.faults is None else FAULTY_TCP,
             any_destination=True,
@@ -71,7 +74,16 @@ class Gateway:
         self.machine = Machine()
         self.machine.watch(self.driver)
         self.destinations = Destinations(self.machine, layout.families, host_loopback=options.host_loopback)
+        self.relay: Relay | None = None
+        self.asker: Asker | None = None
+        resolvers = None
         egress, relay = Direct(), RelayConfig()
+        if tunnel is not None and options.tunnel is not None:
+            from hythe.gateway.relay.joining import join  # start-up pays for what is used
+
+            joined = join(self, options.tunnel, tunnel, layout, options)
+            self.relay, self.asker, resolvers = joined.relay, joined.asker, joined.resolvers
+            egress = joined.egress
         self.streams = StreamGate(self.host, self.driver, egress, self.destinations, self.session)
         self.datagrams = DatagramGate(self.host, self.driver, egress, self.destinations, self.session, relay)
         self.pings = PingGate(self.host, self.driver, egress, self.destinations, self.session, relay)
@@ -83,12 +95,27 @@ class Gateway:
             options.dns,
             host_loopback=options.host_loopback,
             session=self.session,
+            resolvers=resolvers,
         )
         self._families = layout.families
         self.published: Publisher | None = None
         if options.publish:
             self.publish(options.publish)
-        self.driver.add_link(interface)
+        self.listen()
+
+    def listen(self) -> None:
+        """Read packets from the interface's link, which may be another than before."""
+        self.driver.add_link(self.interface, self.relay.receive if self.relay is not None else None)
+
+    @property
+    def sending(self) -> bool:
+        """Is anything that the command sent, or may still send, on its way out?"""
+        return self.streams.sending or (self.relay is not None and self.relay.flows.unfinished)
+
+    @property
+    def received(self) -> int:
+        """Bytes received from the command, as a measure of progress."""
+        return self.streams.received + (self.relay.flows.bytes_up if self.relay is not None else 0)
 
     def publish(self, publications: list[Publication]) -> list[Published]:
         """Let outside clients reach ports of the command, or raise `MachineError`."""

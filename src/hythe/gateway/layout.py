@@ -6,6 +6,7 @@ for this machine (`host.hythe.internal`).
 
 from __future__ import annotations
 
+from hythe.errors import UsageError
 from hythe.gateway.namespace import Addressing, machine_networks, pick_prefix6, pick_subnet4
 from hythe.gateway.options import RunOptions
 
@@ -15,32 +16,51 @@ _COMMAND = 100
 
 
 class Family:
-    """One family's addresses, packed; `prefix` is the length of the network part in bits."""
+    """One family's addresses, packed; `prefix` is the length of the network part in bits.
 
-    __slots__ = ("command", "gateway", "host", "prefix")
+    `elsewhere`: the command's addresses with their prefixes where they are of another network, a tunnel's. `distant`: what
+    the command sends to addresses outside need not come to the gateway, so outside clients must be seen as the gateway.
+    """
 
-    def __init__(self, network: bytes, prefix: int) -> None:
+    __slots__ = ("command", "distant", "elsewhere", "gateway", "host", "prefix")
+
+    def __init__(
+        self, network: bytes, prefix: int, elsewhere: list[tuple[bytes, int]] | None = None, *, distant: bool = False
+    ) -> None:
         base = network[:-1]
         self.prefix = prefix
         self.gateway = base + bytes((_GATEWAY,))
         self.host = base + bytes((_HOST,))
-        self.command = base + bytes((_COMMAND,))
+        self.elsewhere = elsewhere or []
+        self.command = self.elsewhere[0][0] if elsewhere else base + bytes((_COMMAND,))
+        self.distant = distant
 
     @property
     def addressing(self) -> Addressing:
         """What the namespace needs to know of it."""
-        return Addressing(self.command, self.prefix, self.gateway)
+        return Addressing(self.command, self.prefix, self.gateway, self.elsewhere)
 
 
 class Layout:
-    """`ipv4`, `ipv6`: the families in use, else None."""
+    """`ipv4`, `ipv6`: the families in use, else None. Raises `UsageError` where a tunnel has none of those asked for."""
 
     __slots__ = ("ipv4", "ipv6")
 
     def __init__(self, options: RunOptions) -> None:
         networks = machine_networks()
-        self.ipv4 = Family(*pick_subnet4(networks)) if 4 in options.families else None
-        self.ipv6 = Family(*pick_prefix6(networks)) if 6 in options.families else None
+        families, tunnel = options.families, options.tunnel
+        given: list[tuple[bytes, int]] = []
+        if tunnel is not None:
+            networks += tunnel.addresses + tunnel.carries
+            if tunnel.whole:
+                given, families = tunnel.addresses, families & tunnel.families
+                if not families:
+                    asked = "IPv4 (-4)" if options.families == {4} else "IPv6 (-6)"
+                    raise UsageError(f"{tunnel.text} has no address for {asked}: leave the option out, or give it one")
+        theirs = {size: [each for each in given if len(each[0]) == size] for size in (4, 16)}
+        distant = tunnel is not None
+        self.ipv4 = Family(*pick_subnet4(networks), theirs[4], distant=distant) if 4 in families else None
+        self.ipv6 = Family(*pick_prefix6(networks), theirs[16], distant=distant) if 6 in families else None
 
     @property
     def families(self) -> list[Family]:

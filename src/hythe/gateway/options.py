@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from hythe.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hythe.gateway.faults import Faults
     from hythe.gateway.publish.publications import Publication
+    from hythe.gateway.relay.plan import TunnelPlan
     from hythe.wire.resolvconf import Server
 
 #: MTU of the command's network: what is quickest, and with faults that of the networks one has such faults on.
@@ -19,6 +22,7 @@ class RunOptions:
     `dns`: the resolvers to ask, an empty list for none; None asks whom this machine asks. `publish`: ports of the command
     that outside clients reach. `faults`: of the wire between the command and the gateway; None for none. `name`: of the
     session; None for one made of the command's. `capture`: the file; `keylog`: with the secrets of the command's TLS.
+    `tunnel`: what goes through one, and which. Raises `UsageError` for an MTU that the tunnel does not have.
     """
 
     __slots__ = (
@@ -32,6 +36,7 @@ class RunOptions:
         "mtu",
         "name",
         "publish",
+        "tunnel",
         "wait",
     )
 
@@ -49,9 +54,15 @@ class RunOptions:
         wait: bool = False,
         faults: Faults | None = None,
         name: str | None = None,
+        tunnel: TunnelPlan | None = None,
     ) -> None:
         self.argv = argv
+        if tunnel is not None and tunnel.whole:
+            if mtu is not None and mtu > tunnel.mtu:
+                raise UsageError(f"--mtu {mtu} is more than {tunnel.text} carries: write {tunnel.mtu} or less")
+            mtu = mtu or tunnel.mtu
         self.mtu = mtu if mtu is not None else MTU if faults is None else MTU_FAULTY
+        self.tunnel = tunnel
         self.families = families
         self.host_loopback = host_loopback
         self.dns = dns
@@ -61,3 +72,13 @@ class RunOptions:
         self.wait = wait
         self.faults = faults
         self.name = name
+
+    @property
+    def distant(self) -> bool:
+        """Is the far end of the command's connections more than a system call away?"""
+        return self.faults is not None or (self.tunnel is not None and self.tunnel.whole)
+
+    @property
+    def hasty(self) -> bool:
+        """Can nothing fail any more once its network is there, so that the command may start beside our imports?"""
+        return not self.publish and self.tunnel is None

@@ -14,7 +14,7 @@ import stat
 from hythe.errors import MachineError
 from hythe.gateway import descriptors
 from hythe.gateway.layout import Layout
-from hythe.gateway.names.resolvconf import ResolvConf
+from hythe.gateway.names.resolvconf import ResolvConf, tunnelled
 from hythe.gateway.namespace import FORWARDED_SIGNALS, NetworkPlan, Room
 from hythe.gateway.namespace.plan import BUFFER_MAX, CONGESTION_CONTROL
 from hythe.gateway.options import RunOptions
@@ -53,20 +53,21 @@ def _run(options: RunOptions, follow: Callable[[], Watcher], claim: Claim | str)
     layout = Layout(options)
     plan = NetworkPlan(
         mtu=options.mtu,
-        congestion_control=CONGESTION_CONTROL if options.faults is None else None,
-        buffer_max=BUFFER_MAX if options.faults is not None else None,
+        congestion_control=CONGESTION_CONTROL if not options.distant else None,
+        buffer_max=BUFFER_MAX if options.distant else None,
         ipv4=layout.ipv4.addressing if layout.ipv4 else None,
         ipv6=layout.ipv6.addressing if layout.ipv6 else None,
         resolv_conf=_resolv_conf(layout, options),
         hidden=[each for each in places.directories() if os.path.isdir(each)],
         capture=options.capture is not None,
+        alone=options.tunnel is not None,
         key_log=_key_log(claim) if options.keylog else None,
     )
     capture = _open_capture(options.capture, private=options.keylog) if options.capture is not None else None
     room = Room.begin(plan, options.argv, wait=options.wait)
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED_SIGNALS)  # they wait until `attend` can send them on
     try:
-        if not options.publish:
+        if options.hasty:
             room.go()  # nothing that can still fail stands in its way: it starts beside our imports, and its packets wait
         from hythe.gateway.attend import attend
 
@@ -88,6 +89,8 @@ def _claim(options: RunOptions) -> Claim | str:
 def _resolv_conf(layout: Layout, options: RunOptions) -> str | None:
     if options.dns == [] and not os.path.exists(resolvconf.PATH):
         return None  # no file to put ours in the place of, and no names to look up
+    if options.tunnel is not None and options.tunnel.whole:
+        return tunnelled(layout.families[0].gateway, options.tunnel.search)
     return ResolvConf.read().inside(layout.families[0].gateway)
 
 

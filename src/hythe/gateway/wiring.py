@@ -101,4 +101,4 @@ class Wiring:
         gateway.wire = wire
         gateway.driver.remove_link(gateway.interface)
         gateway.host.move(gateway.interface, link)
-        gateway.driver.add_link(gateway.interface)
+        gateway.listen()

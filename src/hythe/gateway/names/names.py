@@ -22,7 +22,7 @@ _LOOK_EVERY: Final = 2 * SECOND
 
 
 class Names:
-    """`servers`: those of `--dns`, none of them for "none"; None asks whom this machine asks."""
+    """`servers`: those of `--dns`, none of them for "none"; None asks whom this machine asks. `resolvers`: theirs."""
 
     def __init__(
         self,
@@ -34,9 +34,10 @@ class Names:
         *,
         host_loopback: bool,
         session: Session,
+        resolvers: Resolvers | None = None,
     ) -> None:
         self.host = host
-        self.resolvers = Resolvers(servers, session.notice)
+        self.resolvers = resolvers or Resolvers(servers, session.notice)
         zone = Zone(families, host_loopback=host_loopback)
         self.queries = QueryService(driver, zone, self.resolvers, random, session)
         self.streams = StreamService(driver, zone, self.resolvers, session)

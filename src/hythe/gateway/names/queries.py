@@ -229,7 +229,10 @@ class _Attempt:
         except OSError:
             self._errand.lost(self._number, now)
         else:
-            self._errand.heard(self._number, message, now)
+            if message:
+                self._errand.heard(self._number, message, now)
+            else:
+                self._errand.lost(self._number, now)  # the end of a stream of messages, or nonsense
 
     def close(self) -> None:
         """Not interested any more."""

@@ -37,6 +37,13 @@ class ResolvConf:
         return "\n".join(lines + self.kept) + "\n"
 
 
+def tunnelled(gateway: bytes, search: list[str]) -> str:
+    """The same for a command whose names are a tunnel's: nothing of this machine's own file."""
+    family = socket.AF_INET if len(gateway) == 4 else socket.AF_INET6
+    lines = ["# hythe answers, and asks through the tunnel", f"nameserver {socket.inet_ntop(family, gateway)}"]
+    return "\n".join([*lines, *([f"search {' '.join(search)}"] if search else [])]) + "\n"
+
+
 def parse_servers(text: str) -> list[Server]:
     """What `--dns` names: addresses with or without a port, separated by commas; none for "none". Raises `UsageError`."""
     if text == "none":

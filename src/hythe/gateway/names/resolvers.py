@@ -43,12 +43,23 @@ class Resolver:
 
 
 class Resolvers:
-    """`all`: whom to ask, in order. `fixed`: those of `--dns`; None follows this machine's resolv.conf."""
+    """`all`: whom to ask, in order. `fixed`: those of `--dns`; None follows this machine's resolv.conf.
 
-    __slots__ = ("_fixed", "_notice", "_seen", "_told", "all", "machine")
+    `make`: a resolver of a server; `where`: what to check when none answers.
+    """
 
-    def __init__(self, fixed: list[Server] | None, notice: Callable[[str], None]) -> None:
+    __slots__ = ("_fixed", "_make", "_notice", "_seen", "_told", "_where", "all", "machine")
+
+    def __init__(
+        self,
+        fixed: list[Server] | None,
+        notice: Callable[[str], None],
+        make: Callable[[Server], Resolver] = Resolver,
+        where: str = f"this machine's {PATH}",
+    ) -> None:
         self._fixed = fixed
+        self._make = make
+        self._where = where
         self._notice = notice
         self._seen: object = None
         self._told = False
@@ -67,7 +78,7 @@ class Resolvers:
             return False
         self._seen = seen
         conf = ResolvConf.read()
-        self.all = _resolvers(conf.servers if self._fixed is None else self._fixed)
+        self.all = self._resolvers(conf.servers if self._fixed is None else self._fixed)
         self.machine = [address for host, _ in conf.servers if (address := packed(host)) is not None]
         return True
 
@@ -77,16 +88,15 @@ class Resolvers:
             self._told = True
             asked = ", ".join(resolver.text for resolver in self.all)
             self._notice(
-                f"names cannot be looked up: no answer from {asked}; check this machine's {PATH}, or name "
+                f"names cannot be looked up: no answer from {asked}; check {self._where}, or name "
                 "a resolver that works with --dns ADDR"
             )
 
-
-def _resolvers(servers: list[Server]) -> list[Resolver]:
-    found = []
-    for server in servers:
-        try:
-            found.append(Resolver(server))
-        except OSError:
-            continue  # its zone names an interface that is not there, so nobody could ask it
-    return found
+    def _resolvers(self, servers: list[Server]) -> list[Resolver]:
+        found = []
+        for server in servers:
+            try:
+                found.append(self._make(server))
+            except OSError:
+                continue  # its zone names an interface that is not there, so nobody could ask it
+        return found

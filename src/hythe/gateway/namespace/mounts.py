@@ -38,6 +38,9 @@ _NAME_DAEMONS = ("/run/nscd", "/var/run/nscd", "/run/avahi-daemon")
 #: systemd-resolved keeps the target of resolv.conf beside its socket: the socket alone is covered.
 _RESOLVED_SOCKET = "/run/systemd/resolve/io.systemd.Resolve"
 
+#: By which programs have systemd-resolved, or whoever else listens there, look names up for them.
+_BUSES = ("/run/dbus/system_bus_socket", "/run/systemd/resolve/io.systemd.Resolve.Monitor")
+
 #: Services of nsswitch.conf that stay: all others (resolve, mdns, wins, mymachines …) ask a daemon of the machine.
 _HOSTS_SERVICES = ("files", "myhostname", "dns")
 
@@ -75,8 +78,8 @@ def _replacements(plan: NetworkPlan) -> list[tuple[str, str]]:
     if os.path.exists(NSSWITCH_CONF):
         with open(NSSWITCH_CONF, encoding="utf-8", errors="surrogateescape") as file:
             found.append((NSSWITCH_CONF, names_by_dns(file.read())))
-    if os.path.exists(_RESOLVED_SOCKET):
-        found.append((_RESOLVED_SOCKET, ""))
+    covered = (_RESOLVED_SOCKET, *(_BUSES if plan.alone else ()))
+    found += [(path, "") for path in covered if os.path.exists(path)]
     return found
 
 

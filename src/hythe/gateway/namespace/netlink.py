@@ -53,6 +53,8 @@ _IFA_F_NODAD = 0x02
 _RTA_DST = 1
 _RTA_OIF = 4
 _RTA_GATEWAY = 5
+_RTA_PREFSRC = 7
+_RT_SCOPE_LINK = 253
 _RT_TABLE_MAIN = 254
 _RTPROT_STATIC = 4
 _RTN_UNICAST = 1
@@ -124,12 +126,26 @@ class RouteSocket:
         attributes = _attribute(_IFA_LOCAL, address) + _attribute(_IFA_ADDRESS, address)
         self._request(_RTM_NEWADDR, _NLM_F_CREATE_EXCL, body + attributes)
 
-    def add_default_route(self, index: int, gateway: bytes) -> None:
-        """Send everything that has no better route through `gateway` (packed) on interface `index`."""
+    def add_default_route(self, index: int, gateway: bytes, source: bytes = b"") -> None:
+        """Send everything that has no better route through `gateway` (packed) on interface `index`.
+
+        `source`: the address to send it from, which is otherwise the kernel's choice.
+        """
         family = socket.AF_INET if len(gateway) == 4 else socket.AF_INET6
         body = _ROUTE.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, 0, _RTN_UNICAST, 0)
         attributes = _attribute(_RTA_GATEWAY, gateway) + _attribute(_RTA_OIF, _UINT.pack(index))
+        if source:
+            attributes += _attribute(_RTA_PREFSRC, source)
         self._request(_RTM_NEWROUTE, _NLM_F_CREATE_EXCL, body + attributes)
+
+    def add_network(self, index: int, address: bytes, prefix: int, source: bytes) -> None:
+        """The network of `address` (packed) is on the link of interface `index`, to be sent to from `source`."""
+        family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+        shift = 8 * len(address) - prefix
+        network = (int.from_bytes(address, "big") >> shift << shift).to_bytes(len(address), "big")
+        body = _ROUTE.pack(family, prefix, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_LINK, _RTN_UNICAST, 0)
+        attributes = _attribute(_RTA_DST, network) + _attribute(_RTA_OIF, _UINT.pack(index))
+        self._request(_RTM_NEWROUTE, _NLM_F_CREATE_EXCL, body + attributes + _attribute(_RTA_PREFSRC, source))
 
     def networks(self) -> list[tuple[bytes, int]]:
         """All destinations of all routing tables as (packed address, prefix length), own addresses included."""

@@ -83,8 +83,14 @@ def _configure(routes: RouteSocket, plan: NetworkPlan) -> None:
 
 
 def _address(routes: RouteSocket, index: int, addressing: Addressing) -> None:
-    routes.add_address(index, addressing.address, addressing.prefix)
-    routes.add_default_route(index, addressing.gateway)
+    if not addressing.elsewhere:
+        routes.add_address(index, addressing.address, addressing.prefix)
+        routes.add_default_route(index, addressing.gateway)
+        return
+    for address, prefix in addressing.elsewhere:
+        routes.add_address(index, address, prefix)
+    routes.add_network(index, addressing.gateway, addressing.prefix, addressing.address)
+    routes.add_default_route(index, addressing.gateway, addressing.address)
 
 
 def _without_ipv6(name: str) -> None:

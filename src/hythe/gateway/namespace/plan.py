@@ -47,25 +47,30 @@ class _Frozen:
 class Addressing(_Frozen):
     """One family's addresses, packed (4 or 16 bytes): the command's own, the prefix length in bits, and the gateway.
 
-    Raises `UsageError` when they do not belong to one family or one prefix.
+    `elsewhere`: the command's addresses are of another network, as those that a tunnel has given it; these are they, each
+    with its prefix length, and `address` is the first. Raises `UsageError` when they do not belong to one family or, without
+    `elsewhere`, one prefix.
     """
 
-    __slots__ = ("address", "gateway", "prefix")
+    __slots__ = ("address", "elsewhere", "gateway", "prefix")
 
     address: bytes
     prefix: int
     gateway: bytes
+    elsewhere: tuple[tuple[bytes, int], ...]
 
-    def __init__(self, address: bytes, prefix: int, gateway: bytes) -> None:
+    def __init__(self, address: bytes, prefix: int, gateway: bytes, elsewhere: Iterable[tuple[bytes, int]] = ()) -> None:
         bits = len(address) * 8
+        elsewhere = tuple(elsewhere)
         if len(address) not in (4, 16) or len(gateway) != len(address):
             raise UsageError("address and gateway must both be IPv4 (4 bytes) or both be IPv6 (16 bytes)")
         if not 0 < prefix < bits:
             raise UsageError(f"a prefix length of {prefix} leaves no room for a gateway: write 1 to {bits - 1}")
         shift = bits - prefix
-        if int.from_bytes(address, "big") >> shift != int.from_bytes(gateway, "big") >> shift or address == gateway:
+        apart = int.from_bytes(address, "big") >> shift != int.from_bytes(gateway, "big") >> shift
+        if (apart and not elsewhere) or address == gateway:
             raise UsageError("the gateway must be another address of the same prefix")
-        self._set(address=address, prefix=prefix, gateway=gateway)
+        self._set(address=address, prefix=prefix, gateway=gateway, elsewhere=elsewhere)
 
 
 class NetworkPlan(_Frozen):
@@ -76,6 +81,7 @@ class NetworkPlan(_Frozen):
     resolv_conf   the text that replaces /etc/resolv.conf; None leaves the file alone
     hidden        existing directories that the command shall see empty (hythe's runtime directory)
     capture       hand over what tells whose sockets are whose, for one more process than hythe
+    alone         cover as well what would have the machine look names up by way of its system bus
     key_log       with `capture`: where in one of `hidden` the command shall log the secrets of its TLS connections
     device        name of the interface
     congestion_control  of the command's kernel, or None for the machine's default
@@ -90,6 +96,7 @@ class NetworkPlan(_Frozen):
     """
 
     __slots__ = (
+        "alone",
         "buffer_max",
         "capture",
         "congestion_control",
@@ -111,6 +118,7 @@ class NetworkPlan(_Frozen):
     resolv_conf: str | None
     hidden: tuple[str, ...]
     capture: bool
+    alone: bool
     key_log: str | None
     device: str
     congestion_control: str | None
@@ -128,6 +136,7 @@ class NetworkPlan(_Frozen):
         resolv_conf: str | None = None,
         hidden: Iterable[str] = (),
         capture: bool = False,
+        alone: bool = False,
         key_log: str | None = None,
         device: str = "hythe0",
         congestion_control: str | None = CONGESTION_CONTROL,
@@ -153,6 +162,7 @@ class NetworkPlan(_Frozen):
             resolv_conf=resolv_conf,
             hidden=tuple(hidden),
             capture=capture,
+            alone=alone,
             key_log=key_log,
             device=device,
             congestion_control=congestion_control,

@@ -22,8 +22,9 @@ class Target(NamedTuple):
 def targets(client: str, families: list[Family]) -> list[Target]:
     """The ways to the command for a client at address `client`, that of the client's own family first.
 
-    The command sees the client's own address where it can be told: with both in one family, and no address that means
-    something else in the command's network. A client on this machine is seen as this machine, any other as the gateway.
+    The command sees the client's own address where it can be told: with both in one family, no address that means something
+    else in the command's network, and no tunnel that the command's answer would take. A client on this machine is seen as
+    this machine, any other as the gateway.
     """
     packed = pack(client)
     here = ipaddress.ip_address(packed).is_loopback
@@ -46,7 +47,8 @@ def pack(client: str) -> bytes:
 def _can_be_shown(address: bytes, family: Family) -> bool:
     ip = ipaddress.ip_address(address)
     return not (
-        ip.is_loopback
+        family.distant
+        or ip.is_loopback
         or ip.is_link_local
         or ip.is_unspecified
         or ip.is_multicast
