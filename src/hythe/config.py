@@ -270,3 +270,18 @@ class WireguardConfig:
     all_handshakes: int = 1_000
     #: Addresses inside the tunnel whose peer is remembered.
     destinations: int = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class SocksConfig:
+    """A SOCKS server and its clients."""
+
+    #: All at once; each has two descriptors, of which a machine may give 20,000.
+    clients: int = 9_000
+    #: Those of them whose request is not read yet, and how long that may take in all.
+    greeting: int = 1_000
+    handshake: int = 15 * SECOND
+    #: How long the far end may take: a little more than Linux's own connect does (tcp_syn_retries 6: 127 s).
+    connect: int = 130 * SECOND
+    #: UDP associations; each has three descriptors.
+    associations: int = 1_000

@@ -15,6 +15,11 @@ from hythe.errors import ParseError
 from hythe.host.fragments import Reassembler, fragment4, fragment6
 from hythe.host.hostsfile import HostsFile
 from hythe.host.resolvconf import parse_resolv_conf
+from hythe.tunnel.socks import server as socks_server
+from hythe.tunnel.socks.client import RejectedError, request4, request5
+from hythe.tunnel.socks.messages import parse_datagram
+from hythe.tunnel.socks.server import UnwelcomeError
+from hythe.tunnel.socks.steps import Steps
 from hythe.view.dump.printer import Printer
 from hythe.view.dump.show import Style
 from hythe.view.filter import Filter, FilterError, Names
@@ -165,6 +170,34 @@ def _gso(data: bytes) -> None:
         gso.cut(data[1:], len(data) - 1, 4 * data[0], PARTIAL)
 
 
+def _steps(data: bytes, steps: Steps[object]) -> None:
+    """Give a negotiation all that it asks for, as long as there is some."""
+    try:
+        step = next(steps)
+        while len(data) >= step.need:
+            read, data = data[: step.need], data[step.need :]
+            step = steps.send(read)
+    except StopIteration:
+        return
+    except (RejectedError, UnwelcomeError) as error:
+        raise ParseError(str(error)) from error
+    raise ParseError("cut off")
+
+
+def _socks_server(data: bytes) -> None:
+    def negotiation(password: bool) -> Steps[object]:
+        greeting = yield from socks_server.greeting(password=password)
+        return greeting.request or (yield from socks_server.request5())
+
+    _steps(data, negotiation(data[1:3] == b"\1\2"))
+
+
+def _socks_client(data: bytes) -> None:
+    five = data[:1] == b"\5"
+    login = ("me", "secret")
+    _steps(data, request5(1, "a.example", 80, login) if five else request4(1, "a.example", 80, "me"))
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
     {
         "arp": lambda data: arp.parse(data, len(data)),
@@ -192,6 +225,9 @@ TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "quote6": quote.parse6,
         "resolv-conf": lambda data: parse_resolv_conf(data.decode("utf-8", "replace")),
         "segment": _segment,
+        "socks-client": _socks_client,
+        "socks-datagram": parse_datagram,
+        "socks-server": _socks_server,
         "udp": _udp,
     }
 )

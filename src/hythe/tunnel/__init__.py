@@ -1,1 +1,1 @@
-"""Carrying packets and streams encrypted, past networks that would look at them or stop them."""
+"""Carrying packets and streams past networks that would look at them or stop them: WireGuard, SSH, SOCKS."""

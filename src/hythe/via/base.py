@@ -11,7 +11,6 @@ back to another.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import socket
@@ -52,6 +51,18 @@ class Datagrams(Protocol):
         """Let go. Nothing is received any more."""
 
 
+class Listening(Protocol):
+    """Waits for one connection. `address`: where, as its peer is to be told."""
+
+    address: tuple[str, int]
+
+    async def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        """The connection, and whose it is. OSError."""
+
+    def close(self) -> None:
+        """Listen no more."""
+
+
 class Way(ABC):
     """A way. `name`: the text it was written as, without secrets; it stands in messages and views.
 
@@ -80,24 +91,18 @@ class Way(ABC):
         OSError when the far end cannot be reached: `client` is then as it was. From then on `client` is the way's, closed
         at the end; what breaks one end resets the other, and is returned.
         """
-        from hythe.via.splice import splice
+        from hythe.via.splice import join
 
         far = await self.open(host, port)
-        try:
-            if opened is not None:
-                await asyncio.get_running_loop().sock_sendall(client, opened(far))
-        except OSError as error:  # the client has gone while we connected
-            far.close()
-            client.close()
-            return error
-        except BaseException:
-            far.close()
-            raise
-        return await splice(client, far, tally)
+        return await join(client, far, opened(far) if opened is not None else b"", tally)
 
-    async def datagrams(self, receive: Receive, broken: Broken, *, version: int = 4) -> Datagrams:
-        """An association, for IPv4 (4) or IPv6 (6) where the way must know. OSError (EOPNOTSUPP) where it has none."""
+    async def datagrams(self, receive: Receive, broken: Broken) -> Datagrams:
+        """An association of datagrams, for both families. OSError (EOPNOTSUPP) where the way has none."""
         raise OSError(errno.EOPNOTSUPP, f"{self.name} carries no datagrams")
+
+    async def listen(self, peer: str) -> Listening:
+        """Listen at the far end for one connection of `peer`, an address. OSError (EOPNOTSUPP) where the way cannot."""
+        raise OSError(errno.EOPNOTSUPP, f"{self.name} does not listen at its far end")
 
     async def close(self) -> None:  # noqa: B027 - most ways hold nothing between streams
         """Let go of what the way holds, and of the way it stands on; the sockets it gave are their owners'."""
@@ -107,3 +112,8 @@ def failure(number: int, way: str, host: str, port: int, cause: str = "") -> OSE
     """The built-in exception for `number`, with both ends and the cause in the far end's own words."""
     words = FAILURES.get(number) or os.strerror(number).lower()
     return OSError(number, f"{words} ({way} -> {endpoint(host, port)}){': ' if cause else ''}{cause}")
+
+
+def broken(way: str, host: str, port: int, error: OSError) -> OSError:
+    """What a way says when it cannot be used itself: to whoever would go by it, there is no network."""
+    return failure(errno.ENETUNREACH, way, host, port, str(error.strerror or error))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from hythe.via.base import Broken, Buffer, Receive, Way, failure
@@ -16,6 +18,9 @@ _STAGGER: Final = 0.25
 _DATAGRAM: Final = 65_535
 #: Datagrams taken in a row before others have their turn.
 _BATCH: Final = 32
+
+#: Names that one association looks up.
+_NAMES_MAX: Final = 64
 
 _Address = tuple[socket.AddressFamily, Any]
 
@@ -32,54 +37,124 @@ class Direct(Way):
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return await _first(host, port, _interleaved([(family, address) for family, _, _, _, address in found]))
 
-    async def datagrams(self, receive: Receive, broken: Broken, *, version: int = 4) -> KernelDatagrams:
-        """As `Way.datagrams`; sent to addresses alone."""
-        return KernelDatagrams(receive, version)
+    async def datagrams(self, receive: Receive, broken: Broken) -> KernelDatagrams:
+        """As `Way.datagrams`."""
+        return KernelDatagrams(receive)
+
+    async def listen(self, peer: str) -> KernelListening:
+        """As `Way.listen`: on the address of this machine that `peer` is reached from."""
+        return KernelListening(peer)
 
 
 class KernelDatagrams:
-    """A kernel UDP socket in the loop."""
+    """A kernel UDP socket in the loop: one of IPv6 that speaks IPv4 as well, where there is IPv6 (RFC 3493, 3.7)."""
 
-    __slots__ = ("_loop", "_receive", "socket")
+    __slots__ = ("_loop", "_names", "_receive", "_socket")
 
-    def __init__(self, receive: Receive, version: int) -> None:
-        family = socket.AF_INET6 if version == 6 else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    def __init__(self, receive: Receive) -> None:
+        try:
+            self._socket = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        except OSError:
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._receive = receive
+        self._names: dict[str, asyncio.Task[str | None]] = {}
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self.socket, self._read)
+        self._loop.add_reader(self._socket, self._read)
 
     def send(self, data: Buffer, host: str, port: int) -> None:
-        """As `Datagrams.send`; `host` is an address. OSError for a name: looking it up would make others wait."""
-        try:
-            self.socket.sendto(data, _numeric(self.socket.family, host, port))
-        except BlockingIOError:
-            return  # lost, as datagrams are
+        """As `Datagrams.send`. A name is looked up once; what is sent until it is known waits for that."""
+        if _is_address(host):
+            self._send(data, host, port)
+            return
+        lookup = self._names.get(host)
+        if lookup is None:
+            if len(self._names) >= _NAMES_MAX:
+                raise failure(errno.ENOBUFS, "direct", host, port, "too many names")
+            lookup = self._names[host] = self._loop.create_task(self._find(host))
+        lookup.add_done_callback(partial(self._found, bytes(data), port))
 
     def close(self) -> None:
         """Let go."""
-        self._loop.remove_reader(self.socket)
-        self.socket.close()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        for lookup in self._names.values():
+            lookup.cancel()
+
+    def _send(self, data: Buffer, host: str, port: int) -> None:
+        family = self._socket.family
+        if family == socket.AF_INET6 and ":" not in host:
+            host = f"::ffff:{host}"
+        try:
+            self._socket.sendto(data, socket.getaddrinfo(host, port, family, flags=socket.AI_NUMERICHOST)[0][4])
+        except BlockingIOError:
+            return  # lost, as datagrams are
+        except OSError as error:
+            raise failure(error.errno or errno.EHOSTUNREACH, "direct", host, port) from error
+
+    async def _find(self, host: str) -> str | None:
+        try:
+            found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        except OSError:
+            return None
+        return str(found[0][4][0])
+
+    def _found(self, data: bytes, port: int, lookup: asyncio.Task[str | None]) -> None:
+        if not lookup.cancelled() and (host := lookup.result()) is not None:
+            with contextlib.suppress(OSError):  # nobody waits for it any more
+                self._send(data, host, port)
 
     def _read(self) -> None:
         for _ in range(_BATCH):
             try:
-                data, address = self.socket.recvfrom(_DATAGRAM)
+                data, address = self._socket.recvfrom(_DATAGRAM)
             except BlockingIOError:
                 return
             except OSError:
                 continue  # an ICMP error of an earlier one: datagrams may be lost
-            self._receive(data, address[0], address[1])
-            if self.socket.fileno() < 0:
+            self._receive(data, address[0].removeprefix("::ffff:"), address[1])
+            if self._socket.fileno() < 0:
                 return  # the receiver has closed it
 
 
-def _numeric(family: int, host: str, port: int) -> Any:
-    try:
-        found = socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
-    except socket.gaierror as error:
-        raise failure(errno.EHOSTUNREACH, "direct", host, port, "datagrams are sent to addresses, not to names") from error
-    return found[0][4]
+class KernelListening:
+    """As `Listening`: on any port of the kernel's, for connections of `peer` alone."""
+
+    __slots__ = ("_peer", "_socket", "address")
+
+    def __init__(self, peer: str) -> None:
+        family = socket.AF_INET6 if ":" in peer else socket.AF_INET
+        if not _is_address(peer):
+            raise failure(errno.EADDRNOTAVAIL, "direct", peer, 0, "only an address can be waited for")
+        self._peer = socket.inet_pton(family, peer)
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:  # sends nothing, but is told the way there
+            probe.connect((peer, 9))
+            local = probe.getsockname()[0]
+        self._socket = socket.create_server((local, 0), family=family, backlog=1)
+        self._socket.setblocking(False)
+        self.address: tuple[str, int] = self._socket.getsockname()[:2]
+
+    async def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        """As `Listening.accept`."""
+        while True:
+            stream, address = await asyncio.get_running_loop().sock_accept(self._socket)
+            if socket.inet_pton(stream.family, address[0].partition("%")[0]) == self._peer:
+                return stream, address[:2]
+            stream.close()
+
+    def close(self) -> None:
+        """As `Listening.close`."""
+        self._socket.close()
+
+
+def _is_address(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def _interleaved(found: Sequence[_Address]) -> list[_Address]:

@@ -24,5 +24,9 @@ def make_hop(hop: Hop, before: Way) -> Way:
     match hop.scheme:
         case "direct":
             return before
+        case "socks5" | "socks5h" | "socks4a":
+            from hythe.via.socks import Socks
+
+            return Socks(hop, before)
         case unknown:
             raise AssertionError(unknown)

@@ -35,6 +35,20 @@ async def splice(near: socket.socket, far: socket.socket, tally: Tally | None = 
         joint.close()
 
 
+async def join(near: socket.socket, far: socket.socket, first: bytes, tally: Tally | None = None) -> OSError | None:
+    """The same, once `near` has got `first`."""
+    try:
+        await asyncio.get_running_loop().sock_sendall(near, first)
+    except OSError as error:  # it has gone while we connected
+        far.close()
+        near.close()
+        return error
+    except BaseException:
+        far.close()
+        raise
+    return await splice(near, far, tally)
+
+
 class _Joint:
     """Both directions. `ended`: None once each has, or what broke one."""
 

@@ -1,0 +1,318 @@
+"""The SOCKS server on asyncio: clients accepted, their requests handed to an *outlet*, which knows the way out.
+
+Theory of operation. A client is one task. Until its request is read it may take `SocksConfig.handshake` in all, not from
+byte to byte, and there are only so many such clients: a new one pushes the oldest out, so that whoever opens connections
+and says nothing keeps nobody else from being served. What one request may hold is bounded by its form (`server`). From the
+success on, the outlet joins the client's socket to the far end, and the task merely waits.
+
+The relay of a UDP association is bound to the address that its client connected to, takes datagrams of that client's
+address alone, and of one port, and lasts as long as the client's connection (RFC 1928, 7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, Protocol
+
+from hythe.config import SocksConfig
+from hythe.errors import ParseError
+from hythe.tunnel.socks import server
+from hythe.tunnel.socks.messages import (
+    ASSOCIATE,
+    BIND,
+    COMMAND_NOT_SUPPORTED,
+    CONNECT,
+    SOCKS4,
+    SUCCEEDED,
+    UNKNOWN,
+    Bound,
+    Request,
+    build_datagram,
+    build_reply4,
+    build_reply5,
+    parse_datagram,
+    reply_of,
+)
+from hythe.tunnel.socks.steps import exchange
+from hythe.units import MILLISECOND, SECOND
+
+#: Clients accepted, and datagrams taken, in a row before others have their turn.
+_BATCH: Final = 64
+#: Seconds without accepting when there are no descriptors left.
+_PAUSE: Final = 50 * MILLISECOND / SECOND
+_NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_DATAGRAM: Final = 65_535
+
+#: Is this the password of this user?
+Check = Callable[[str, str], Awaitable[bool]]
+#: Takes what came from a host and port.
+Receive = Callable[[bytes, str, int], None]
+
+
+class Datagrams(Protocol):
+    """As `hythe.via.base.Datagrams`."""
+
+    def send(self, data: bytes, host: str, port: int) -> None:
+        """Send one. OSError."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+class Outlet(Protocol):
+    """Where requests go: it decides whether, and by which way. OSError is told to the client, in SOCKS's few words.
+
+    Where a method has called `opened`, the client's socket is its own, and is closed when it returns.
+    """
+
+    async def connect(self, request: Request, client: socket.socket, opened: Callable[[Bound], bytes]) -> None:
+        """Join the client to the far end, which gets first what `opened` returns for the address used there."""
+
+    async def bind(
+        self,
+        request: Request,
+        client: socket.socket,
+        listening: Callable[[Bound], Awaitable[None]],
+        opened: Callable[[Bound], bytes],
+    ) -> None:
+        """Listen for one connection of the host that the request names, tell where, and join the client to it."""
+
+    async def datagrams(self, request: Request, receive: Receive, broken: Callable[[OSError], None]) -> Datagrams:
+        """An association outside."""
+
+
+class SocksServer:
+    """`check`: clients must log in, and by SOCKS5. `counts`: of clients that came to nothing, by why."""
+
+    def __init__(self, outlet: Outlet, *, check: Check | None = None, config: SocksConfig | None = None) -> None:
+        self._outlet = outlet
+        self._check = check
+        self._config = config or SocksConfig()
+        self._loop = asyncio.get_running_loop()
+        self._listeners: list[socket.socket] = []
+        self._clients: set[asyncio.Task[None]] = set()
+        self._greeting: dict[asyncio.Task[None], None] = {}  # the oldest first
+        self._associations = 0
+        self.counts = {"malformed": 0, "unwelcome": 0, "late": 0, "pushed out": 0, "no room": 0}
+
+    def listen(self, listener: socket.socket) -> None:
+        """Serve a listening socket, ours from now on."""
+        listener.setblocking(False)
+        self._listeners.append(listener)
+        self._loop.add_reader(listener, self._accept, listener)
+
+    @property
+    def clients(self) -> int:
+        """How many there are now."""
+        return len(self._clients)
+
+    async def close(self) -> None:
+        """Stop listening, and end every client."""
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+            listener.close()
+        self._listeners.clear()
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(_BATCH):
+            try:
+                client, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_DESCRIPTORS:
+                    self._loop.remove_reader(listener)
+                    self._loop.call_later(_PAUSE, self._resume, listener)
+                    return
+                continue  # it has gone already
+            self._begin(client)
+
+    def _resume(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _begin(self, client: socket.socket) -> None:
+        if len(self._clients) >= self._config.clients or len(self._greeting) >= self._config.greeting:
+            if not self._greeting:
+                self.counts["no room"] += 1
+                client.close()
+                return
+            oldest = next(iter(self._greeting))
+            del self._greeting[oldest]
+            self.counts["pushed out"] += 1
+            oldest.cancel()
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        task = self._loop.create_task(self.serve(client))
+        self._clients.add(task)
+        self._greeting[task] = None
+        task.add_done_callback(partial(self._gone, client))
+
+    def _gone(self, client: socket.socket, task: asyncio.Task[None]) -> None:
+        client.close()  # a task that is ended before its first step has not begun to see to it
+        self._clients.discard(task)
+        self._greeting.pop(task, None)
+        if not task.cancelled() and task.exception() is not None:
+            self._loop.call_exception_handler({"message": "a client of SOCKS", "exception": task.exception(), "task": task})
+
+    # --- One client
+
+    async def serve(self, client: socket.socket) -> None:
+        """Serve one connected non-blocking socket until it ends, and close it."""
+        with client:
+            request = await self._negotiate(client)
+            task = asyncio.current_task()
+            if task is not None:
+                self._greeting.pop(task, None)
+            if request is None:
+                return
+            try:
+                await self._fulfil(request, client)
+            except OSError as error:
+                if client.fileno() >= 0:
+                    await self._refuse(request, client, reply_of(error))
+
+    async def _negotiate(self, client: socket.socket) -> Request | None:
+        try:
+            async with asyncio.timeout(self._config.handshake / SECOND):
+                greeting = await exchange(client, server.greeting(password=self._check is not None))
+                if greeting.request is not None:
+                    return greeting.request
+                user = ""
+                if greeting.login is not None and self._check is not None:
+                    user = greeting.login[0]
+                    await exchange(client, server.verdict(accepted=await self._check(*greeting.login)))
+                return await exchange(client, server.request5(user))
+        except ParseError:
+            self.counts["malformed"] += 1
+        except server.UnwelcomeError:
+            self.counts["unwelcome"] += 1
+        except TimeoutError:
+            self.counts["late"] += 1
+        except OSError:
+            self.counts["malformed"] += 1  # it ended in the middle
+        return None
+
+    async def _fulfil(self, request: Request, client: socket.socket) -> None:
+        if request.command == ASSOCIATE and request.version != SOCKS4:
+            await self._associate(request, client)
+            return
+        async with asyncio.timeout(self._config.connect / SECOND) as limit:
+
+            def opened(bound: Bound) -> bytes:
+                limit.reschedule(None)
+                return _reply(request, SUCCEEDED, bound)
+
+            async def listening(bound: Bound) -> None:
+                await self._loop.sock_sendall(client, _reply(request, SUCCEEDED, bound))
+
+            if request.command == CONNECT:
+                await self._outlet.connect(request, client, opened)
+            elif request.command == BIND:
+                await self._outlet.bind(request, client, listening, opened)
+            else:
+                await self._refuse(request, client, COMMAND_NOT_SUPPORTED)
+
+    async def _refuse(self, request: Request, client: socket.socket, reply: int) -> None:
+        """Tell the client, and see to it that it gets to know: closing with something unread would be a reset."""
+        with contextlib.suppress(OSError):  # it need not wait for it
+            await self._loop.sock_sendall(client, _reply(request, reply, UNKNOWN))
+            client.shutdown(socket.SHUT_WR)
+            client.recv(_DATAGRAM)
+
+    async def _associate(self, request: Request, client: socket.socket) -> None:
+        if self._associations >= self._config.associations:
+            raise OSError(errno.ENOBUFS, "too many associations")
+        self._associations += 1
+        relay = None
+        try:
+            relay = Relay(request, client)
+            relay.path = await self._outlet.datagrams(request, relay.deliver, relay.broken)
+            await self._loop.sock_sendall(client, _reply(request, SUCCEEDED, relay.bound))
+            await relay.last(client)
+        finally:
+            self._associations -= 1
+            if relay is not None:
+                relay.close()
+
+
+class Relay:
+    """Where one client sends its datagrams. `bound`: the address that it is told. `path`: to the outside."""
+
+    __slots__ = ("_client", "_ended", "_loop", "_port", "_socket", "bound", "path")
+
+    def __init__(self, request: Request, client: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._client: Any = client.getpeername()[0]
+        self._port = request.port  # 0: that of the first datagram
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self.path: Datagrams | None = None
+        self._socket = socket.socket(client.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            self._socket.bind((client.getsockname()[0], 0))
+        except OSError:
+            self._socket.close()
+            raise
+        host, port = self._socket.getsockname()[:2]
+        self.bound = Bound(host.removeprefix("::ffff:") if "." in host else host, port)
+        self._loop.add_reader(self._socket, self._read)
+
+    def _read(self) -> None:
+        for _ in range(_BATCH):
+            try:
+                data, (host, port, *_) = self._socket.recvfrom(_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # what came of one sent to the client: datagrams may be lost
+            if host != self._client or (self._port and port != self._port) or self.path is None:
+                continue
+            self._port = port
+            with contextlib.suppress(ParseError, OSError):  # dropped in silence (RFC 1928, 7)
+                (host, port), payload = parse_datagram(data)
+                self.path.send(payload, host, port)
+
+    def deliver(self, data: bytes, host: str, port: int) -> None:
+        """To the client, once it has been heard of."""
+        if self._port:
+            with contextlib.suppress(OSError):  # no room: lost, as datagrams are
+                self._socket.sendto(build_datagram(host, port, data), (self._client, self._port))
+
+    def broken(self, error: OSError) -> None:
+        """The association outside has ended: so does the client's connection."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def last(self, client: socket.socket) -> None:
+        """Until the client ends its connection, or the outside breaks. What it says there means nothing."""
+        listening = asyncio.ensure_future(self._until_end(client))
+        try:
+            await asyncio.wait([listening, self._ended], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    async def _until_end(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # a reset is an end, too
+            while await self._loop.sock_recv(client, _DATAGRAM):
+                continue
+
+    def close(self) -> None:
+        """Let go of both sides."""
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        if self.path is not None:
+            self.path.close()
+
+
+def _reply(request: Request, reply: int, bound: Bound) -> bytes:
+    return build_reply4(reply == SUCCEEDED, bound) if request.version == SOCKS4 else build_reply5(reply, bound)
