@@ -28,5 +28,9 @@ def make_hop(hop: Hop, before: Way) -> Way:
             from hythe.via.socks import Socks
 
             return Socks(hop, before)
+        case "http" | "https":
+            from hythe.via.http import HttpProxy
+
+            return HttpProxy(hop, before)
         case unknown:
             raise AssertionError(unknown)

@@ -1,0 +1,149 @@
+"""A socket whose bytes travel inside of TLS: one end of a socket pair, the other end pumped through an `SSLObject`.
+
+The end of one direction is told by close_notify alone, and the other goes on (RFC 8446, 6.1). A connection that ends
+without one is cut off, which must not look like an end: the socket is reset. A socket pair is reset by closing an end that
+has something unread, and so that there is something, a copy of the other end is kept. Once our own direction has ended
+there can be nothing, and being cut off then does look like an end: a limit of socket pairs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+from collections.abc import Coroutine
+from typing import Any, Final
+
+_CHUNK: Final = 64 * 1_024
+
+
+class Wrapper:
+    """Wraps sockets, and pumps for as long as they last."""
+
+    __slots__ = ("_context", "_pumping")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python sets, for the sake of careless servers
+        self._context = context
+        self._pumping: set[asyncio.Task[None]] = set()
+
+    async def wrap(self, stream: socket.socket, name: str) -> socket.socket:
+        """The socket, once the server has proved to be `name`. `stream` is ours from now on. OSError (`ssl.SSLError`)."""
+        inside = _Inside(stream, self._context, name)
+        try:
+            await inside.shake_hands()
+            ours, theirs = socket.socketpair()
+        except BaseException:
+            stream.close()
+            raise
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        task = asyncio.get_running_loop().create_task(inside.pump(theirs, ours.dup()))
+        self._pumping.add(task)
+        task.add_done_callback(self._pumping.discard)
+        return ours
+
+    async def close(self) -> None:
+        """Cut off what still goes on."""
+        for task in self._pumping:
+            task.cancel()
+        await asyncio.gather(*self._pumping, return_exceptions=True)
+
+
+class _Inside:
+    """TLS on one stream."""
+
+    __slots__ = ("_incoming", "_loop", "_outgoing", "_sending", "_stream", "_tls")
+
+    def __init__(self, stream: socket.socket, context: ssl.SSLContext, name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stream = stream
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._sending = asyncio.Lock()  # either direction may have something to send
+
+    async def shake_hands(self) -> None:
+        """Prove, be proved to."""
+        while True:
+            try:
+                self._tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                await self._flush()
+                if not await self._fill():
+                    raise OSError(errno.ECONNRESET, "the connection ended in the middle of TLS's handshake") from None
+            except ssl.SSLError:
+                await self._flush()  # the alert
+                raise
+        await self._flush()
+
+    async def pump(self, theirs: socket.socket, twin: socket.socket) -> None:
+        """Both ways until both have ended; `twin`: a copy of the other end of `theirs`."""
+        whole = False
+        try:
+            whole = await _both(self._up(theirs), self._down(theirs))
+        finally:
+            if not whole:
+                with contextlib.suppress(OSError):  # full, which is as unread as anything; or ended, as told above
+                    twin.send(b"\0")
+            for each in (theirs, twin, self._stream):
+                each.close()
+
+    async def _up(self, theirs: socket.socket) -> None:
+        while data := await self._loop.sock_recv(theirs, _CHUNK):
+            self._tls.write(data)
+            await self._flush()
+        with contextlib.suppress(ssl.SSLWantReadError):  # the other side's own end is not waited for
+            self._tls.unwrap()
+        await self._flush()
+
+    async def _down(self, theirs: socket.socket) -> None:
+        while True:
+            try:
+                data = self._tls.read(_CHUNK)
+            except ssl.SSLWantReadError:
+                await self._flush()  # answers of TLS's own
+                await self._fill()
+                continue
+            except ssl.SSLZeroReturnError:
+                data = b""
+            if not data:
+                theirs.shutdown(socket.SHUT_WR)
+                return
+            await self._loop.sock_sendall(theirs, data)
+
+    async def _fill(self) -> bool:
+        """More from the stream; False at its end."""
+        data = await self._loop.sock_recv(self._stream, _CHUNK)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+        return bool(data)
+
+    async def _flush(self) -> None:
+        async with self._sending:
+            while data := self._outgoing.read():
+                await self._loop.sock_sendall(self._stream, data)
+
+
+async def _both(up: Coroutine[Any, Any, None], down: Coroutine[Any, Any, None]) -> bool:
+    """Run both to their ends. False when one met an error, which ended the other."""
+    tasks = [asyncio.ensure_future(each) for each in (up, down)]
+    try:
+        done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        return not waiting and all(_went_well(each) for each in done)
+    finally:
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(tasks)
+
+
+def _went_well(task: asyncio.Task[None]) -> bool:
+    error = task.exception()
+    if error is not None and not isinstance(error, OSError):
+        raise error
+    return error is None
