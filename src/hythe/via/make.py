@@ -6,6 +6,8 @@ stands on the direct way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hythe.via.base import Way
 from hythe.via.direct import Direct
 from hythe.via.spec import Hop, Route
@@ -17,6 +19,15 @@ def make(route: Route) -> Way:
     for hop in route.hops:
         way = make_hop(hop, way)
     return way
+
+
+def make_all(routes: Sequence[Route]) -> Way:
+    """The way that several ``--via`` mean: rules, unless there is but one, for everything."""
+    if len(routes) == 1 and not routes[0].patterns:
+        return make(routes[0])
+    from hythe.via.rules import Rules
+
+    return Rules([(route.patterns, make(route)) for route in routes])
 
 
 def make_hop(hop: Hop, before: Way) -> Way:
