@@ -43,5 +43,10 @@ def make_hop(hop: Hop, before: Way) -> Way:
             from hythe.via.http import HttpProxy
 
             return HttpProxy(hop, before)
+        case "ssh":
+            from hythe.tunnel.ssh.client import Target
+            from hythe.via.ssh import Ssh
+
+            return Ssh(Target(hop.host, hop.port, hop.user), before)
         case unknown:
             raise AssertionError(unknown)
