@@ -57,7 +57,8 @@ for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6), ("
 # SYN_RECV: a SYN out of nowhere, whose sender answers nothing.
 for words in (
     "link add eth2 address 02:00:00:00:00:02 type veth peer name eth10", "address add 192.0.2.1/24 dev eth2",
-    "link set eth2 up", "link set eth10 up", "neighbor add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth2",
+    "link set eth2 up", "link set eth10 up promisc on allmulticast on arp off dynamic on",
+    "neighbor add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth2",
 ):
     subprocess.run(["ip", *words.split()], check=True)
 def total(data):

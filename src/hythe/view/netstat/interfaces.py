@@ -21,8 +21,8 @@ _IFREQ: Final = struct.Struct("@16sH14s8x")
 _UP: Final = 1
 #: IFF_* (linux/if.h) by netstat's letter.
 _FLAGS: Final = (
-    *((0x200, "A"), (0x2, "B"), (0x4, "D"), (0x8, "L"), (0x400, "m"), (0x1000, "M"), (0x100, "P")),
-    *((0x80, "O"), (0x40, "R"), (0x800, "s"), (0x1, "U")),
+    *((0x200, "A"), (0x2, "B"), (0x4, "D"), (0x8, "L"), (0x1000, "M"), (0x8000, "d"), (0x100, "P"), (0x20, "N")),
+    *((0x80, "O"), (0x10, "P"), (0x800, "s"), (0x400, "m"), (0x40, "R"), (0x1, "U")),
 )
 _HEADINGS: Final = (
     *("Iface", "MTU", "RX-OK", "RX-ERR", "RX-DRP", "RX-OVR", "TX-OK", "TX-ERR", "TX-DRP", "TX-OVR"),
