@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,58 @@ def test_no_more_than_so_many_are_let_in(claim: Claim, monkeypatch: pytest.Monke
         silent[1][1].close()
 
     assert with_door(claim, Described, use) == []
+
+
+def test_who_is_silent_for_long_makes_room(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALLERS", 2)
+    monkeypatch.setattr(module, "SILENCE", 0.05)
+
+    async def use() -> None:
+        silent = [await asyncio.open_unix_connection(claim.path) for _ in range(5)]
+        assert [await reader.read() for reader, _ in silent] == [b""] * 5
+        assert (await ask(claim)).startswith(b"HTTP/1.1 200 OK")
+        for _, writer in silent:
+            writer.close()
+
+    assert with_door(claim, Described, use) == []
+
+
+def test_who_does_not_read_a_list_is_turned_out(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that listens to events may pause as long as it likes."""
+    from hythe.gateway.api import serving
+
+    monkeypatch.setattr(serving, "PATIENCE", 0.1)
+    ended: list[str] = []
+
+    class Endless(Described):
+        async def _pieces(self, name: str) -> AsyncGenerator[bytes, None]:
+            try:
+                while True:
+                    yield bytes(65_536)
+            finally:
+                ended.append(name)
+
+        async def queries(self) -> AsyncGenerator[bytes, None]:
+            return self._pieces("queries")
+
+        async def events(self) -> AsyncGenerator[bytes, None]:
+            return self._pieces("events")
+
+    async def use() -> None:
+        for path in ("/events", "/dns"):
+            caller = places.connect(claim.path, 10)
+            callers.append(caller)
+            caller.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        while not ended:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert ended == ["queries"]
+
+    callers: list[socket.socket] = []
+    assert with_door(claim, Endless, use) == []
+    assert ended == ["queries", "events"]
+    for caller in callers:
+        caller.close()
 
 
 def test_without_descriptors_callers_wait(claim: Claim) -> None:

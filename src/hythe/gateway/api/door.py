@@ -35,6 +35,8 @@ _PARTS: Final = (
     "hythe.gateway.api.resources",
     "hythe.gateway.api.serving",
 )
+#: Seconds for which somebody may be silent.
+SILENCE: Final = 30
 #: Seconds until it is tried again to let somebody in when there is no descriptor left.
 _PAUSE: Final = 0.1
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
@@ -49,7 +51,7 @@ class Door:
         self._make = resources
         self._notice = notice
         self._resources: Resources | None = None
-        self._silent: set[socket.socket] = set()  # callers that have not said anything
+        self._silent: dict[socket.socket, asyncio.TimerHandle] = {}  # callers that have not said anything yet
         self._served: set[asyncio.Task[None]] = set()
         self._open = False
         self._closed = False
@@ -80,18 +82,24 @@ class Door:
             caller.close()
             return
         caller.setblocking(False)
-        self._silent.add(caller)
+        self._silent[caller] = self._loop.call_later(SILENCE, self._turn_out, caller)
         self._loop.add_reader(caller.fileno(), self._begin, caller)
+        self._watch()
+
+    def _turn_out(self, caller: socket.socket) -> None:
+        """It has said nothing for so long that another may have its place."""
+        self._loop.remove_reader(caller.fileno())
+        self._silent.pop(caller).cancel()
+        caller.close()
         self._watch()
 
     def _begin(self, caller: socket.socket) -> None:
         """The first bytes: until now it may have been somebody who only looks whether we live."""
-        self._loop.remove_reader(caller.fileno())
-        self._silent.discard(caller)
         if not _says_something(caller):
-            caller.close()
-            self._watch()
+            self._turn_out(caller)
             return
+        self._loop.remove_reader(caller.fileno())
+        self._silent.pop(caller).cancel()
         task = self._loop.create_task(self._serve(caller))
         self._served.add(task)
         task.add_done_callback(self._done)
@@ -123,10 +131,8 @@ class Door:
         """Turn everybody out. The socket stays its owner's."""
         self._closed = True
         self._watch()
-        for caller in self._silent:
-            self._loop.remove_reader(caller.fileno())
-            caller.close()
-        self._silent.clear()
+        for caller in list(self._silent):
+            self._turn_out(caller)
         if self._resources is not None:
             await self._resources.finish()
         for task in self._served:

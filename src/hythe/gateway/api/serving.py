@@ -130,7 +130,8 @@ class _Caller:
     async def _tell(self, route: Route, result: Any) -> None:
         """`result`: what a route's method gives: an object, text, or pieces to come."""
         if isinstance(result, AsyncGenerator):
-            await self._stream(route.media, result)
+            # Who listens may pause: what does not fit in its queue is left out. Who asked for a list is to read it.
+            await self._stream(route.media, result, PATIENCE if route.media == JSON else None)
             return
         data = result.encode() if isinstance(result, str) else json.dumps(plain(result)).encode() + b"\n"
         await self._whole(HTTPStatus.OK, route.media, data)
@@ -146,11 +147,11 @@ class _Caller:
             await self._send(h11.Data(data=data[at : at + _PIECE]))
         await self._send(h11.EndOfMessage())
 
-    async def _stream(self, media: str, pieces: AsyncGenerator[bytes, None]) -> None:
+    async def _stream(self, media: str, pieces: AsyncGenerator[bytes, None], patience: int | None) -> None:
         """Until the pieces end or the caller goes; it has nothing to say meanwhile."""
         fields = [("Content-Type", media), ("Cache-Control", "no-store")]
         await self._send(h11.Response(status_code=HTTPStatus.OK, headers=fields, reason=b"OK"))
-        sending = self._loop.create_task(self._send_all(pieces))
+        sending = self._loop.create_task(self._send_all(pieces, patience))
         leaving = self._loop.create_task(self._loop.sock_recv(self._socket, 1))
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -162,10 +163,10 @@ class _Caller:
             leaving.cancel()
             await asyncio.wait((sending, leaving))
 
-    async def _send_all(self, pieces: AsyncGenerator[bytes, None]) -> None:
+    async def _send_all(self, pieces: AsyncGenerator[bytes, None], patience: int | None) -> None:
         async with aclosing(pieces):
             async for piece in pieces:
-                await self._send(h11.Data(data=piece), patience=None)  # what does not fit in its queue is left out
+                await self._send(h11.Data(data=piece), patience)
                 await asyncio.sleep(0)
         await self._send(h11.EndOfMessage())
 
