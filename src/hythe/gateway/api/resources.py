@@ -158,6 +158,7 @@ class Resources:
 
     async def kill(self, number: int) -> model.Connection:
         """Reset it."""
+        await read_names(self.session)
         flow = self.session.live.get(number)
         if flow is None:
             raise UnknownError(f"no connection {number} goes on")
