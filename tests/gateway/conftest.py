@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 from contextlib import contextmanager
@@ -130,3 +131,12 @@ def nobody(public_python: Path) -> Person:
 def root(public_python: Path) -> Person:
     """Return root."""
     return _person("root", public_python)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return a folder that everybody can write to."""
+    made = needs.public_folder()
+    made.chmod(0o777)
+    yield made
+    shutil.rmtree(made)

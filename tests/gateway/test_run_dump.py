@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hythe.view.captures import read_capture
+from hythe.wire import pcapng
 from hythe.wire.pcapng import INBOUND
 from tests import needs
 from tests.gateway.servers import tcp_server
@@ -44,6 +45,23 @@ for word, size in (("sent", 96 << 20), ("again", 1)):
         one.sendall(bytes(size))
     print(word, flush=True)
 signal.sigwait({signal.SIGUSR1})
+"""
+#: A megabyte on an old connection, and one on a new one.
+ASKER = """
+import signal, socket, sys
+def fetch(one):
+    one.sendall(b".")
+    left = 1 << 20
+    while left:
+        left -= len(one.recv(left))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+place = "host.hythe.internal", int(sys.argv[1])
+with socket.create_connection(place) as old:
+    print("ready", flush=True)
+    signal.sigwait({signal.SIGUSR1})
+    fetch(old)
+    with socket.create_connection(place) as new:
+        fetch(new)
 """
 SENT = [f"IP 10.83.64.100 > 198.51.100.1: UDP {size}\n" for size in (1, 2, 3)]
 
@@ -162,6 +180,31 @@ def test_what_was_missed_is_told(nobody: Person) -> None:
     assert counts, said
     assert int(counts[1]) > 0
     assert int(counts[2]) > 0
+
+
+def test_what_is_sent_again_is_told_with_the_reason(nobody: Person, tmp_path: object) -> None:
+    """On a connection that was there before anybody listened, and on a new one."""
+
+    def send(connection: socket.socket) -> None:
+        while connection.recv(1):
+            connection.sendall(bytes(1 << 20))
+
+    with (
+        tcp_server(send) as port,
+        session(
+            nobody, f"-4 --host-loopback --down-loss nth:40,80@tcp:{port} --delay 1ms", *nobody.script(ASKER, str(port))
+        ) as (running, asked),
+    ):
+        assert running.line() == "ready\n"
+        words = [*nobody.prefix, nobody.python, "-m", "hythe", "dump", "--session", asked.name, "-w", "-"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=nobody.folder) as process:
+            assert process.stderr is not None
+            assert b"link-type RAW" in process.stderr.readline()
+            running.process.send_signal(signal.SIGUSR1)
+            written, _ = process.communicate(timeout=20)
+    said = [each.comment for each in pcapng.read(written) if each.comment]
+    assert len([each for each in said if "retransmission: lost (" in each and "RFC " in each]) >= 2, said
+    assert len({each.splitlines()[0] for each in said if each.startswith("python")}) == 1, said
 
 
 def test_a_wrong_name_is_told_which_there_are(nobody: Person) -> None:

@@ -86,3 +86,11 @@ def read(path: Path, *, kernels: Collection[str] = ()) -> Reading:
 
 def _parts(field: str) -> list[str]:
     return field.split("|") if field else []
+
+
+def fields(file: Path, *names: str, only: str = "", options: tuple[str, ...] = ()) -> list[list[str]]:
+    """Have tshark read a capture: these fields of the packets that `only` chooses."""
+    words = [needs.program("tshark"), "-r", str(file), *options, "-T", "fields"]
+    words += [word for name in names for word in ("-e", name)] + (["-Y", only] if only else [])
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    return [line.split("\t") for line in ran.stdout.splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import ssl
 
@@ -52,6 +53,8 @@ def test_hellos_are_told_by_openssl_itself() -> None:
     assert not is_server_hello(memoryview(hello))
     reply = b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03" + RANDOM + bytes(80)  # RFC 8446, 4.1.3
     assert is_server_hello(memoryview(reply))
+    retry = reply.replace(RANDOM, hashlib.sha256(b"HelloRetryRequest").digest())
+    assert not is_server_hello(memoryview(retry))
     assert client_random(memoryview(reply)) == b""
     assert client_random(memoryview(hello[:42])) == b""
     assert client_random(memoryview(b"GET / HTTP/1.1\r\n" * 9)) == b""

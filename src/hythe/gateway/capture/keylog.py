@@ -32,6 +32,8 @@ _SERVER_HELLO: Final = 2
 _RECORD_SIZE: Final = 5
 #: Where the random begins in a record with a hello, and where it ends.
 _RANDOM: Final = slice(11, 43)
+#: Of a ServerHello that asks for another ClientHello, and is no answer yet (RFC 8446, 4.1.3).
+_HELLO_RETRY: Final = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 
 class KeyLog:
@@ -69,8 +71,8 @@ def client_random(text: memoryview) -> bytes:
 
 
 def is_server_hello(text: memoryview) -> bool:
-    """Does a segment's payload begin with a ServerHello?"""
-    return _is_hello(text, _SERVER_HELLO)
+    """Does a segment's payload begin with a ServerHello, after which there are secrets?"""
+    return _is_hello(text, _SERVER_HELLO) and text[_RANDOM] != _HELLO_RETRY
 
 
 def _is_hello(text: memoryview, kind: int) -> bool:
