@@ -123,6 +123,11 @@ def test_a_capture_file_without_a_name(nobody: Person) -> None:
     assert complaint(result, MACHINE).startswith("the capture file '' cannot be written")
 
 
+def test_a_capture_to_standard_output_is_refused(nobody: Person) -> None:
+    result = nobody.run("--capture -", "echo", "ran")
+    assert complaint(result, USAGE).startswith("--capture - would write packets among what COMMAND prints: name a file")
+
+
 def test_a_disk_that_fills_up_during_the_capture(person: Person) -> None:
     """The command goes on; the sentence comes at the end."""
     result = person.run("--capture /dev/full", "sh", "-c", "ping -q -c 1 gateway.hythe.internal && exit 4")

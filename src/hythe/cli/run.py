@@ -79,6 +79,10 @@ def command(
         raise UsageError(f"--summary={summary} is not possible: write --summary or --summary=json, then -- COMMAND")
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
+    if capture == "-":
+        raise UsageError(
+            "--capture - would write packets among what COMMAND prints: name a file, or a pipe that you made with mkfifo"
+        )
     if keylog and capture is None:
         raise UsageError("--keylog puts secrets into a capture, and there is none: add --capture FILE")
     from hythe.gateway.run import run

@@ -71,22 +71,43 @@ def holders(keeper: int) -> dict[int, Process]:
     """The processes of the keeper's network namespace that hold sockets, by the socket's inode."""
     namespace = os.stat(f"/proc/{keeper}/ns/net").st_ino
     found: dict[int, Process] = {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdecimal() or int(entry) == keeper:
-            continue
+    for pid in _family(keeper):
         try:
-            if os.stat(f"/proc/{entry}/ns/net").st_ino == namespace:
-                found |= sockets_of(int(entry))
+            if os.stat(f"/proc/{pid}/ns/net").st_ino == namespace:
+                found |= sockets_of(pid)
         except OSError:
             continue  # it has ended meanwhile, or is none of ours
     return found
 
 
+def _family(keeper: int) -> list[int]:
+    """The keeper's descendants: all that can be in its namespaces, and far fewer than there are processes."""
+    found, parents = [], [keeper]
+    while parents:
+        pid = parents.pop()
+        try:
+            tasks = os.listdir(f"/proc/{pid}/task")
+            children = [int(child) for task in tasks for child in _read(f"/proc/{pid}/task/{task}/children").split()]
+        except ProcessLookupError:
+            continue
+        except FileNotFoundError:
+            if pid == keeper:  # a kernel without CONFIG_PROC_CHILDREN
+                return [int(entry) for entry in os.listdir("/proc") if entry.isdecimal() and int(entry) != keeper]
+            continue  # it has ended meanwhile
+        found += children
+        parents += children
+    return found
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
 def sockets_of(pid: int) -> dict[int, Process]:
     """The sockets that one process holds, by inode. Raises OSError where it is gone, or none of ours."""
     folder = f"/proc/{pid}/fd"
-    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-        program = file.read().rstrip("\n")
+    program = _read(f"/proc/{pid}/comm").rstrip("\n")
     user = os.stat(f"/proc/{pid}").st_uid
     found = {}
     for descriptor in os.listdir(folder):

@@ -93,11 +93,11 @@ class Flows:
 
     # --- Whose it is
 
-    def owner(self, flow: Flow) -> str:
-        """The process of a flow, as ``curl[1234]``: once, as soon as it can be told."""
+    def owner(self, flow: Flow, *, hurried: bool) -> str:
+        """The process of a flow, as ``curl[1234]``: once, as soon as it can be told. `hurried`: as in `Owners.process`."""
         if flow.owned:
             return ""
-        found = self._owners.process(flow.inode)
+        found = self._owners.process(flow.inode, hurried=hurried)
         flow.owned = found is not None
         return found or ""
 

@@ -1,8 +1,9 @@
 """Whose is a flow: the kernel of the command's namespace knows its socket, /proc who holds that.
 
 A socket is asked for with the flow's first packet, which takes microseconds; it may be gone a moment later. Who holds it is
-looked up among the processes of the last flows, then among all, which takes a millisecond where there are a hundred. So
-there are pauses between looks, and a flow may have to wait for the next one: it is told with a later packet then.
+looked up among the processes of the last flows, then among all of the command's, which takes a millisecond where there are
+many. Where packets wait meanwhile there are pauses between looks, and a flow may have to wait for the next one: it is told
+with a later packet then.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from hythe.wire import inetdiag
 
 __all__ = ["Owners", "Pair", "enter"]
 
-#: Looking takes no more than this part of the writer's time.
+#: Looking takes no more than this part of the writer's time, where that is short.
 _SHARE: Final = 0.5
 #: Processes that are looked at first, and sockets remembered.
 _LATEST: Final = 4
@@ -70,11 +71,14 @@ class Owners:
             return 0  # ENOENT, as a rule
         return 0
 
-    def process(self, inode: int) -> str | None:
-        """Who holds a socket, as ``curl[1234]``; empty where nobody does. None: ask again with the next packet."""
+    def process(self, inode: int, *, hurried: bool) -> str | None:
+        """Who holds a socket, as ``curl[1234]``; empty where nobody does. None: ask again with the next packet.
+
+        `hurried`: there is more to do than this.
+        """
         if inode not in self._held:
             began = time.monotonic()
-            if began < self._next_look:
+            if hurried and began < self._next_look:
                 return None
             self._look(inode)
             now = time.monotonic()

@@ -38,6 +38,8 @@ REPORT: Final = struct.Struct("=QI")
 #: How long a packet waits for its secrets, from its capture on: the client has to read and answer it.
 _PATIENCE: Final = 1 * SECOND
 _READ: Final = 65_536
+#: The part of the ring that may wait before names of processes do.
+_BEHIND: Final = 16
 
 
 @dataclass(slots=True)
@@ -215,7 +217,7 @@ class Writer:
         if record.missing:
             found.append((0, 1, f"{record.missing} packets before this one were not captured"))
         if flow is not None:
-            owner = self._flows.owner(flow)
+            owner = self._flows.owner(flow, hurried=self._ring.used > self._ring.size // _BEHIND)
             if owner:
                 found.append((0, 1, owner))
             found += self._flows.again(flow, record.kind, record.now)
