@@ -78,6 +78,7 @@ _OPTION: Final = struct.Struct("<HH")
 _SECTION: Final = struct.Struct("<IHHQ")
 _INTERFACE: Final = struct.Struct("<HHI")
 _PACKET: Final = struct.Struct("<IIIII")
+_FLAGS: Final = struct.Struct("<HHIHH")
 _STATISTICS: Final = struct.Struct("<III")
 _COUNT: Final = struct.Struct("<Q")
 _BLOCK_BIG: Final = struct.Struct(">II")
@@ -146,7 +147,8 @@ class Writer:
         """Write whole packets of one moment, of which nothing more is to be said, in one go."""
         if not 0 <= interface < self._interfaces:
             raise ValueError(f"interface {interface} of the capture was never added")
-        beside = _options((_EPB_FLAGS, direction.to_bytes(4, "little"))) if direction else b""
+        # The same as `_options` makes, at every packet of a capture.
+        beside = _FLAGS.pack(_EPB_FLAGS, 4, direction, _OPT_END, 0) if direction else b""
         parts: list[Octets] = []
         before = -1
         head = tail = b""
