@@ -6,8 +6,11 @@ import json
 import os
 import random
 import re
+import signal
+import struct
 import subprocess
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,11 +20,10 @@ from hythe.wire import pcapng
 from tests import needs
 from tests.gateway.nameserver import NameServer
 from tests.gateway.servers import Content, closed_port, file_server
+from tests.gateway.sessions import until
 from tests.link import tshark
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.gateway.conftest import Person
 
 #: port size closed-port file program: bytes down and up, a port where nobody is, pings whole and in fragments, names.
@@ -141,6 +143,30 @@ def test_a_capture_that_nobody_reads_does_not_slow_anything_and_tells_what_it_la
     assert len(packets) + int(found[1]) == int(found[2])
 
 
+PINGS = "ping -q -c 3 -i 0.01 gateway.hythe.internal >/dev/null; echo ready; exec sleep 20"
+
+
+def test_a_capture_outlives_hythe(nobody: Person, folder: Path) -> None:
+    """However that ends: what was captured by then is there, whole, with its statistics."""
+    file = folder / "capture.pcapng"
+    with nobody.running(f"-4 --capture {file}", "sh", "-c", PINGS) as running:
+        assert running.line() == "ready\n"
+        running.process.kill()
+        running.process.wait(10)
+        found = until(lambda: _whole(file))
+    assert len([each for each in found if each.data[9] == 1]) == 6
+
+
+def test_a_writer_that_was_ended_is_told(nobody: Person, folder: Path) -> None:
+    with nobody.running(f"-4 --capture {folder}/capture.pcapng", "sh", "-c", PINGS) as running:
+        assert running.line() == "ready\n"
+        (writer,) = _writers_of(running.process.pid)
+        os.kill(writer, signal.SIGKILL)
+        running.process.send_signal(signal.SIGTERM)
+        _, said = running.process.communicate(timeout=10)
+    assert said == b"hythe: the capture is not complete: the process that writes it was ended\n"
+
+
 def _once(path: Path, done: threading.Event) -> None:
     """Tell when the file is there."""
     for _ in range(2_000):
@@ -148,6 +174,21 @@ def _once(path: Path, done: threading.Event) -> None:
             break
         threading.Event().wait(0.01)
     done.set()
+
+
+def _whole(file: Path) -> list[pcapng.CapturedPacket]:
+    """Return its packets, once the statistics that end it are there."""
+    data = file.read_bytes()
+    ends = struct.pack("<II", pcapng.INTERFACE_STATISTICS, 52)
+    return list(pcapng.read(data)) if data[-52:-44] == ends else []
+
+
+def _writers_of(hythe: int) -> list[int]:
+    """Return the processes that write its captures."""
+    folder = f"/proc/{hythe}/task/{hythe}"
+    with open(f"{folder}/children", encoding="utf-8") as file:
+        children = file.read().split()
+    return [int(each) for each in children if Path(f"/proc/{each}/comm").read_text(encoding="utf-8") == "hythe-capture\n"]
 
 
 @pytest.mark.slow
