@@ -24,7 +24,7 @@ from hythe.gateway.capture import ring
 from hythe.gateway.capture.flows import Flow, Flows
 from hythe.gateway.capture.keylog import KeyLog, client_random, is_server_hello
 from hythe.gateway.capture.owners import Owners, enter
-from hythe.gateway.capture.pace import REST, Pace
+from hythe.gateway.capture.pace import COLLECT, REST, Pace
 from hythe.gateway.capture.ring import Record, Ring
 from hythe.gateway.namespace import FORWARDED_SIGNALS
 from hythe.gateway.namespace.descriptors import close_all_but
@@ -119,6 +119,8 @@ class Writer:
             self._begin()
             while not self._ended:
                 self._file.flush()
+                if self._pace.collects(time.monotonic_ns()):
+                    time.sleep(COLLECT)
                 if not self._heard:
                     self._listen(None)
                 self._heard = False
