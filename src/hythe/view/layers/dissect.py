@@ -56,6 +56,7 @@ _STEPS: Final[Mapping[Next, Step]] = MappingProxyType(
         **{Next(udp.PORT, number): dns.dns for number in (53, 5353)},
     }
 )
+_QUOTED: Final[Mapping[int, Step]] = MappingProxyType({4: ip.ipv4, 6: ip6.ipv6})
 
 
 def dissect(data: bytes, linktype: int, length: int | None = None) -> Dissection:
@@ -69,6 +70,9 @@ def dissect(data: bytes, linktype: int, length: int | None = None) -> Dissection
         step = _first(data, linktype)
         for _ in range(_NESTING_MAX):
             found = step(reader)
+            if found is not None and found.kind == icmp.QUOTED:
+                _quoted(reader, _QUOTED[found.number])
+                break
             following = _STEPS.get(found) if found is not None else None
             if following is None or reader.at >= reader.claimed:
                 break
@@ -93,6 +97,26 @@ def dissect(data: bytes, linktype: int, length: int | None = None) -> Dissection
         payload_size=0 if failed else max(reader.claimed - reader.at, 0),
         broken=broken,
     )
+
+
+def _quoted(reader: Reader, step: Step) -> None:
+    """Read the headers of a packet that an error quotes, up to its transport's: of that most is missing, as it should be.
+
+    They have no rows of their own, since nobody sent them here; the packet stays the error's payload.
+    """
+    begin = reader.at
+    inner = Reader(reader.data[begin : reader.end], reader.claimed - begin)
+    try:
+        for _ in range(_NESTING_MAX):
+            found = step(inner)
+            if found is None or found.kind not in (link.ETHERTYPE, ip.IP) or found not in _STEPS:
+                break
+            step = _STEPS[found]
+    except ParseError:
+        pass  # it ends where its sender had to cut it
+    for header in inner.headers:
+        header.name, header.pdu, header.at = f"Quoted {header.name}", "", header.at + begin
+    reader.headers += inner.headers
 
 
 def _first(data: bytes, linktype: int) -> Step:

@@ -1,10 +1,12 @@
-"""The header of a DNS message, and what it asks for (RFC 1035, 4.1)."""
+"""A DNS message: its header, what it asks for, and its records (RFC 1035, 4.1)."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from hythe.view.layers.model import APPLICATION
+from hythe.errors import ParseError
+from hythe.view.layers.fields_dnsdata import data
+from hythe.view.layers.model import APPLICATION, Header
 from hythe.view.layers.reader import Reader, Spec, hex4, set_or_not
 from hythe.wire.dns import parse_name
 from hythe.wire.dnstext import name_text, rcode_name, type_name
@@ -31,14 +33,60 @@ _QUESTION: Final = (
     Spec("QTYPE", 16, str, type_name, "RFC 1035, 4.1.2"),
     Spec("QCLASS", 16, str, {1: "IN", 255: "any"}, "RFC 1035, 4.1.2"),
 )
+_RECORD_RFC: Final = "RFC 1035, 4.1.3"
+#: A record that is none: its fields say other things.
+_OPT: Final = 41
+
+
+def _type(number: int) -> str:
+    return "OPT" if number == _OPT else type_name(number)
+
+
+_TYPE: Final = Spec("TYPE", 16, str, _type, _RECORD_RFC)
+_LENGTH: Final = Spec("RDLENGTH", 16, str, "bytes", _RECORD_RFC)
+_RECORD: Final = (
+    Spec("CLASS", 16, str, {1: "IN", 254: "none", 255: "any"}, _RECORD_RFC),
+    Spec("TTL", 32, str, "seconds", _RECORD_RFC),
+    _LENGTH,
+)
+_EDNS: Final = (
+    Spec("UDP Payload Size", 16, str, "bytes that the sender takes", "RFC 6891, 6.2.3"),
+    Spec("Extended RCODE", 8, str, "the upper bits of RCODE", "RFC 6891, 6.1.3"),
+    Spec("Version", 8, str, "", "RFC 6891, 6.1.3"),
+    Spec("DO", 1, str, set_or_not("DNSSEC understood"), "RFC 3225, 3"),
+    Spec("Z", 15, str, "", "RFC 6891, 6.1.4"),
+    _LENGTH,
+)
+_SECTIONS: Final = (("Answer", "ANCOUNT"), ("Authority", "NSCOUNT"), ("Additional", "ARCOUNT"))
 
 
 def dns(reader: Reader) -> None:
-    """A message over UDP: its header and its first question; the rest is its payload."""
+    """A message over UDP: its header, its questions, its records."""
     header = reader.begin("DNS", APPLICATION, "Messages", _RFC)
     reader.read(header, _FIXED)
-    if header.value("QDCOUNT"):
-        # A first name has nothing before it that it could point to, so it lies in one piece.
-        name, end = parse_name(reader.data[header.at : reader.end], reader.at - header.at)
-        reader.octets(header, "QNAME", header.at + end - reader.at, "RFC 1035, 4.1.2", name_text(name))
-        reader.read(header, _QUESTION)
+    for number in range(header.value("QDCOUNT")):
+        prefix = f"Question {number + 1}: " if number else ""
+        _name(reader, header, f"{prefix}QNAME", "RFC 1035, 4.1.2")
+        reader.read(header, _QUESTION, prefix)
+    for section, count in _SECTIONS:
+        for number in range(1, header.value(count) + 1):
+            _record(reader, header, f"{section} {number}: ")
+
+
+def _record(reader: Reader, header: Header, prefix: str) -> None:
+    _name(reader, header, f"{prefix}NAME", _RECORD_RFC)
+    reader.read(header, (_TYPE,), prefix)
+    kind = header.fields[-1].value
+    reader.read(header, _EDNS if kind == _OPT else _RECORD, prefix)
+    end = reader.at + header.fields[-1].value
+    if end > reader.claimed:
+        raise ParseError(
+            f"DNS: {prefix}RDLENGTH at byte {reader.at - 2} ends at byte {end}, the message at {reader.claimed}"
+        )
+    data(reader, header, kind, end, prefix)
+
+
+def _name(reader: Reader, header: Header, name: str, reference: str) -> None:
+    """A name, or a pointer to where it stands (RFC 1035, 4.1.4)."""
+    found, end = parse_name(reader.data[header.at : reader.end], reader.at - header.at)
+    reader.octets(header, name, header.at + end - reader.at, reference, name_text(found))

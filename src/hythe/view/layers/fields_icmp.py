@@ -7,10 +7,13 @@ from types import MappingProxyType
 from typing import Final
 
 from hythe.view.layers.model import NETWORK
-from hythe.view.layers.reader import Reader, Spec, hex4, ipv4_text
+from hythe.view.layers.reader import Next, Reader, Spec, hex4, ipv4_text
 from hythe.wire.checksum import ones_sum
 
 PROTOCOL: Final = 1
+#: What errors quote: a packet of the version of IP that is its number.
+QUOTED: Final = "quoted"
+_QUOTING: Final = frozenset({3, 4, 5, 11, 12})
 _TYPES: Final = {
     0: "echo reply",
     3: "destination unreachable",
@@ -59,8 +62,8 @@ _BODIES: Final[Mapping[int, tuple[Spec, ...]]] = MappingProxyType(
 )
 
 
-def icmp(reader: Reader) -> None:
-    """The message; what an error quotes is its payload."""
+def icmp(reader: Reader) -> Next | None:
+    """The message; what an error quotes is its payload, and its headers are read as well."""
     header = reader.begin("ICMP", NETWORK, "Messages", "RFC 792")
     reader.read(header, _HEAD)
     kind = header.value("Type")
@@ -72,3 +75,4 @@ def icmp(reader: Reader) -> None:
     else:
         reader.verdict(header, "Checksum", ones_sum(reader.data[header.at : reader.claimed]) ^ 0xFFFF)
     reader.read(header, _BODIES.get(kind, _OTHER))
+    return Next(QUOTED, 4) if kind in _QUOTING else None

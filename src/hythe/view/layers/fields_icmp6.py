@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from hythe.view.layers.fields_icmp import QUOTED
 from hythe.view.layers.model import NETWORK
-from hythe.view.layers.reader import Kind, OptionForm, Reader, Spec, hex4, ipv6_text, mac_text, set_or_not
+from hythe.view.layers.reader import Kind, Next, OptionForm, Reader, Spec, hex4, ipv6_text, mac_text, set_or_not
 
 PROTOCOL: Final = 58
+_ERRORS: Final = range(1, 5)
 _TYPES: Final = {
     1: "destination unreachable",
     2: "packet too big",
@@ -115,15 +117,16 @@ _OPTIONS: Final = OptionForm(
 )
 
 
-def icmp6(reader: Reader) -> None:
-    """The message; what an error quotes is its payload."""
+def icmp6(reader: Reader) -> Next | None:
+    """The message; what an error quotes is its payload, and its headers are read as well."""
     header = reader.begin("ICMPv6", NETWORK, "Messages", "RFC 4443, 2.1")
     reader.read(header, _HEAD)
     kind = header.value("Type")
     header.explain("Code", _CODES.get((kind, header.value("Code")), ""))
     reader.check(header, "Checksum", PROTOCOL, reader.claimed - header.at)
     if kind == 143:
-        return
+        return None
     reader.read(header, _BODIES.get(kind, _OTHER))
     if 133 <= kind <= 137:
         reader.options(header, reader.claimed, _OPTIONS)
+    return Next(QUOTED, 6) if kind in _ERRORS else None

@@ -136,7 +136,7 @@ def ends(found: Dissection) -> tuple[str, str]:
     for header in reversed(found.headers):
         if header.name == "ARP":
             return header.text("Sender Protocol Address"), header.text("Target Protocol Address")
-        if header.layer == NETWORK and header.find("Source Address"):
+        if header.layer == NETWORK and header.pdu and header.find("Source Address"):
             return header.text("Source Address"), header.text("Destination Address")
     if found.headers:
         return found.headers[0].text("Source"), found.headers[0].text("Destination")
@@ -215,8 +215,8 @@ def _arp(header: Header) -> str:
 
 def _application(found: Dissection) -> Iterator[Row]:
     """Data that no header here describes: whose, if its port is a service's."""
-    inner = found.headers[-1]
-    if inner.layer != TRANSPORT:
+    inner = next((header for header in reversed(found.headers) if header.pdu), None)
+    if inner is None or inner.layer != TRANSPORT:
         return
     protocol = inner.name.lower()
     ports = sorted((inner.value("Source Port"), inner.value("Destination Port")))
