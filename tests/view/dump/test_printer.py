@@ -114,7 +114,7 @@ def test_packets_of_which_the_capture_kept_a_part(tmp_path: Path, kind: str, rng
     """Cut at random places, with the length they had."""
     frames = [(frame[: rng.randrange(14, len(frame) + 1)], len(frame)) for frame in KINDS[kind]() for _ in range(3)]
     path = write_records(tmp_path / "a.pcap", frames)
-    for options in ("", "-e", "-q", "-v", "-vv"):
+    for options in ("", "-e", "-q", "-v", "-vv", "-x", "-v -A"):
         assert ours(path, *options.split()) == theirs(path, *options.split()), options
 
 

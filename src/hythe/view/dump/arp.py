@@ -25,6 +25,7 @@ def arp(show: Show, data: bytes, at: int, length: int) -> None:
         _arp(show, data, at, length)
     except ENDS:
         del show.out[begun:]  # it is told as a whole, or not at all
+        show.left = True
         show.put(" [|arp]")
 
 

@@ -40,6 +40,7 @@ def stream(show: Show, data: bytes, at: int, length: int) -> None:
     try:
         (promised,) = struct.unpack_from(">H", data, at)
     except struct.error:
+        show.left = True
         show.put(" [|domain]")
         return
     if promised != length - 2:

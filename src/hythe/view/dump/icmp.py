@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hythe.view.dump.icmpextension import EXTENSION_AT, extension
-from hythe.view.dump.show import ENDS, Carrier, Show, should_be
+from hythe.view.dump.show import ENDS, Carrier, ShortError, Show, should_be
 from hythe.wire.checksum import ones_sum
 
 _SIZE: Final = 8
@@ -58,6 +58,7 @@ def icmp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
     try:
         text = _text(show, data, at)
     except ENDS:
+        show.left = not _looked_for(data[at:])
         show.put(" [|icmp]")
         return
     kind = data[at]
@@ -76,14 +77,23 @@ def icmp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
     promised = int.from_bytes(data[inner + 2 : inner + 4], "big")
     quoted = data[: inner + promised]  # an extension may stand behind it
     if len(quoted) < inner + 4:
+        show.left = True
         show.put(" [|icmp]")
         return
     show.within(True, quoted, inner, promised)
     if kind in _EXTENDED and length > EXTENSION_AT:
         try:
             extension(show, data, at, length)
-        except ENDS:
+        except ENDS as error:
+            show.left = not isinstance(error, ShortError)
             show.put(" [|icmp]")
+
+
+def _looked_for(message: bytes) -> bool:
+    """Is this one of which tcpdump looks first whether all is there?"""
+    if len(message) < 2:
+        return False
+    return message[0] in (9, 11, 14) or (message[:2] == b"\3\3" and len(message) < _SIZE + 10)
 
 
 def _text(show: Show, data: bytes, at: int) -> str:

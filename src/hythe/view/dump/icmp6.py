@@ -11,7 +11,7 @@ from hythe.view.dump import mld, ndp
 from hythe.view.dump.nodeinfo import node_information
 from hythe.view.dump.renumbering import renumbering
 from hythe.view.dump.rpl import rpl
-from hythe.view.dump.show import ENDS, Carrier, Show, address_at, hexadecimal, should_be
+from hythe.view.dump.show import ENDS, Carrier, ShortError, Show, address_at, hexadecimal, should_be
 
 _HEADER_SIZE: Final = 8
 _NAMES: Final[Mapping[int, str]] = MappingProxyType(
@@ -66,7 +66,8 @@ def icmp6(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> No
     """The message at `at`, of which the IP header promised `length` bytes."""
     try:
         _icmp6(show, data, at, length, carrier)
-    except ENDS:
+    except ENDS as error:
+        show.left = not isinstance(error, ShortError)
         show.put(" [|icmp6]")
 
 
@@ -141,17 +142,25 @@ def _unreachable(show: Show, data: bytes, at: int, length: int) -> bool:
             put(hexadecimal(data[at : at + length]))
         return True
     put(_UNREACHABLE[code])
+    protocol, port = _quoted_port(data, inner) if code == 4 else (0, 0)
     target = show.names.host(address_at(data, inner + 24))
     if code < 4:
         put(f" {target}")
         if code == 2:
             put(f", source address {show.names.host(address_at(data, inner + 8))}")
         return False
-    protocol, place = _transport_of(data, inner)
-    (port,) = struct.unpack_from(">H", data, place + 2)
     name = _PROTOCOL_NAMES[protocol]
     put(f", {target} {name} port {show.names.port(port, name)}")
     return False
+
+
+def _quoted_port(data: bytes, at: int) -> tuple[int, int]:
+    """The protocol of a quoted packet and the port that it is for. Raises `ShortError`."""
+    try:
+        protocol, place = _transport_of(data, at)
+        return protocol, struct.unpack_from(">H", data, place + 2)[0]
+    except ENDS:
+        raise ShortError("the port is not there") from None
 
 
 def _transport_of(data: bytes, at: int) -> tuple[int, int]:
@@ -186,7 +195,8 @@ def _time_exceeded(show: Show, data: bytes, at: int) -> None:
 
 def _problem(show: Show, data: bytes, at: int) -> None:
     code = data[at + 1]
-    data[at + _HEADER_SIZE + 39]
+    if len(data) < at + _HEADER_SIZE + 40:
+        raise ShortError("the packet in question is cut off")
     (pointer,) = struct.unpack_from(">I", data, at + 4)
     if code < len(_PROBLEMS):
         show.put(f", {_PROBLEMS[code]} - octet {pointer}")

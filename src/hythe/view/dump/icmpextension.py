@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from hythe.view.dump.show import Show, hexadecimal
+from hythe.view.dump.show import ShortError, Show, hexadecimal
 from hythe.wire.checksum import ones_sum
 
 #: A message with an extension quotes 128 bytes exactly (RFC 4884, 4).
@@ -17,9 +17,10 @@ _NAMES: Final = ("unknown", "MPLS Stack Entry", "Interface Identification")
 
 
 def extension(show: Show, data: bytes, at: int, length: int) -> None:
-    """Of the message at `at`, with `length` bytes. Raises IndexError or struct.error where a part of it is missing."""
+    """Of the message at `at`, with `length` bytes. Raises `ShortError` or struct.error where a part of it is missing."""
     begin, size, put = at + EXTENSION_AT, length - EXTENSION_AT, show.put
-    data[begin + 4]
+    if len(data) < begin + 5:
+        raise ShortError("the extension is cut off")
     whole = begin + size <= len(data)
     right = whole and ones_sum(data[begin : begin + size]) == 0xFFFF
     if not data[at + 5] and whole and not right:
@@ -34,6 +35,8 @@ def extension(show: Show, data: bytes, at: int, length: int) -> None:
         put(f", checksum 0x{found:04x} ({'' if right else 'in'}correct), length {size}")
     place, end = begin + _HEADER_SIZE, begin + size
     while end - place > _HEADER_SIZE:
+        if len(data) < place + _HEADER_SIZE:
+            raise ShortError("the object is cut off")
         width, kind, subtype = struct.unpack_from(">HBB", data, place)
         name = _NAMES[kind] if kind < len(_NAMES) else _NAMES[0]
         put(f"\n\t  {name} Object ({kind}), Class-Type: {subtype}, length {width}")

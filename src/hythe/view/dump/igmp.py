@@ -40,6 +40,7 @@ def igmp(show: Show, data: bytes, at: int, length: int) -> None:
         if show.style.verbose and length >= 4 and at + length <= len(data) and ones_sum(data[at : at + length]) != 0xFFFF:
             put(f" bad igmp cksum {int.from_bytes(data[at + 2 : at + 4], 'big'):x}!")
     except ENDS:
+        show.left = True
         put(" [|igmp]")
 
 

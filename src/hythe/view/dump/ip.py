@@ -60,6 +60,7 @@ def four(show: Show, data: bytes, at: int, length: int) -> None:
     try:
         _four(show, data, at, length)
     except ENDS:
+        show.left = len(data) >= at + _SIZE or len(data) <= at
         show.put(" [|ip]")
 
 

@@ -83,6 +83,7 @@ def _chain(show: Show, data: bytes, begin: int, length: int, carrier: Carrier) -
         try:
             size = printer(show, data, place, carrier)
         except ENDS:
+            show.left = True
             show.put(f" [|{name}]")
             return
         except OptionError:
@@ -127,7 +128,8 @@ def _hop_by_hop(show: Show, data: bytes, place: _Place, _carrier: Carrier) -> in
 
 def _destination(show: Show, data: bytes, place: _Place, _carrier: Carrier) -> int:
     size = (data[place.at + 1] + 1) * 8
-    data[place.at + size - 1]
+    if place.at + size > len(data):
+        raise OptionError
     show.put("DSTOPT ")
     if show.style.verbose:
         options(show, data, place.at + 2, place.at + size, None)

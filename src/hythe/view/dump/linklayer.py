@@ -30,6 +30,7 @@ def _network(show: Show, ethertype: int, data: bytes, at: int, length: int) -> b
         if length > 0:
             show.four(show, data, at, length)
         else:
+            show.left = True
             show.put(" [|ip]")
     elif ethertype == IPV6:
         show.six(show, data, at, length)
@@ -55,7 +56,7 @@ def ethernet(show: Show, data: bytes, length: int) -> int:
             break
         if len(data) < at + 4:
             put(" [|vlan]")
-            return at
+            return len(data)
         if style.link:
             tag = data[at] << 8 | data[at + 1]
             put(f"vlan {tag & 0xFFF}, p {tag >> 13}{', DEI' if tag & 0x1000 else ''}, ")
@@ -91,7 +92,7 @@ def _unknown(show: Show, data: bytes, at: int, ethertype: int, length: int, told
     """What nobody here knows is shown with its header and its bytes, whatever was asked for."""
     if not told:
         _addresses(show, data, ethertype, length)
-    if not show.style.quick:
+    if not show.style.quick and not show.bytes:
         show.put(readable(data[at:]))
 
 
@@ -135,7 +136,7 @@ def loopback(show: Show, data: bytes, length: int) -> int:
         show.four(show, data, 4, length - 4)
     elif name == "IPv6":
         show.six(show, data, 4, length - 4)
-    elif not show.style.quick:
+    elif not show.style.quick and not show.bytes:
         show.put(readable(data[4:]))
     return 4
 
@@ -175,4 +176,4 @@ def _cooked(show: Show, data: bytes, at: int, ethertype: int, length: int, heade
         show.put(header)
     if not _network(show, ethertype, data, at, length - at):
         show.put("" if show.style.link else header)
-        show.put("" if quick else readable(data[at:]))
+        show.put("" if quick or show.bytes else readable(data[at:]))

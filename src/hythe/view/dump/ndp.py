@@ -9,7 +9,7 @@ from typing import Final
 
 from hythe.view.dump.dnsnames import NoNameError, read
 from hythe.view.dump.ethertypes import mac_text
-from hythe.view.dump.show import Show, address_at, hexadecimal
+from hythe.view.dump.show import ShortError, Show, address_at, hexadecimal
 
 _ROUTER_SOLICITATION, _ROUTER_ADVERTISEMENT, _SOLICITATION, _ADVERTISEMENT, _REDIRECT = range(133, 138)
 _FOREVER: Final = 0xFFFF_FFFF
@@ -63,13 +63,12 @@ def _words(flags: int, names: tuple[tuple[int, str], ...]) -> str:
 
 
 def options(show: Show, data: bytes, begin: int, end: int) -> None:
-    """Those up to the end of the message; one of which a part is missing ends in IndexError."""
+    """Those up to the end of the message; one of which a part is missing ends in `ShortError`."""
     at = begin
     while at < min(end, len(data)):
-        kind, units = data[at], data[at + 1]
-        if not units:
-            raise IndexError("an option of no length")
-        data[at + units * 8 - 1]
+        kind, units = data[at], data[at + 1] if at + 1 < len(data) else 0
+        if not units or at + units * 8 > len(data):
+            raise ShortError("an option of no length, or one that is cut off")
         option = data[at : at + units * 8]
         show.put(f"\n\t  {_OPTIONS.get(kind, 'unknown')} option ({kind}), length {units * 8} ({units}): ")
         if kind == 4:
@@ -110,7 +109,7 @@ def _option(show: Show, kind: int, option: bytes, size: int) -> str:
         case 24:
             width, flags, lifetime = struct.unpack_from(">BBI", option, 2)
             if size > 24:
-                raise IndexError("the prefix is longer than an address")
+                raise ShortError("the prefix is longer than an address")
             prefix = option[8:size].ljust(16, b"\0")
             return f" {host(prefix)}/{width}, pref={_PREFERENCES[flags >> 3 & 3]}, lifetime={_seconds(lifetime)}"
     (lifetime,) = struct.unpack_from(">I", option, 4)
@@ -129,7 +128,7 @@ def _domains(show: Show, data: bytes, at: int, end: int, begin: int) -> None:
             name, at = read(data, at, begin)
         except NoNameError as error:
             show.put(str(error))
-            raise IndexError from error
+            raise ShortError from error
         show.put(name)
 
 

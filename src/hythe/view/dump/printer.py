@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -75,6 +76,7 @@ class Printer:
     ) -> None:
         self._show = Show(style, names)
         self._show.four, self._show.six = four, six
+        self._show.bytes = shown is not None and bool(shown.hexadecimal or shown.readable)
         self._stamp = stamper(stamp, nano=nano)
         self._bytes = shown
         self._numbered = numbered
@@ -85,6 +87,7 @@ class Printer:
         show = self._show
         show.out.clear()
         show.depth = 0
+        show.left = False
         link = _LINKS.get(packet.interface.linktype)
         if link is None:
             raise MachineError(f"packets of link type {packet.interface.linktype} cannot be shown here")
@@ -94,18 +97,24 @@ class Printer:
         show.put(self._stamp(packet.timestamp))
         header = link(show, packet.data, packet.length)
         if self._bytes is not None:
-            show.put(_below(self._bytes, packet.data, header))
+            show.put(_below(self._bytes, packet.data, 0 if show.left else header))
         return "".join(show.out)
+
+
+#: A return that stands last, or before the last byte.
+_RETURNS: Final = re.compile(rb"\r(?=[^\r]?\Z)|\r(?=\r\Z)")
 
 
 def _below(shown: Bytes, data: bytes, header: int) -> str:
     for count, form in ((shown.readable, readable), (shown.hexadecimal, hexadecimal), (shown.text, _text)):
         if count:
-            return form(data if count > 1 else data[header:])
+            data = data if count > 1 else data[header:]
+            return form(data) if data else ""
     return ""
 
 
 def _text(data: bytes) -> str:
-    """-A: tabs and ends of lines are left, all else that is not printable is a dot."""
+    """-A: tabs and ends of lines are left, all else that is not printable is a dot, and a return at the end is nothing."""
     data = data.replace(b"\r\n", b"\n")
+    data = _RETURNS.sub(b"", data)
     return "\n" + "".join(chr(byte) if 0x20 <= byte < 0x7F or byte in b"\t\n" else "." for byte in data)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from hythe.view.dump.show import Show, address_at, hexadecimal
+from hythe.view.dump.show import ShortError, Show, address_at, hexadecimal
 
 _SECURE: Final = 0x80
 _INFORMATION, _ADVERTISEMENT, _ACKNOWLEDGMENT = 1, 2, 3
@@ -68,10 +68,13 @@ def _object(show: Show, data: bytes, at: int, length: int) -> None:
 def _advertisement(show: Show, data: bytes, at: int, length: int, code: int) -> None:
     """RFC 6550, 6.4.1 and 6.5.1: a bit tells whether the graph has its name in it."""
     acknowledgment = code == _ACKNOWLEDGMENT
-    data[at + (_SHORT_SIZE if acknowledgment else _LONG_SIZE) - 1]
+    if len(data) < at + (_SHORT_SIZE if acknowledgment else _LONG_SIZE):
+        raise ShortError("the message is cut off")
     instance, flags, third, fourth = data[at : at + _SHORT_SIZE]
     size, graph = _SHORT_SIZE, "<elided>"
     if length >= size and flags & (0x80 if acknowledgment else 0x40):
+        if len(data) < at + _LONG_SIZE:
+            raise ShortError("the graph's name is cut off")
         graph = show.names.host(address_at(data, at + _SHORT_SIZE))
         size = _LONG_SIZE
     if length < size:
@@ -96,12 +99,11 @@ def _options(show: Show, data: bytes, at: int, end: int) -> None:
             at += 1
             continue
         if at + 2 > end:
-            raise IndexError("the option is cut off")
+            raise ShortError("the option is cut off")
         size = data[at + 1] + 2
         show.put(f" opt:{_OPTIONS.get(kind, f'subopt:{kind}')} len:{size} ")
-        data[at + size - 1]
-        if at + size > end:
-            raise IndexError("the option is cut off")
+        if at + size > min(end, len(data)):
+            raise ShortError("the option is cut off")
         if show.style.verbose > 2:
             show.put(hexadecimal(data[at + 2 : at + size], " "))
         at += size

@@ -16,6 +16,11 @@ from typing import Final
 
 from hythe.wire.checksum import ones_sum, pseudo_sum
 
+
+class ShortError(IndexError):
+    """The end of a packet that a printer looks for itself, and then goes on to whatever stands around: see `Show.left`."""
+
+
 #: What reading past the end of a packet raises.
 ENDS: Final = (IndexError, struct.error)
 #: Layers within layers that are followed: an honest packet has a few.
@@ -75,10 +80,11 @@ class Show:
     """One printing of packets, one after another.
 
     `four`, `six`: print an IP packet within another one; set by the printer of whole packets, so that protocols need not
-    import each other in circles. `memory` belongs to TCP: first sequence numbers by conversation.
+    import each other in circles. `memory` belongs to TCP: first sequence numbers by conversation. `bytes`: are bytes shown
+    in hexadecimal below each line? `left`: did the printing end in the middle? tcpdump forgets then where the link-layer header ended.
     """
 
-    __slots__ = ("depth", "four", "interface", "memory", "names", "out", "put", "six", "style")
+    __slots__ = ("bytes", "depth", "four", "interface", "left", "memory", "names", "out", "put", "six", "style")
 
     def __init__(self, style: Style, names: Naming | None = None) -> None:
         self.style = style
@@ -87,6 +93,8 @@ class Show:
         self.put = self.out.append
         self.memory: dict[bytes, tuple[int, int]] = {}
         self.depth = 0
+        self.bytes = False
+        self.left = False
         self.interface: Callable[[int], str] = _interface
         self.four: Callable[[Show, bytes, int, int], None] = _nothing
         self.six: Callable[[Show, bytes, int, int], None] = _nothing

@@ -97,6 +97,7 @@ def _tcp(show: Show, data: bytes, at: int, length: int, carrier: Carrier) -> Non
     if not size:
         return
     if len(data) < at + header:
+        show.left = True
         put(f" [remaining caplen({len(data) - at}) < header length({header})] [|tcp]")
     elif flags & _RST and style.verbose:
         reason = data[at + header : at + header + min(size, _REASON_MAX)]

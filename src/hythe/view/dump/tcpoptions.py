@@ -71,6 +71,7 @@ def options(show: Show, data: bytes, at: int, end: int, base: int, flags: int, w
             kind = data[at]
             size = 1 if kind <= _NOP else data[at + 1]
         except IndexError:
+            show.left = True
             put(f" [|{protocol}]")
             return False
         try:
