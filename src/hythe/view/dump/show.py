@@ -81,7 +81,8 @@ class Show:
 
     `four`, `six`: print an IP packet within another one; set by the printer of whole packets, so that protocols need not
     import each other in circles. `memory` belongs to TCP: first sequence numbers by conversation. `bytes`: are bytes shown
-    in hexadecimal below each line? `left`: did the printing end in the middle? tcpdump forgets then where the link-layer header ended.
+    in hexadecimal below each line? `left`: did the printing end in the middle? tcpdump
+    forgets then where the link-layer header ended.
     """
 
     __slots__ = ("bytes", "depth", "four", "interface", "left", "memory", "names", "out", "put", "six", "style")
