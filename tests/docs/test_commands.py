@@ -88,6 +88,7 @@ def test_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
     assert "Traceback" not in ran.stderr, ran.stderr
 
 
+@pytest.mark.alone  # a session of another test, shown by one of them, may end while it is
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_programs_of_a_page_work(page: Path, tmp_path: Path) -> None:
     for program in blocks(page, "python"):

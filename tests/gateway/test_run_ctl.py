@@ -57,6 +57,7 @@ def test_ps_shows_sessions(person: Person) -> None:
     assert asked.name not in hythe(person, "ps").stdout
 
 
+@pytest.mark.alone  # whoever else looks at sessions would see this one
 def test_views_tell_of_a_session_that_is_stopped(nobody: Person) -> None:
     """And show the others; whoever asks for it alone gets a status."""
     with session(nobody, "", "sleep", "60") as (running, asked):
