@@ -63,4 +63,8 @@ def test_what_is_much_is_collected(records: int, much: bool) -> None:
         memory.publish()
         assert len(list(memory.records())) == records
         assert pace.collects((number + 1) * 10_000_000) is much
+    for _ in range(60):
+        memory.put(ring.TO_COMMAND, 0, (RECORD,), len(RECORD), packets=1)
+    memory.publish()
+    assert not pace.collects(31_000_000), "enough is there"
     assert not pace.collects(40_000_000)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 from hythe.gateway.capture.ring import Ring
-from hythe.units import MILLISECOND
+from hythe.units import KIB, MILLISECOND
 
 #: Nanoseconds of work between two looks, and seconds of rest where there is no use in hurrying.
 WORK: Final = 1 * MILLISECOND
@@ -27,6 +27,8 @@ _FADE: Final = 0.95
 _MUCH: Final = 0.0125
 _SPAN: Final = 5 * MILLISECOND
 COLLECT: Final = 0.004
+#: Bytes that do not wait for that: more than come in this time at 1 Gbit/s, so the writer had to wait for its turn itself.
+_ENOUGH: Final = 512 * KIB
 
 
 class Pace:
@@ -63,4 +65,4 @@ class Pace:
             taken = self._ring.taken
             self._much = taken - self._taken_since > _MUCH * span
             self._since, self._taken_since = now, taken
-        return self._much
+        return self._much and self._ring.used < _ENOUGH
