@@ -48,6 +48,8 @@ _NAMES: Final[Mapping[int, str]] = MappingProxyType(
         _EXPERIMENT: "exp",
     }
 )
+_STAMPS: Final = struct.Struct(">II").unpack_from
+_STAMPS_SIZE: Final = 10
 _FAST_OPEN_MAGIC: Final = 0xF989  # RFC 7413, 4.1.1
 #: RFC 7413, 4.1.1: bytes of a cookie.
 _COOKIES: Final = range(4, 17)
@@ -78,8 +80,14 @@ def options(show: Show, data: bytes, at: int, end: int, base: int, flags: int, w
             if (kind > _NOP and size < 2) or at + size > end:
                 raise _BadError
             put(_NAMES.get(kind, f"unknown-{kind}"))
-            value = _Value(show, data, at + 2, size - 2, end)
-            used = _value(value, kind, base, flags, whole) if kind > _NOP else -1
+            if kind <= _NOP:
+                used = -1
+            elif kind == _TIMESTAMPS and size == _STAMPS_SIZE:  # what almost every segment has
+                stamp, echo = _STAMPS(data, at + 2)
+                put(f" val {stamp} ecr {echo}")
+                used = size - 2
+            else:
+                used = _value(_Value(show, data, at + 2, size - 2, end), kind, base, flags, whole)
         except _BadError:
             put("[bad opt]" if first else "[bad opt]]")
             return False
