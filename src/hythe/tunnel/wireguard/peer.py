@@ -112,15 +112,16 @@ class Peer:
         if self.silent_at == NEVER:
             self.silent_at = now + settings.keepalive_timeout + settings.rekey_timeout + self._jitter
             self._sooner(self.silent_at)
+
+    def _seal(self, keypair: Keypair, packets: Sequence[bytes], tos: int, now: int) -> None:
+        parts = keypair.seal(packets, self._around.mtu)
+        self._emit(parts, len(parts[0]) + len(parts[1]), tos, now)
+        settings = self._around.settings
         # The side that began a session is the one that makes the next, so that both do not (paper, 6.2).
         if (keypair.initiator and now - keypair.since >= settings.rekey_after) or (
             keypair.counter > settings.rekey_after_messages
         ):
             self.initiate(now)
-
-    def _seal(self, keypair: Keypair, packets: Sequence[bytes], tos: int, now: int) -> None:
-        parts = keypair.seal(packets, self._around.mtu)
-        self._emit(parts, len(parts[0]) + len(parts[1]), tos, now)
 
     def keep_alive(self, now: int) -> None:
         """Send an empty message, or what waits; begin a handshake where there is no session."""
