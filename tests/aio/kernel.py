@@ -25,10 +25,12 @@ _MESSAGE = 65_536
 
 
 class Kernel:
-    """`tun_fd`: our end of the device."""
+    """`tun_fd`: our end of the device. `privileged`: programs run there keep root's rights, which takes root."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, privileged: bool = False) -> None:
         needs.network()
+        if privileged:
+            needs.root()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = ours
         self._child = os.fork()
@@ -36,7 +38,7 @@ class Kernel:
             ours.close()
             status = 1
             try:
-                _serve(theirs)
+                _serve(theirs, 0 if privileged else needs.CLONE_NEWUSER)
                 status = 0
             finally:
                 os._exit(status)
@@ -67,9 +69,12 @@ class Kernel:
         os.waitpid(self._child, 0)
 
 
-def own_namespace() -> int:
-    """Enter a new network with a TUN device whose kernel end has the addresses above; its descriptor."""
-    failed = needs.libc_unshare(needs.CLONE_NEWUSER | needs.CLONE_NEWNET)
+def own_namespace(user: int = needs.CLONE_NEWUSER) -> int:
+    """Enter a new network with a TUN device whose kernel end has the addresses above; its descriptor.
+
+    `user`: 0 for one of the user namespace that we are in.
+    """
+    failed = needs.libc_unshare(user | needs.CLONE_NEWNET)
     if failed:
         raise OSError(failed, os.strerror(failed))
     fd, name = open_device("tun0")
@@ -89,8 +94,8 @@ def configure(name: str) -> None:
         routes.add_address(index, socket.inet_pton(socket.AF_INET6, KERNEL[6]), 64)
 
 
-def _serve(channel: socket.socket) -> None:
-    fd = own_namespace()
+def _serve(channel: socket.socket, user: int) -> None:
+    fd = own_namespace(user)
     socket.send_fds(channel, [b"."], [fd])
     os.close(fd)
     while request := channel.recv(_MESSAGE):
