@@ -53,9 +53,15 @@ def ones_sum(data: Octets, start: int = 0) -> int:
     if size & 1:
         total <<= 8
     if _LESS < size <= _FRAME:
-        for bits, mask in _HALVES:
-            total = (total >> bits) + (total & mask)
+        total = halve(total)
     return fold(total + start)
+
+
+def halve(total: int) -> int:
+    """A smaller number that leaves the same remainder modulo 0xFFFF, of one that a packet up to a frame's length spells."""
+    for bits, mask in _HALVES:
+        total = (total >> bits) + (total & mask)
+    return total
 
 
 def fold(total: int) -> int:

@@ -1,8 +1,10 @@
 """What comes out of a tunnel joined to super-segments, while it is opened: the packets of one flow that follow each other.
 
 Theory of operation. `wire/gro` joins what waits anyway; here every packet has just been decrypted and costs again what it is
-looked at. One `struct` call takes a TCP header apart into what all packets of a super-segment have in common and what
-differs; a packet that continues the one before only has its payload copied behind it. The rules are those of
+looked at. So a packet is read once, as a number. Its upper bits are the headers: under a mask that leaves out what differs
+(lengths, identification, checksums, PSH and FIN) they must be those of the packet before, the sequence number moved on. Its
+remainder modulo 0xFFFF is the sum of all words, which is the same for all packets of the flow with right checksums: an IPv4
+header sums to nothing, and what the pseudo-header repeats does not change but for the length. The rules are those of
 `wire/gro`, and cutting gives the same packets again.
 
 The seal says that the far side of the tunnel sent these bytes, not that the packet was whole when it came there: it may be
@@ -17,38 +19,47 @@ from collections.abc import Sequence
 from typing import Final
 
 from hythe.wire import ipv4, ipv6
-from hythe.wire.checksum import checksum, fold, ones_sum
+from hythe.wire.checksum import checksum, fold, halve, ones_sum
 from hythe.wire.packet import ABSENT, PARTIAL, Packet
 from hythe.wire.segment import ACK, CWR, ECE, FIN, PSH
 from hythe.wire.segment import HEADER_SIZE as TCP_SIZE
 from hythe.wire.segment import PROTOCOL as TCP
 
-#: What packets have in common, but for lengths, identification and checksums: the network header in parts, ports, then the
-#: sequence number, acknowledgment and offset, flags, window, urgent pointer.
-_TCP4: Final = struct.Struct(">2s4xI2x8s4sI5sB2s2xH")
-_TCP6: Final = struct.Struct(">4s2xH32s4sI5sB2s2xH")
-_PLAIN4: Final = 0x4000 << 16 | TCP  # may not be fragmented; the TTL stands between
 _WORD: Final = struct.Struct(">H")
+_LONG: Final = struct.Struct(">I")
+_DF: Final = 0x4000
 _FLAGS: Final = ACK | PSH | FIN | ECE
 _LAST_ONLY: Final = PSH | FIN
 _LONGEST: Final = 65_535
+#: What may differ: length, identification and checksum of IPv4, the length of IPv6; PSH and FIN, and TCP's checksum.
+_MASK4: Final = b"\xff\xff" + bytes(4) + b"\xff" * 4 + bytes(2) + b"\xff" * 8
+_MASK6: Final = b"\xff" * 4 + bytes(2) + b"\xff" * 34
+_MASK_TCP: Final = b"\xff" * 13 + bytes([0xFF & ~_LAST_ONLY]) + b"\xff" * 2 + bytes(2) + b"\xff" * 2
+#: Every length of a header, and its mask as a number.
+_MASKS: Final = {
+    len(network) + TCP_SIZE + options: int.from_bytes(network + _MASK_TCP + b"\xff" * options, "big")
+    for network in (_MASK4, _MASK6)
+    for options in range(0, 44, 4)
+}
 
 
 class Joiner:
     """Fills slots of its ring between `begin` and `finish`; `full` once a packet found none: it is the first next time."""
 
     __slots__ = (
-        "_alike",
         "_carried",
         "_end",
+        "_expected",
         "_flags",
+        "_head",
+        "_mask",
         "_most",
-        "_next",
         "_open",
-        "_options",
+        "_remainder",
         "_ring",
         "_size",
         "_start",
+        "_step",
         "count",
         "full",
         "owner",
@@ -63,11 +74,14 @@ class Joiner:
         #: For whoever fills it: from whom the open packet is.
         self.owner: object = None
         self._open: Packet | None = None
-        self._alike: tuple[object, ...] = ()
-        self._options = b""
-        self._flags = 0
+        #: Of the open packet: its headers under the mask, as the next must have them; what a payload byte adds to that.
+        self._expected = 0
+        self._mask = 0
+        self._step = 0
+        self._remainder = 0
+        self._head = 0
         self._start = 0
-        self._next = -1
+        self._flags = 0
         self._size = 0
         self._end = 0
 
@@ -112,59 +126,71 @@ class Joiner:
         """Remember it if others may continue it."""
         version = packet[0]
         if version == 0x45 and packet[9] == TCP and size > ipv4.HEADER_SIZE + TCP_SIZE:
-            start, fields = ipv4.HEADER_SIZE, _TCP4.unpack_from(packet)
-            if fields[1] & ~0xFF00 != _PLAIN4:
+            start = ipv4.HEADER_SIZE
+            if _WORD.unpack_from(packet, 6)[0] != _DF:
                 return
         elif version >> 4 == 6 and packet[6] == TCP and size > ipv6.HEADER_SIZE + TCP_SIZE:
-            start, fields = ipv6.HEADER_SIZE, _TCP6.unpack_from(packet)
+            start = ipv6.HEADER_SIZE
         else:
             return
-        *alike, seq, behind, flags, window, urgent = fields
-        data = start + (packet[start + 12] >> 2 & 0x3C)
-        if flags & ~(_FLAGS | CWR) or not flags & ACK or urgent or data >= size or data < start + TCP_SIZE:
+        head = start + (packet[start + 12] >> 2 & 0x3C)
+        flags = packet[start + 13]
+        # PSH and FIN end a super-segment; what is urgent counts from its own sequence number.
+        if flags & ~(_FLAGS | CWR) or flags & (ACK | _LAST_ONLY) != ACK or head >= size or head < start + TCP_SIZE:
             return
-        if flags & _LAST_ONLY or not _is_whole(packet, start, size):
+        if packet[start + 18 : start + TCP_SIZE] != b"\0\0":
             return
+        total = int.from_bytes(packet, "big")
+        remainder = _remainder(total, size, start)
+        if not _is_whole(packet, start, size) or (start == ipv4.HEADER_SIZE and ones_sum(packet[:start]) != 0xFFFF):
+            return
+        room = size - head
+        self._mask = _MASKS[head]
+        self._step = 1 << 8 * (head - start - 8)
+        self._expected = total >> 8 * room & self._mask & ~(CWR << 8 * (head - start - 14))
+        self._expected = self._moved(packet, start, room)
+        self._remainder = remainder
         self._open = slot
-        self._alike = (*alike, behind, window)
-        self._options = packet[start + TCP_SIZE : data]
+        self._head, self._start = head, start
         self._flags = flags
-        self._start = start
-        self._size = size - data
+        self._size = room
         self._end = size
-        self._next = seq + self._size & 0xFFFFFFFF
 
     def join(self, packet: bytes, size: int) -> bool:
         """Put `packet[:size]` behind the one before; False if it does not continue that."""
         slot = self._open
         if slot is None:
             return False
-        start = self._start
-        if size <= start + TCP_SIZE:
-            return False
-        *alike, seq, behind, flags, window, urgent = (_TCP4 if start == ipv4.HEADER_SIZE else _TCP6).unpack_from(packet)
-        if seq != self._next or (*alike, behind, window) != self._alike or urgent:
-            return False
-        head = start + TCP_SIZE + len(self._options)
+        head = self._head
         room = size - head
+        if not 0 < room <= self._size:
+            return False
+        if len(packet) > size:
+            packet = packet[:size]
+        total = int.from_bytes(packet, "big")
+        end = self._end + room
         if (
-            not 0 < room <= self._size
-            or packet[start + TCP_SIZE : head] != self._options
-            or (flags ^ self._flags) & ~(_LAST_ONLY | CWR)
-            or flags & CWR
-            or self._end + room > _LONGEST
-            or not _is_whole(packet, start, size)
+            total >> 8 * room & self._mask != self._expected
+            or end > _LONGEST
+            or _remainder(total, size, self._start) != self._remainder
         ):
             return False
-        end = self._end + room
-        slot.view[self._end : end] = packet[head:size]
+        slot.view[self._end : end] = packet[head:]
         self._end = end
-        self._next = self._next + room & 0xFFFFFFFF
-        self._flags |= flags
         slot.gso_size = self._size
+        flags = packet[self._start + 13]
+        self._flags |= flags
         if room < self._size or flags & _LAST_ONLY:
             self.close()
+        else:
+            self._expected = self._moved(packet, self._start, room)
         return True
+
+    def _moved(self, packet: bytes, start: int, room: int) -> int:
+        """What is expected behind `packet`: a sequence number `room` further on, which may wrap."""
+        seq = _LONG.unpack_from(packet, start + 4)[0]
+        moved = self._expected + room * self._step
+        return moved if seq + room < 1 << 32 else moved - (self._step << 32)
 
     def close(self) -> None:
         """Nothing continues the open packet any more: give it the header of all."""
@@ -193,3 +219,12 @@ class Joiner:
 def _is_whole(packet: bytes, start: int, size: int) -> bool:
     """Is its TCP checksum right? The addresses stand before the header, so that one sum takes both."""
     return ones_sum(packet[12 if start == ipv4.HEADER_SIZE else 8 : size], TCP + size - start) == 0xFFFF
+
+
+def _remainder(total: int, size: int, start: int) -> int:
+    """The sum of all words of a packet, and of the length that only the pseudo-header of IPv4 adds."""
+    if size & 1:
+        total <<= 8
+    if size > 300:
+        total = halve(total)
+    return (total + size - start if start == ipv4.HEADER_SIZE else total) % 0xFFFF
