@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from hythe.config import HostConfig
-from hythe.errors import ParseError
+from hythe.config import HostConfig, WireguardConfig
+from hythe.errors import ParseError, UsageError
 from hythe.host.fragments import Reassembler, fragment4, fragment6
 from hythe.host.hostsfile import HostsFile
 from hythe.host.resolvconf import parse_resolv_conf
@@ -20,6 +20,9 @@ from hythe.tunnel.socks.client import RejectedError, request4, request5
 from hythe.tunnel.socks.messages import parse_datagram
 from hythe.tunnel.socks.server import UnwelcomeError
 from hythe.tunnel.socks.steps import Steps
+from hythe.tunnel.wireguard.config import parse as parse_wireguard
+from hythe.tunnel.wireguard.device import Device
+from hythe.tunnel.wireguard.joining import Joiner
 from hythe.view.dump.printer import Printer
 from hythe.view.dump.show import Style
 from hythe.view.filter import Filter, FilterError, Names
@@ -49,6 +52,13 @@ from hythe.wire import (
 )
 from hythe.wire.packet import PARTIAL, Packet
 
+#: Of the device that is fuzzed, and which the corpus's messages are for.
+_WIREGUARD: Final = f"""[Interface]
+PrivateKey = {"CAgI" * 10}CAg=
+[Peer]
+PublicKey = {"CQkJ" * 10}CQk=
+AllowedIPs = 10.0.0.0/8, fd00::/8
+"""
 _SIX: Final = bytes.fromhex("20010db8000000000000000000000001")
 
 
@@ -198,6 +208,50 @@ def _socks_client(data: bytes) -> None:
     _steps(data, request5(1, "a.example", 80, login) if five else request4(1, "a.example", 80, "me"))
 
 
+def _wireguard(data: bytes) -> None:
+    """A device under no load and one under load: whatever comes, nothing comes out of it, and nobody becomes a peer."""
+    configuration = parse_wireguard(_WIREGUARD)
+    for load in (0, 1_000_000):
+        settings = WireguardConfig(load_handshakes=load)
+        device = Device(configuration, settings, lambda: 0, bytes)
+        joiner = Joiner(4)
+        joiner.begin(4)
+        assert device.receive(memoryview(data), 0, len(data) or 1, ("192.0.2.1", 7), 3, 0, joiner) == len(data)
+        assert not joiner.finish()
+        (peer,) = device.peers.values()
+        assert peer.endpoint is None
+        assert len(device.outbox) <= 1
+
+
+def _wireguard_joining(data: bytes) -> None:
+    """What peers send may be anything: packets that are joined come apart as they were."""
+    size = 1 + (data[0] if data else 0)
+    packets = [each for at in range(1, len(data), size) if _is_as_long_as_it_says(each := data[at : at + size])]
+    joiner = Joiner(max(1, len(packets)))
+    joiner.begin(len(packets))
+    for each in packets:
+        if not joiner.join(each, len(each)):
+            joiner.add(each)
+    found: list[bytes] = []
+    for slot in joiner.finish():
+        whole = slot.keep()
+        found += gso.cut(whole, len(whole), slot.gso_size, PARTIAL) if slot.gso_size else [whole]
+    assert [len(each) for each in found] == [len(each) for each in packets]
+
+
+def _is_as_long_as_it_says(packet: bytes) -> bool:
+    if packet[0] >> 4 == 4:
+        return 20 <= len(packet) == int.from_bytes(packet[2:4], "big")
+    return packet[0] >> 4 == 6 and len(packet) - 40 == int.from_bytes(packet[4:6], "big")
+
+
+def _wireguard_config(data: bytes) -> None:
+    try:
+        parse_wireguard(data.decode("utf-8", "replace"))
+    except UsageError as error:
+        raise ParseError("says why") from error
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
     {
         "arp": lambda data: arp.parse(data, len(data)),
@@ -229,5 +283,8 @@ TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "socks-datagram": parse_datagram,
         "socks-server": _socks_server,
         "udp": _udp,
+        "wireguard": _wireguard,
+        "wireguard-config": _wireguard_config,
+        "wireguard-joining": _wireguard_joining,
     }
 )

@@ -24,7 +24,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "services": ("hythe.cli.services", "Tell what a port is for, or which port a service has."),
         "connect": ("hythe.cli.connect", "Talk to any service by hand, or through a pipe."),
         "serve": ("hythe.cli.serve", "Serve a folder over HTTP, or one of the classic small services."),
-        "wg": ("hythe.cli.wg", "Make WireGuard keys, and check configurations."),
+        "wg": ("hythe.cli.wg", "Make WireGuard keys, check configurations, show peers."),
         "pkt": ("hythe.cli.pkt", "Run packet scripts against hythe, or against Linux."),
         "demo": ("hythe.cli.demo", "Show what `hythe run` does, on something real."),
     }

@@ -10,10 +10,13 @@ import click
 
 from hythe.errors import UsageError
 
+#: Seconds for which a session is waited for that may be stopped (^Z).
+_PATIENCE = 2.0
+
 
 @click.group(no_args_is_help=False)
 def command() -> None:
-    """Make WireGuard keys, and check configurations."""
+    """Make WireGuard keys, check configurations, and show the peers of sessions."""
 
 
 @command.command()
@@ -62,6 +65,41 @@ def check(file: str) -> int:
     for warning in configuration.warnings:
         click.echo(f"hythe: {warning}", err=True)
     click.echo(described(configuration))
+    return 0
+
+
+@command.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="An array of objects, as the session tells them.")
+def show(name: str | None, as_json: bool) -> int:
+    """Show the peers of the session NAME, or of every session that has any."""
+    import json
+    import time
+
+    from hythe.session.client import SessionEndedError, SessionSilentError, find, running
+    from hythe.session.plain import plain
+    from hythe.view.wireguard import shown
+
+    found = []
+    for session in [find(name)] if name is not None else running(_PATIENCE):
+        try:
+            peers = session.peers()
+        except SessionSilentError as error:
+            click.echo(f"hythe: {error}", err=True)
+        except SessionEndedError:
+            continue
+        except UsageError:
+            if name is not None:
+                raise
+            continue  # an older one, which knows of no tunnels and has none
+        else:
+            if peers:
+                found.append((session.name, peers))
+    if as_json:
+        click.echo(json.dumps([{"session": each, "peers": plain(peers)} for each, peers in found], indent=2))
+    else:
+        now = time.time()
+        click.echo("\n\n".join(f"session: {each}\n\n{shown(peers, now)}" for each, peers in found) or "no peers")
     return 0
 
 

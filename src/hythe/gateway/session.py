@@ -11,7 +11,7 @@ Observers are told what happens as it does. There are none normally, and then th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -20,6 +20,7 @@ from hythe.wire.segment import split_key
 
 if TYPE_CHECKING:
     from hythe.gateway.names.known import KnownNames
+    from hythe.tunnel.wireguard.report import PeerReport
 
 #: Ended flows remembered.
 KEPT: Final = 20_000
@@ -102,6 +103,8 @@ class Session:
         self.notices: list[str] = []  # sentences for the person who runs this
         self.answers: deque[Answer] = deque(maxlen=ANSWERS_KEPT)
         self.observers: list[Observer] = []
+        #: What the peers of its tunnel are asked by, where it has one.
+        self.peers: Callable[[], Sequence[PeerReport]] | None = None
         self.count = 0
         self.ended = 0
         self.refused = 0

@@ -27,7 +27,7 @@ from urllib.parse import urlencode
 
 from hythe.errors import MachineError, UsageError
 from hythe.session import places
-from hythe.session.model import About, Connection, Detail, Event, Faults, Listener, Publish, Query
+from hythe.session.model import About, Connection, Detail, Event, Faults, Listener, Peer, Publish, Query
 from hythe.session.plain import build, plain
 
 #: Seconds that an answer may take to begin; a session that is stopped (^Z) gives none.
@@ -97,6 +97,10 @@ class Session:
     def queries(self) -> list[Query]:
         """The last DNS queries of the command."""
         return [build(Query, each) for each in self._get("/dns")]
+
+    def peers(self) -> list[Peer]:
+        """Of its WireGuard tunnel."""
+        return [build(Peer, each) for each in self._get("/peers")]
 
     def metrics(self) -> str:
         """In Prometheus's text format."""

@@ -182,6 +182,26 @@ class Query:
 
 
 @dataclass(slots=True)
+class Peer:
+    """The far side of a tunnel, as `wg show` has it.
+
+    `endpoint`: where it was heard last, empty before that. `handshake`: when the last one was complete, null before the
+    first. `received`, `sent`: bytes on the wire. `trying`: a handshake is under way. `keepalive`: seconds, 0 for none.
+    """
+
+    public_key: str
+    name: str
+    endpoint: str
+    allowed_ips: list[str]
+    handshake: float | None
+    received: int
+    sent: int
+    keepalive: float
+    preshared: bool
+    trying: bool
+
+
+@dataclass(slots=True)
 class Event:
     """Something happened. `kind` says which of the others is there.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hythe.session.model import About, Connection, Detail, Faults, Listener, Publish, Query
+from hythe.session.model import About, Connection, Detail, Faults, Listener, Peer, Publish, Query
 
 #: Grows with changes that an older client would misunderstand; fields and routes may be added without.
 API: Final = 1
@@ -81,6 +81,7 @@ ROUTES: Final[Sequence[Route]] = (
         body=dict[str, str | None],
     ),
     Route("GET", "/dns", "queries", "The last answers to the command's DNS queries, the oldest first.", list[Query]),
+    Route("GET", "/peers", "peers", "The peers of the session's WireGuard tunnel; none where it has none.", list[Peer]),
     Route(
         "GET",
         "/capture",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hythe.gateway.session import FlowRecord, LiveFlow
     from hythe.link.faults.direction import Tally
     from hythe.tcp.connection import Connection
+    from hythe.tunnel.wireguard.report import PeerReport
 
 
 _PROTOCOLS: Final[Mapping[str, int]] = {"tcp": inetdiag.TCP, "udp": inetdiag.UDP}
@@ -28,6 +29,22 @@ _ANY6: Final = bytes(16)
 def moment(now: int, epoch: int) -> float:
     """Seconds since 1970 of an instant. `epoch`: nanoseconds since 1970 when the driver's clock read 0."""
     return (now + epoch) / SECOND
+
+
+def peer(report: PeerReport, now: int) -> model.Peer:
+    """One peer of a tunnel. `now`: nanoseconds since 1970."""
+    return model.Peer(
+        public_key=report.public_key,
+        name=report.name,
+        endpoint=report.endpoint,
+        allowed_ips=[str(each) for each in report.allowed_ips],
+        handshake=(now - report.handshake) / SECOND if report.handshake is not None else None,
+        received=report.received,
+        sent=report.sent,
+        keepalive=report.keepalive / SECOND,
+        preshared=report.preshared,
+        trying=report.trying,
+    )
 
 
 def connection(

@@ -230,6 +230,12 @@ class Resources:
         """A JSON array, made as it is read."""
         return _rows(list(self.session.answers), lambda answer: query(answer, self.epoch))
 
+    async def peers(self) -> list[model.Peer]:
+        """Of its tunnel."""
+        ask = self.session.peers
+        now = time.time_ns()
+        return [figures.peer(each, now) for each in ask()] if ask is not None else []
+
     # --- What happens
 
     async def capture(self, *, snaplen: int = 0) -> AsyncGenerator[bytes, None]:

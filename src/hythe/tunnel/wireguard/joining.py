@@ -125,11 +125,11 @@ class Joiner:
     def _look(self, packet: bytes, size: int, slot: Packet) -> None:
         """Remember it if others may continue it."""
         version = packet[0]
-        if version == 0x45 and packet[9] == TCP and size > ipv4.HEADER_SIZE + TCP_SIZE:
+        if size > ipv4.HEADER_SIZE + TCP_SIZE and version == 0x45 and packet[9] == TCP:
             start = ipv4.HEADER_SIZE
             if _WORD.unpack_from(packet, 6)[0] != _DF:
                 return
-        elif version >> 4 == 6 and packet[6] == TCP and size > ipv6.HEADER_SIZE + TCP_SIZE:
+        elif size > ipv6.HEADER_SIZE + TCP_SIZE and version >> 4 == 6 and packet[6] == TCP:
             start = ipv6.HEADER_SIZE
         else:
             return
