@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hythe.gateway.attend import Watcher
     from hythe.gateway.faults import Faults
     from hythe.gateway.session import Session
+    from hythe.via.spec import Route
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="[ADDR:]HOSTPORT:PORT[/udp]",
     help="Let outside clients reach the command's PORT by HOSTPORT of this machine (ADDR: loopback).",
+)
+@click.option(
+    "--via",
+    multiple=True,
+    metavar="WAY[,WAY…][ for DEST…]",
+    help="Reach the world, or what follows 'for', by socks5://HOST, http://HOST, ssh://HOST, wg:FILE, or a chain of them.",
 )
 @click.option("--dns", metavar="ADDR[,ADDR]|none", help="Ask these resolvers, or none, instead of this machine's.")
 @click.option("--mtu", type=int, metavar="N", help="MTU of the command's network: 65520, with faults 1500.")
@@ -58,6 +65,7 @@ def command(
     only6: bool,
     host_loopback: bool,
     publish: tuple[str, ...],
+    via: tuple[str, ...],
     dns: str | None,
     mtu: int | None,
     capture: str | None,
@@ -106,11 +114,21 @@ def command(
         wait=wait,
         faults=wire,
         name=name,
+        routes=_routes(via),
     )
     status, session = run(options, follow)
     if summary is not None:
         _summarize(session, summary)
     return status
+
+
+def _routes(texts: tuple[str, ...]) -> tuple[Route, ...]:
+    """What `--via` means. Raises `UsageError`."""
+    if not texts:
+        return ()
+    from hythe.via.spec import parse_all  # start-up pays for what is used
+
+    return parse_all(texts)
 
 
 def _faults(words: dict[str, str | None], seed: int | None) -> Faults | None:

@@ -92,6 +92,8 @@ async def _attend(
         gateway.close()
         if gateway.asker is not None:
             await gateway.asker.close()
+        if gateway.ways is not None:
+            await gateway.ways.close()
         if tunnel is not None:
             tunnel.link.close()
         if recorder is not None:

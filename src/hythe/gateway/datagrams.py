@@ -22,7 +22,7 @@ from typing import Final
 
 from hythe.aio.driver import Driver
 from hythe.config import RelayConfig
-from hythe.gateway.destinations import Destinations
+from hythe.gateway.destinations import Leads
 from hythe.gateway.egress.base import DatagramEgress, Datagrams, Destination, Lost, Peer
 from hythe.gateway.egress.kernel import RUN_MAX, SEGMENTS_MAX
 from hythe.gateway.line import Line, Watched
@@ -104,7 +104,7 @@ class DatagramGate:
         host: Host,
         driver: Driver,
         egress: DatagramEgress,
-        destinations: Destinations,
+        destinations: Leads,
         session: Session,
         config: RelayConfig,
     ) -> None:
@@ -217,6 +217,7 @@ class DatagramGate:
 
     def _begin(self, key: bytes, mapping: Mapping, peer: Peer, destination: Destination, now: int) -> DatagramFlow:
         record = self.session.begin("udp", key, (destination.host, destination.port), now)
+        record.via = destination.via
         record.state = "UNREPLIED"
         flow = DatagramFlow(self, key, record, mapping, peer, self.host.endpoints.sender(key), self.config.udp_idle)
         mapping.flows[peer] = flow
@@ -255,11 +256,11 @@ class DatagramGate:
 
     def _down(self, mapping: Mapping, now: int) -> None:
         outside = mapping.outside
-        if mapping.troubled:
+        runs, more = outside.receive(self._room, mapping.batch)
+        if mapping.troubled or not runs:
             mapping.troubled = False
             for lost in outside.errors():
                 self._lost(mapping, lost, now)
-        runs, more = outside.receive(self._room, mapping.batch)
         mapping.batch = min(2 * mapping.batch, _BATCH) if more else 1
         for peer, start, end, gso_size, ecn in runs:
             flow = mapping.flows.get(peer) or self._stranger(mapping, peer, now)

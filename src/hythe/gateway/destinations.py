@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import errno
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
-from typing import Final
+from typing import Final, Protocol
 
 from hythe.gateway.egress.base import Destination
 from hythe.gateway.layout import Family
@@ -37,6 +37,22 @@ _EMBEDDING: Final = frozenset(
 _LOCAL_NAT64: Final = b"\0\x64\xff\x9b\0\x01"
 #: 6to4: the IPv4 address follows the first two bytes (RFC 3056, 2).
 _SIX_TO_FOUR: Final = b"\x20\x02"
+
+
+class Leads(Protocol):
+    """Where destinations inside lead to."""
+
+    def stream(self, address: bytes, port: int) -> Destination | None:
+        """Where a TCP connection to `address` (packed) goes, or None when it is refused (`reason` tells why)."""
+
+    def datagram(self, address: bytes, port: int) -> Destination | None:
+        """The same for a UDP datagram, and with port 0 for pings."""
+
+    def inside(self, host: str) -> bytes | None:
+        """The other way round: the address by which the command knows `host`, None where it may not hear from there."""
+
+    def reason(self, address: bytes) -> int:
+        """Why `address` is refused, as an errno: ECONNREFUSED, EHOSTUNREACH or EACCES; 0 when it is not."""
 
 
 class Destinations:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hythe.gateway.relay.names import Asker
     from hythe.gateway.relay.relay import Relay
     from hythe.gateway.relay.tunnel import Tunnel
+    from hythe.gateway.ways.joining import Ways
     from hythe.link.faults import FaultLink
 
 #: TCP towards the command: its link is a system call away, loses nothing and repeats nothing, so timestamps (PAWS) have
@@ -76,7 +77,8 @@ class Gateway:
         self.destinations = Destinations(self.machine, layout.families, host_loopback=options.host_loopback)
         self.relay: Relay | None = None
         self.asker: Asker | None = None
-        resolvers = None
+        self.ways: Ways | None = None
+        resolvers = zone = None
         egress, relay = Direct(), RelayConfig()
         if tunnel is not None and options.tunnel is not None:
             from hythe.gateway.relay.joining import join  # start-up pays for what is used
@@ -84,9 +86,17 @@ class Gateway:
             joined = join(self, options.tunnel, tunnel, layout, options)
             self.relay, self.asker, resolvers = joined.relay, joined.asker, joined.resolvers
             egress = joined.egress
-        self.streams = StreamGate(self.host, self.driver, egress, self.destinations, self.session)
-        self.datagrams = DatagramGate(self.host, self.driver, egress, self.destinations, self.session, relay)
-        self.pings = PingGate(self.host, self.driver, egress, self.destinations, self.session, relay)
+        if options.routes:
+            from hythe.gateway.ways.joining import Ways  # start-up pays for what is used
+
+            self.ways = ways = Ways(self, layout, options)
+            self.streams: StreamGate = ways.streams
+            self.datagrams, self.pings = ways.datagrams, ways.pings
+            resolvers, zone = ways.resolvers, ways.zone
+        else:
+            self.streams = StreamGate(self.host, self.driver, egress, self.destinations, self.session)
+            self.datagrams = DatagramGate(self.host, self.driver, egress, self.destinations, self.session, relay)
+            self.pings = PingGate(self.host, self.driver, egress, self.destinations, self.session, relay)
         self.names = Names(
             self.host,
             self.driver,
@@ -96,6 +106,7 @@ class Gateway:
             host_loopback=options.host_loopback,
             session=self.session,
             resolvers=resolvers,
+            zone=zone,
         )
         self._families = layout.families
         self.published: Publisher | None = None

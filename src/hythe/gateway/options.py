@@ -6,9 +6,12 @@ from hythe.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hythe.gateway.faults import Faults
     from hythe.gateway.publish.publications import Publication
     from hythe.gateway.relay.plan import TunnelPlan
+    from hythe.via.spec import Route
     from hythe.wire.resolvconf import Server
 
 #: MTU of the command's network: what is quickest, and with faults that of the networks one has such faults on.
@@ -22,7 +25,8 @@ class RunOptions:
     `dns`: the resolvers to ask, an empty list for none; None asks whom this machine asks. `publish`: ports of the command
     that outside clients reach. `faults`: of the wire between the command and the gateway; None for none. `name`: of the
     session; None for one made of the command's. `capture`: the file; `keylog`: with the secrets of the command's TLS.
-    `tunnel`: what goes through one, and which. Raises `UsageError` for an MTU that the tunnel does not have.
+    `tunnel`: what goes through one, and which. `routes`: ways of streams, for everything or some of it. Raises `UsageError`
+    for an MTU that the tunnel does not have.
     """
 
     __slots__ = (
@@ -36,6 +40,7 @@ class RunOptions:
         "mtu",
         "name",
         "publish",
+        "routes",
         "tunnel",
         "wait",
     )
@@ -55,6 +60,7 @@ class RunOptions:
         faults: Faults | None = None,
         name: str | None = None,
         tunnel: TunnelPlan | None = None,
+        routes: Sequence[Route] = (),
     ) -> None:
         self.argv = argv
         if tunnel is not None and tunnel.whole:
@@ -63,6 +69,7 @@ class RunOptions:
             mtu = mtu or tunnel.mtu
         self.mtu = mtu if mtu is not None else MTU if faults is None else MTU_FAULTY
         self.tunnel = tunnel
+        self.routes = tuple(routes)
         self.families = families
         self.host_loopback = host_loopback
         self.dns = dns
@@ -81,4 +88,10 @@ class RunOptions:
     @property
     def hasty(self) -> bool:
         """Can nothing fail any more once its network is there, so that the command may start beside our imports?"""
-        return not self.publish and self.tunnel is None
+        return not self.publish and self.tunnel is None and not self.routes
+
+    @property
+    def led(self) -> bool:
+        """Does nothing go directly, by any rule?"""
+        rules = bool(self.routes) and (bool(self.routes[-1].patterns) or any(each.direct for each in self.routes))
+        return bool(self.routes) and not rules

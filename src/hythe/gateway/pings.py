@@ -15,7 +15,7 @@ from typing import Final
 
 from hythe.aio.driver import Driver
 from hythe.config import RelayConfig
-from hythe.gateway.destinations import Destinations
+from hythe.gateway.destinations import Leads
 from hythe.gateway.egress.base import EchoEgress, Echoer
 from hythe.gateway.line import Line, Watched
 from hythe.gateway.session import FlowRecord, Session
@@ -70,7 +70,7 @@ class PingGate:
         host: Host,
         driver: Driver,
         egress: EchoEgress,
-        destinations: Destinations,
+        destinations: Leads,
         session: Session,
         config: RelayConfig,
     ) -> None:

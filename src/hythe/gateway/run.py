@@ -60,7 +60,7 @@ def _run(options: RunOptions, follow: Callable[[], Watcher], claim: Claim | str)
         resolv_conf=_resolv_conf(layout, options),
         hidden=[each for each in places.directories() if os.path.isdir(each)],
         capture=options.capture is not None,
-        alone=options.tunnel is not None,
+        alone=options.tunnel is not None or bool(options.routes),
         key_log=_key_log(claim) if options.keylog else None,
     )
     capture = _open_capture(options.capture, private=options.keylog) if options.capture is not None else None
@@ -91,6 +91,8 @@ def _resolv_conf(layout: Layout, options: RunOptions) -> str | None:
         return None  # no file to put ours in the place of, and no names to look up
     if options.tunnel is not None and options.tunnel.whole:
         return tunnelled(layout.families[0].gateway, options.tunnel.search)
+    if options.led:
+        return tunnelled(layout.families[0].gateway, [])
     return ResolvConf.read().inside(layout.families[0].gateway)
 
 

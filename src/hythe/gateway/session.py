@@ -33,8 +33,8 @@ class FlowRecord:
     """One flow. `key`: its socket pair as the gateway's host receives it (the command is the remote end).
 
     `outside`: where it goes on the way out, as (address or name, port); None where it was refused before that. `inbound`:
-    it was opened by `outside`, towards a published port. Times are nanoseconds of the driver's clock, sizes bytes, `up` is
-    away from the command. `error`: errno of what ended it, or 0.
+    it was opened by `outside`, towards a published port. `via`: by which way it goes, where there are such. Times are
+    nanoseconds of the driver's clock, sizes bytes, `up` is away from the command. `error`: errno of what ended it, or 0.
     """
 
     number: int
@@ -43,6 +43,7 @@ class FlowRecord:
     outside: tuple[str, int] | None
     began: int
     name: str = ""
+    via: str = ""
     inbound: bool = False
     ended: int = 0
     bytes_up: int = 0
@@ -124,6 +125,10 @@ class Session:
         self.live[flow.record.number] = flow
         if self.observers:
             self.tell("opened", flow.record)
+
+    def replace(self, flow: LiveFlow) -> None:
+        """It goes on as another object."""
+        self.live[flow.record.number] = flow
 
     def end(self, record: FlowRecord, now: int, *, refused: bool = False) -> None:
         """It has ended, or come to nothing; its figures are final."""

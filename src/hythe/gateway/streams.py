@@ -10,8 +10,8 @@ import errno
 from typing import Final
 
 from hythe.aio.driver import Driver
-from hythe.gateway.destinations import Destinations
-from hythe.gateway.egress.base import StreamEgress
+from hythe.gateway.destinations import Leads
+from hythe.gateway.egress.base import Destination, StreamEgress
 from hythe.gateway.flows import StreamFlow
 from hythe.gateway.pumps import Splice
 from hythe.gateway.session import FlowRecord, Session
@@ -29,9 +29,7 @@ _UNREACHABLE: Final = frozenset(
 class StreamGate:
     """Owner of the host's catch-all listener."""
 
-    def __init__(
-        self, host: Host, driver: Driver, egress: StreamEgress, destinations: Destinations, session: Session
-    ) -> None:
+    def __init__(self, host: Host, driver: Driver, egress: StreamEgress, destinations: Leads, session: Session) -> None:
         self.host = host
         self.driver = driver
         self.egress = egress
@@ -63,7 +61,7 @@ class StreamGate:
         try:
             destination = self.destinations.stream(address, port)
         except OSError as error:  # it could not be found out
-            self._say_exhausted()
+            self.say_exhausted()
             record = self.session.begin("tcp", connection.key, None, now)
             self.turn_down(connection, record, error.errno or errno.EACCES, now)
             return
@@ -72,11 +70,16 @@ class StreamGate:
         if destination is None:
             self.turn_down(connection, record, self.destinations.reason(address), now)
             return
+        record.via = destination.via
+        self.reach(connection, record, destination, now)
+
+    def reach(self, connection: Connection, record: FlowRecord, destination: Destination, now: int) -> None:
+        """Begin to connect outside."""
         try:
             stream, connected = self.egress.open_stream(destination)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                self._say_exhausted()
+                self.say_exhausted()
             self.turn_down(connection, record, error.errno or errno.ECONNREFUSED, now)
             return
         if connected:
@@ -87,7 +90,7 @@ class StreamGate:
         self.session.enter(flow)
         self.driver.register(flow.fd, flow, flow.events)
 
-    def _say_exhausted(self) -> None:
+    def say_exhausted(self) -> None:
         """Once is enough: what follows is refused the same way."""
         if not self.exhausted:
             self.exhausted = True

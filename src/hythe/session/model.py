@@ -63,6 +63,7 @@ class Connection:
 
     `inside` is the command's end and `remote` the other one as the command knows it; `outside` and `outside_local` are the
     ends of the socket that leads there (null where there is none). `name`: by which the command had looked `remote` up.
+    `via`: the way it goes, of those of --via (null without any).
     `held_up` and `held_down`: on their way, in hythe's hands. `state`: as netstat has it for TCP, UNREPLIED or ASSURED for
     others. `error`: what ended it, or stands in its way, as errno has it (ECONNREFUSED). `process`: only where asked for.
     """
@@ -75,6 +76,7 @@ class Connection:
     outside_local: End | None
     outside: End | None
     name: str | None
+    via: str | None
     state: str
     error: str | None
     began: float

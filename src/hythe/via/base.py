@@ -69,11 +69,20 @@ class Way(ABC):
     A way that stands on another (`make`) opens its own connections through that, and closes it at its own end.
 
     `resolves`: names are looked up at the far end. `open` takes names in any case; a way that does not resolve asks this
-    machine's resolvers.
+    machine's resolvers. `carries_datagrams`: it may have them, as far as can be told before asking.
     """
 
     name: str
     resolves: bool = True
+    carries_datagrams: bool = False
+
+    def choose(self, host: str, port: int) -> Way:
+        """The way that `port` of `host` goes, where there are several."""
+        return self
+
+    def choices(self, host: str) -> list[Way]:
+        """Every way that some port of `host` goes."""
+        return [self]
 
     @abstractmethod
     async def open(self, host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from hythe.via.base import Broken, Buffer, Receive, Way, failure
+from hythe.via.patterns import is_address
 
 #: Seconds until the next address of a name is tried beside the one that has not answered (RFC 8305, 5).
 _STAGGER: Final = 0.25
@@ -30,6 +31,7 @@ class Direct(Way):
 
     name = "direct"
     resolves = False
+    carries_datagrams = True
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`. Of several addresses whichever answers first; `socket.gaierror` for a name without any."""
@@ -64,7 +66,7 @@ class KernelDatagrams:
 
     def send(self, data: Buffer, host: str, port: int) -> None:
         """As `Datagrams.send`. A name is looked up once; what is sent until it is known waits for that."""
-        if _is_address(host):
+        if is_address(host):
             self._send(data, host, port)
             return
         lookup = self._names.get(host)
@@ -124,7 +126,7 @@ class KernelListening:
 
     def __init__(self, peer: str) -> None:
         family = socket.AF_INET6 if ":" in peer else socket.AF_INET
-        if not _is_address(peer):
+        if not is_address(peer):
             raise failure(errno.EADDRNOTAVAIL, "direct", peer, 0, "only an address can be waited for")
         self._peer = socket.inet_pton(family, peer)
         with socket.socket(family, socket.SOCK_DGRAM) as probe:  # sends nothing, but is told the way there
@@ -145,16 +147,6 @@ class KernelListening:
     def close(self) -> None:
         """As `Listening.close`."""
         self._socket.close()
-
-
-def _is_address(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return True
-    return False
 
 
 def _interleaved(found: Sequence[_Address]) -> list[_Address]:

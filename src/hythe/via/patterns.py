@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 
 from hythe.errors import UsageError
@@ -31,8 +32,10 @@ class Pattern:
 
     def matches(self, host: str | _Address, port: int) -> bool:
         """`host` is as `normal` returned it."""
-        if self.ports is not None and port not in self.ports:
-            return False
+        return (self.ports is None or port in self.ports) and self.covers(host)
+
+    def covers(self, host: str | _Address) -> bool:
+        """Whether some port of `host` is meant."""
         if self.hosts is None:
             return True
         if isinstance(self.hosts, re.Pattern):
@@ -51,6 +54,17 @@ def normal(host: str) -> str | _Address:
         return ascii_name(host)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def is_address(host: str) -> bool:
+    """Whether `host` is an address, not a name; IPv6 without a zone."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def ascii_name(name: str) -> str:

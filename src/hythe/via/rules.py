@@ -27,21 +27,28 @@ class Rules(Way):
         self._ways = list(ways)
         if not self._ways or self._ways[-1][0]:
             self._ways.append(((), Direct()))
+        self.carries_datagrams = any(way.carries_datagrams for _, way in self._ways)
         self.name = ", ".join(f"{way.name} for {' '.join(each.text for each in to)}" for to, way in self._ways[:-1])
         self.name += f", else {self._ways[-1][1].name}" if self.name else self._ways[-1][1].name
 
-    @property
-    def ways(self) -> list[Way]:
-        """All of them, the one for everything else at the end."""
-        return [way for _, way in self._ways]
-
     def choose(self, host: str, port: int) -> Way:
-        """The way to `port` of `host`, a name or an address."""
+        """As `Way.choose`: the first that is for it."""
         sought = normal(host)
         for patterns, way in self._ways[:-1]:
             if any(each.matches(sought, port) for each in patterns):
                 return way
         return self._ways[-1][1]
+
+    def choices(self, host: str) -> list[Way]:
+        """As `Way.choices`."""
+        sought, found = normal(host), []
+        for patterns, way in self._ways[:-1]:
+            meant = [each for each in patterns if each.covers(sought)]
+            if meant:
+                found.append(way)
+            if any(each.ports is None for each in meant):
+                return found
+        return [*found, self._ways[-1][1]]
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`."""
@@ -63,7 +70,7 @@ class Rules(Way):
 
     async def close(self) -> None:
         """As `Way.close`."""
-        for way in self.ways:
+        for _, way in self._ways:
             await way.close()
 
 

@@ -26,6 +26,7 @@ class Socks(Way):
         self.name = str(hop)
         self._five = hop.scheme != "socks4a"
         self._before = before
+        self.carries_datagrams = self._five and before.carries_datagrams
         self._host = hop.host
         self._port = hop.port or URLS["socks5"] or 0
         self._user = hop.user or ""

@@ -71,6 +71,11 @@ class Route:
     patterns: tuple[Pattern, ...] = ()
 
     @property
+    def direct(self) -> bool:
+        """Is it none but this machine's own sockets?"""
+        return self.hops[0].scheme == "direct"
+
+    @property
     def chain(self) -> str:
         """The hops as text, without secrets."""
         return ",".join(map(str, self.hops))

@@ -61,6 +61,8 @@ def _row(record: FlowRecord, now: int) -> tuple[str, ...]:
     outside = endpoint(*(record.outside or record.destination))
     if record.name:
         outside = f"{outside} ({record.name})"
+    if record.via:
+        outside = f"{outside} via {record.via}"
     ends = (outside, endpoint(*record.inside)) if record.inbound else (endpoint(*record.inside), outside)
     return (
         str(record.number),
@@ -90,6 +92,7 @@ def _as_object(record: FlowRecord, session_began: int, now: int) -> dict[str, ob
         "remote": {"address": asked[0], "port": asked[1]},
         "outside": {"host": record.outside[0], "port": record.outside[1]} if record.outside else None,
         "name": record.name or None,
+        "via": record.via or None,
         "inbound": record.inbound,
         "began": (record.began - session_began) / SECOND,
         "duration": ((record.ended or now) - record.began) / SECOND,

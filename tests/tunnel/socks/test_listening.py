@@ -9,7 +9,6 @@ import os
 import random
 import socket
 import subprocess
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,65 +17,16 @@ from typing import Any
 import pytest
 
 from hythe.config import SocksConfig
-from hythe.tunnel.socks.listening import Check, SocksServer
 from hythe.units import MILLISECOND
-from hythe.via.direct import Direct
 from hythe.via.make import make
-from hythe.via.outlet import WayOutlet
 from hythe.via.spec import parse
 from hythe.wire import dns
 from tests import needs
 from tests.gateway.nameserver import PLAIN, NameServer
 from tests.gateway.servers import Content, closed_port, echo, file_server, tcp_server
+from tests.tunnel.socks.serving import Serving, serving
 
 SIZE = 3_000_017
-
-
-class Serving:
-    """A server in a thread of its own. `port`: of 127.0.0.1."""
-
-    def __init__(self, check: Check | None, config: SocksConfig | None) -> None:
-        self.port = 0
-        self.server: SocksServer
-        self.errors: list[Any] = []
-        self._begun = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, args=(check, config))
-
-    def _run(self, check: Check | None, config: SocksConfig | None) -> None:
-        self._loop.set_exception_handler(lambda _, context: self.errors.append(context))
-        self._loop.run_until_complete(self._serve(check, config))
-        self._loop.close()
-
-    async def _serve(self, check: Check | None, config: SocksConfig | None) -> None:
-        self.server = SocksServer(WayOutlet(Direct()), check=check, config=config)
-        listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
-        self.port = listener.getsockname()[1]
-        self.server.listen(listener)
-        self.over = asyncio.Event()
-        self._begun.set()
-        await self.over.wait()
-        await self.server.close()
-
-    def begin(self) -> None:
-        self._thread.start()
-        self._begun.wait()
-
-    def end(self) -> None:
-        self._loop.call_soon_threadsafe(self.over.set)
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-        assert not self.errors
-
-
-@contextmanager
-def serving(check: Check | None = None, config: SocksConfig | None = None) -> Iterator[Serving]:
-    it = Serving(check, config)
-    it.begin()
-    try:
-        yield it
-    finally:
-        it.end()
 
 
 def curl(proxy: str, url: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -66,6 +66,7 @@ def connection(
         outside_local=_local_end(flow.fileno()) if flow is not None else None,
         outside=model.End(*record.outside) if record.outside is not None else None,
         name=record.name or None,
+        via=record.via or None,
         state=record.state,
         error=error_name(record.error),
         began=moment(record.began, epoch),

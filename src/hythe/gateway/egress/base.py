@@ -19,10 +19,14 @@ Buffer = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where to: an address as text, or a name for ways out that resolve names themselves; and the port."""
+    """Where to: an address as text, or a name for ways out that resolve names themselves; and the port.
+
+    `via`: by which way, where there are such.
+    """
 
     host: str
     port: int
+    via: str = ""
 
 
 class Stream(Protocol):

@@ -11,7 +11,7 @@ from hythe.gateway.layout import Family
 from hythe.gateway.names.queries import QueryService
 from hythe.gateway.names.resolvers import Resolvers
 from hythe.gateway.names.streams import StreamService
-from hythe.gateway.names.zone import Zone
+from hythe.gateway.names.zone import Answers, Zone
 from hythe.gateway.session import Session
 from hythe.host.host import Host
 from hythe.units import NEVER, SECOND
@@ -22,7 +22,10 @@ _LOOK_EVERY: Final = 2 * SECOND
 
 
 class Names:
-    """`servers`: those of `--dns`, none of them for "none"; None asks whom this machine asks. `resolvers`: theirs."""
+    """`servers`: those of `--dns`, none of them for "none"; None asks whom this machine asks. `resolvers`: theirs.
+
+    `zone`: what answers by itself, before they are asked.
+    """
 
     def __init__(
         self,
@@ -35,10 +38,11 @@ class Names:
         host_loopback: bool,
         session: Session,
         resolvers: Resolvers | None = None,
+        zone: Answers | None = None,
     ) -> None:
         self.host = host
         self.resolvers = resolvers or Resolvers(servers, session.notice)
-        zone = Zone(families, host_loopback=host_loopback)
+        zone = zone or Zone(families, host_loopback=host_loopback)
         self.queries = QueryService(driver, zone, self.resolvers, random, session)
         self.streams = StreamService(driver, zone, self.resolvers, session)
         self.deadline = NEVER

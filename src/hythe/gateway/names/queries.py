@@ -16,7 +16,7 @@ from typing import Final
 from hythe.aio.driver import Driver
 from hythe.errors import ParseError
 from hythe.gateway.names.resolvers import Resolver, Resolvers
-from hythe.gateway.names.zone import Zone
+from hythe.gateway.names.zone import Answers
 from hythe.gateway.session import Session
 from hythe.host.udp import Endpoint
 from hythe.units import NEVER, SECOND
@@ -37,7 +37,7 @@ _UNHELPFUL: Final = frozenset({dns.SERVFAIL, dns.NOTIMP, dns.REFUSED})
 class QueryService:
     """Owner of the endpoints at port 53."""
 
-    def __init__(self, driver: Driver, zone: Zone, resolvers: Resolvers, random: Random, session: Session) -> None:
+    def __init__(self, driver: Driver, zone: Answers, resolvers: Resolvers, random: Random, session: Session) -> None:
         self.driver = driver
         self.resolvers = resolvers
         self.random = random

@@ -16,7 +16,7 @@ from typing import Final
 from hythe.aio.driver import EDGE, Driver
 from hythe.errors import ParseError
 from hythe.gateway.names.resolvers import Resolver, Resolvers
-from hythe.gateway.names.zone import Zone
+from hythe.gateway.names.zone import Answers
 from hythe.gateway.session import Session
 from hythe.tcp.connection import Connection
 from hythe.tcp.listener import Listener
@@ -38,7 +38,7 @@ _LENGTH: Final = struct.Struct(">H")
 class StreamService:
     """Owner of the listeners at port 53."""
 
-    def __init__(self, driver: Driver, zone: Zone, resolvers: Resolvers, session: Session) -> None:
+    def __init__(self, driver: Driver, zone: Answers, resolvers: Resolvers, session: Session) -> None:
         self.driver = driver
         self.zone = zone
         self.resolvers = resolvers

@@ -5,7 +5,7 @@ ICANN has set the top-level domain `internal` aside for private use (2024), so n
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from hythe.gateway.layout import Family
 from hythe.wire import dns
@@ -13,6 +13,13 @@ from hythe.wire import dns
 DOMAIN: Final = (b"hythe", b"internal")
 #: Seconds. The addresses never change during a run.
 _TTL: Final = 60
+
+
+class Answers(Protocol):
+    """Answers questions by itself."""
+
+    def answer(self, query: dns.Query, limit: int) -> bytes | None:
+        """The answer of at most `limit` bytes, or None for a question that is to be passed on."""
 
 
 class Zone:

@@ -1,0 +1,246 @@
+"""`hythe run --via`: streams, datagrams, names and refusals of a command whose world is a proxy's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hythe.via.base import Buffer, Receive
+from hythe.via.direct import Direct, KernelDatagrams
+from tests import needs
+from tests.gateway.nameserver import NameServer
+from tests.gateway.servers import Content, closed_port, echo, file_server, tcp_server
+from tests.tunnel.socks.serving import Serving, serving
+from tests.via.proxies import tinyproxy
+
+if TYPE_CHECKING:
+    from tests.gateway.conftest import Person
+
+SIZE = 20_000_003
+#: What the proxy's world has, wherever the test's servers really are.
+WORLD = {"far.test": "127.0.0.1", "192.0.2.1": "127.0.0.1", "9.9.9.9": "127.0.0.1"}
+
+
+class Elsewhere(Direct):
+    """The world as the proxy sees it: it has its own idea of names and addresses."""
+
+    async def open(self, host: str, port: int) -> socket.socket:
+        return await super().open(WORLD.get(host, "no-such-name.invalid"), port)
+
+    async def datagrams(self, receive: Receive, broken: object) -> KernelDatagrams:
+        return _Elsewhere(receive)
+
+
+class _Elsewhere(KernelDatagrams):
+    __slots__ = ()
+
+    def send(self, data: Buffer, host: str, port: int) -> None:
+        super().send(data, WORLD[host], port)
+
+
+@contextmanager
+def proxy() -> Iterator[Serving]:
+    with serving(way=Elsewhere()) as it:
+        yield it
+
+
+def run(person: Person, *words: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    """Run `hythe run` with `words`, which may have blanks in them."""
+    return subprocess.run(
+        [*person.prefix, person.python, "-m", "hythe", "run", *words],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        cwd=person.folder,
+        env=needs.clean_environment(),
+    )
+
+
+def via(it: Serving) -> str:
+    return f"--via=socks5://127.0.0.1:{it.port}"
+
+
+def test_streams_by_name_and_by_address(person: Person, rng: random.Random) -> None:
+    content = Content(rng)
+    needs.program("curl")
+    with proxy() as it, file_server(content) as port:
+        for host in ("far.test", "FAR.test", "192.0.2.1"):
+            command = f"curl -sSf http://{host}:{port}/{SIZE} | sha256sum"
+            said = run(person, via(it), "--", "sh", "-c", command)
+            assert said.stdout.split()[:1] == [content.sha256(SIZE)], said.stderr
+        command = f"head -c {SIZE} /dev/zero | curl -sSf --data-binary @- http://far.test:{port}/"
+        assert hashlib.sha256(bytes(SIZE)).hexdigest() in run(person, via(it), "--", "sh", "-c", command).stdout
+
+
+def test_what_a_stream_says_of_itself(nobody: Person) -> None:
+    with proxy() as it, tcp_server(echo) as port:
+        said = run(nobody, via(it), "--summary=json", "--", "nc", "-N", "-w", "5", "far.test", str(port))
+    assert said.returncode == 0, said.stderr
+    (connection,) = json.loads(said.stderr)["connections"]
+    assert connection["outside"] == {"host": "far.test", "port": port}
+    assert connection["via"] == f"socks5://127.0.0.1:{it.port}"
+    assert connection["name"] == "far.test"
+    assert connection["remote"]["address"].startswith("198.18.")
+
+
+def test_failures_are_told_in_time(nobody: Person) -> None:
+    needs.program("curl")
+    with proxy() as it:
+        begin = time.monotonic()
+        for host in ("far.test", "nowhere.test"):
+            said = run(nobody, via(it), "--", "curl", "-sS", "-m", "10", f"http://{host}:{closed_port()}/")
+            assert said.returncode == 7, said.stderr
+        assert time.monotonic() - begin < 9
+
+
+def test_a_way_that_fails_is_no_network(nobody: Person) -> None:
+    """Not even to what could be reached directly: fail closed."""
+    with tcp_server(echo) as port:
+        dead = closed_port()
+        command = f"nc -w 2 -N 192.0.2.1 {port}; nc -w 2 -N far.test {port}"
+        said = run(nobody, f"--via=socks5://127.0.0.1:{dead}", "--", "sh", "-c", command)
+    assert said.returncode == 1
+    assert f"hythe: a way out fails: network is unreachable (socks5://127.0.0.1:{dead} -> 192.0.2.1:{port})" in said.stderr
+    assert said.stderr.count("a way out fails") == 1
+
+
+def test_by_http(tmp_path: Path, nobody: Person) -> None:
+    """A real proxy looks names up itself, and does not know this one."""
+    with tinyproxy(tmp_path) as it:
+        said = run(nobody, f"--via=http://127.0.0.1:{it}", "--summary", "--", "nc", "-w", "5", "nowhere.invalid", "80")
+    assert said.returncode == 1
+    assert f"nowhere.invalid:80 (nowhere.invalid) via http://127.0.0.1:{it}" in said.stderr
+
+
+ASK = """
+import socket, sys
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asking.settimeout(5)
+where = socket.getaddrinfo(sys.argv[1], int(sys.argv[2]), socket.AF_INET, socket.SOCK_DGRAM)[0][4]
+try:
+    for word in (b"one", b"two"):
+        asking.connect(where)
+        asking.send(word)
+        print(asking.recv(100).decode(), end=" ")
+except OSError as error:
+    print(type(error).__name__, error.errno)
+"""
+
+
+@contextmanager
+def udp_echo() -> Iterator[int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+        far.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            while True:
+                data, client = far.recvfrom(100)
+                if not data:
+                    return
+                far.sendto(data.upper(), client)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield far.getsockname()[1]
+        finally:
+            far.sendto(b"", far.getsockname())
+            thread.join(5)
+
+
+def test_datagrams_by_name_where_the_way_has_them(nobody: Person) -> None:
+    with proxy() as it, udp_echo() as port:
+        said = run(nobody, via(it), "--", nobody.python, "-c", ASK, "far.test", str(port))
+    assert said.stdout.split() == ["ONE", "TWO"], said.stderr
+
+
+def test_datagrams_are_refused_at_once_where_it_has_none(nobody: Person) -> None:
+    with proxy() as it:
+        said = run(nobody, f"--via=socks4a://127.0.0.1:{it.port}", "--", nobody.python, "-c", ASK, "192.0.2.1", "9")
+    assert said.stdout.split() == ["OSError", "113"], "EHOSTUNREACH, as Linux tells of administratively prohibited"
+
+
+def test_pings_are_refused_at_once(nobody: Person) -> None:
+    needs.program("ping")
+    with proxy() as it:
+        said = run(nobody, via(it), "--", "ping", "-c", "1", "-W", "5", "192.0.2.1")
+    assert "Packet filtered" in said.stdout
+    assert said.returncode == 1
+
+
+def test_rules_choose_by_name(nobody: Person) -> None:
+    """What is to go directly is looked up and reached as ever, under the policy of addresses as ever."""
+    words = ["--host-loopback", "--summary=json", "--"]
+    with proxy() as it, tcp_server(echo) as port, NameServer() as names:
+        rule = f"--via=socks5://127.0.0.1:{it.port} for *.test, 10.0.0.0/8"
+        command = (
+            f"nc -N -w 5 far.test {port} && nc -4 -N -w 5 host.hythe.internal {port}; getent ahostsv4 plain.direct; true"
+        )
+        said = run(nobody, rule, f"--dns=127.0.0.1:{names.port}", *words, "sh", "-c", command)
+        ways = {each["outside"]["host"]: each["via"] for each in json.loads(said.stderr)["connections"]}
+        assert ways == {"far.test": f"socks5://127.0.0.1:{it.port}", "127.0.0.1": None}
+        assert {name for _, _, name in names.asked} == {"plain.direct"}
+
+
+def test_a_name_that_goes_directly_does_not_lead_to_this_machine(nobody: Person) -> None:
+    """By its port alone it is known that it goes directly, so this machine looks it up: its own address is refused."""
+    with proxy() as it, tcp_server(echo) as port:
+        rules = [f"--via=direct for :{port}", via(it)]
+        said = run(nobody, *rules, "--summary=json", "--", "nc", "-N", "-w", "5", socket.gethostname() + ".", str(port))
+    errors = [each["error"] for each in json.loads(said.stderr)["connections"]]
+    assert errors in (["EACCES"], ["EHOSTUNREACH"]), said.stderr
+
+
+@pytest.mark.parametrize("option", ["+tcp", "+notcp"])
+def test_dns_through_the_way(nobody: Person, option: str) -> None:
+    """Addresses are stand-ins all the same; what else is asked goes to the resolver that --dns names, over TCP."""
+    needs.program("dig")
+    with proxy() as it, NameServer() as names:
+        words = [via(it), f"--dns=9.9.9.9:{names.port}", "--", "dig", option, "+time=3", "+tries=1", "+noall", "+comments"]
+        said = run(nobody, *words, "plain.test", "TXT", "other.test", "TXT")
+    assert "status: NOERROR" in said.stdout
+    assert "status: NXDOMAIN" in said.stdout
+    assert [(protocol, name) for protocol, _, name in names.asked] == [("tcp", "plain.test"), ("tcp", "other.test")]
+
+
+def test_nothing_is_asked_without_dns(nobody: Person) -> None:
+    needs.program("dig")
+    with proxy() as it:
+        command = "dig +short far.test; dig +short far.test AAAA; dig +short -x 198.18.0.1; dig far.test MX | grep status"
+        said = run(nobody, via(it), "--", "sh", "-c", command)
+    assert said.stdout.splitlines()[:2] == ["198.18.0.1", "far.test."]
+    assert "status: REFUSED" in said.stdout
+
+
+def test_ipv6_alone(nobody: Person) -> None:
+    with proxy() as it, tcp_server(echo) as port:
+        said = run(nobody, "-6", via(it), "--", "sh", "-c", f"echo hello | nc -N -w 5 far.test {port}")
+    assert said.stdout == "hello\n", said.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("socks6://proxy", "'socks6://proxy' is not a way: write wg:FILE, ssh://HOST"),
+        ("socks5://proxy:0", "'0' in 'socks5://proxy:0' is not a port"),
+        ("http://proxy for 10.0.0.1/8", "'10.0.0.1/8' has bits beyond its /8: write 10.0.0.0/8"),
+    ],
+)
+def test_bad_input(nobody: Person, word: str, sentence: str) -> None:
+    said = run(nobody, "--via", word, "--", "true")
+    assert said.returncode == 2
+    assert said.stderr.startswith("hythe: ")
+    assert sentence in said.stderr
+    assert len(said.stderr.splitlines()) == 1
