@@ -32,6 +32,9 @@ _LINGER = 1.0
 @click.command
 @click.option("-u", "--udp", is_flag=True, help="UDP: each line, or each read of a pipe, is one datagram.")
 @click.option("-U", "--unix", is_flag=True, help="A Unix socket: HOST is its path (@NAME: an abstract one).")
+@click.option(
+    "--via", multiple=True, metavar="WAY", help="Connect through socks5://HOST, http://HOST, ssh://HOST, or a chain of them."
+)
 @click.option("-l", "--listen", is_flag=True, help="Wait for one client; HOST is an address of ours, loopback unless given.")
 @click.option(
     "--tls", is_flag=True, help="TLS; the certificate is shown, and must be proven. Listening: one made on the spot."
@@ -72,6 +75,7 @@ class Options:
     words: tuple[str, ...]
     udp: bool
     unix: bool
+    via: tuple[str, ...]
     listen: bool
     tls: bool
     insecure: bool
@@ -104,6 +108,8 @@ def _checked(asked: Options) -> Options:
         raise UsageError("a Unix socket is the kernel's: leave --stack out")
     if (asked.insecure or asked.ca) and (asked.listen or not asked.tls):
         raise UsageError("--insecure and --ca are about the certificate of a server: connect with --tls")
+    if asked.via and (asked.listen or asked.stack or asked.only4 or asked.only6):
+        raise UsageError("--via leads to a far end, which connects and chooses addresses: leave -l, --stack, -4 and -6 out")
     if asked.trace and not asked.stack:
         raise UsageError("--trace shows the packets of hythe's own stack: add --stack (or see hythe dump)")
     many = (1,) if asked.unix else (1, 2) if asked.listen else (2,)
@@ -167,8 +173,14 @@ async def _carrier(asked: Options) -> AsyncIterator[Carrier]:
         async with _ground(asked, watcher) as ground, opened(_accept(asked, ground), asked.what, asked.timeout) as carrier:
             yield carrier
         return
-    if asked.unix:
+    if asked.unix and not asked.via:
         async with opened(unix(asked.host), asked.what, asked.timeout) as carrier:
+            yield carrier
+        return
+    if asked.unix:
+        from hythe.connect.ways import way_net
+
+        async with way_net(asked.via) as far, opened(far.unix(asked.host), asked.what, asked.timeout) as carrier:
             yield carrier
         return
     async with _net(asked, watcher) as net, opened(_open(asked, net), asked.what, asked.timeout) as carrier:
@@ -178,6 +190,12 @@ async def _carrier(asked: Options) -> AsyncIterator[Carrier]:
 
 @contextlib.asynccontextmanager
 async def _net(asked: Options, watcher: Watcher | None) -> AsyncIterator[Net]:
+    if asked.via:
+        from hythe.connect.ways import way_net
+
+        async with way_net(asked.via) as net:
+            yield net
+        return
     if not asked.stack:
         yield KernelNet(socket.AF_INET if asked.only4 else socket.AF_INET6 if asked.only6 else socket.AF_UNSPEC)
         return

@@ -25,6 +25,9 @@ from hythe.wire.dnstext import type_number
 @click.option("-4", "only4", is_flag=True, help="IPv4 addresses only.")
 @click.option("-6", "only6", is_flag=True, help="IPv6 addresses only.")
 @click.option("--tcp", is_flag=True, help="Ask over TCP at once, not only where an answer is too long for UDP.")
+@click.option(
+    "--via", multiple=True, metavar="WAY", help="Ask SERVER over TCP through socks5://HOST, http://HOST, ssh://HOST."
+)
 @click.option("--stack", is_flag=True, help="Ask through hythe's own TCP/IP stack, behind a gateway as in `hythe run`.")
 @click.option("--json", "structured", is_flag=True, help="Print one JSON object.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell what was asked, and every record of the answers.")
@@ -37,6 +40,7 @@ def command(
     only4: bool,
     only6: bool,
     tcp: bool,
+    via: tuple[str, ...],
     stack: bool,
     structured: bool,
     verbose: bool,
@@ -48,9 +52,11 @@ def command(
     """
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
+    if via and (stack or server is None):
+        raise UsageError("--via leads to a far end, whose servers are not known here: name a SERVER, without --stack")
     reverse = is_address(name)
     kinds = _kinds(kind, only4=only4, only6=only6, reverse=reverse)
-    found, servers, config = asyncio.run(_look_up(name, server, kinds, own=kind is None, tcp=tcp, stack=stack))
+    found, servers, config = asyncio.run(_look_up(name, server, kinds, own=kind is None, tcp=tcp, stack=stack, via=via))
     if structured:
         click.echo(as_json(found, servers))
     else:
@@ -81,9 +87,18 @@ def _kinds(kind: str | None, *, only4: bool, only6: bool, reverse: bool) -> tupl
 
 
 async def _look_up(
-    name: str, server: str | None, kinds: tuple[int, ...], *, own: bool, tcp: bool, stack: bool
+    name: str,
+    server: str | None,
+    kinds: tuple[int, ...],
+    *,
+    own: bool,
+    tcp: bool,
+    stack: bool,
+    via: tuple[str, ...],
 ) -> tuple[Found, tuple[tuple[str, int], ...], ResolverConfig]:
     """What is found, whom we asked (with `stack` the gateway), and whose names these are. `own`: /etc/hosts may know it."""
+    if via and server is not None:
+        return await _look_up_by(via, name, parse_server(server), kinds)
     config = dataclasses.replace(machine_config(), use_tcp=tcp)
     if server is not None:
         config = dataclasses.replace(config, servers=(await _server(server),))
@@ -98,6 +113,25 @@ async def _look_up(
         else:
             found = await resolver.lookup(name, *kinds)
     return found, resolver.config.servers, config
+
+
+async def _look_up_by(
+    via: tuple[str, ...], name: str, server: tuple[str, int], kinds: tuple[int, ...]
+) -> tuple[Found, tuple[tuple[str, int], ...], ResolverConfig]:
+    """The same through a way: nothing of this machine's own takes part, neither hosts nor domains to search."""
+    from hythe.via.make import make_all
+    from hythe.via.spec import parse_all
+    from hythe.via.stack import WayStack
+
+    config = ResolverConfig(servers=(server,), use_tcp=True)
+    way = make_all(parse_all(via))
+    try:
+        resolver = Resolver(config=config, via=WayStack(way))
+        reverse = kinds == (dns.PTR,) and is_address(name)
+        found = await resolver.lookup_address(name) if reverse else await resolver.lookup(name, *kinds)
+    finally:
+        await way.close()
+    return found, config.servers, config
 
 
 def _resolver(plain: Resolver, config: ResolverConfig, *, stack: bool) -> contextlib.AbstractAsyncContextManager[Resolver]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hythe.errors import UsageError
 from hythe.via.base import Way
 from hythe.via.direct import Direct
 from hythe.via.spec import Hop, Route
@@ -49,4 +50,4 @@ def make_hop(hop: Hop, before: Way) -> Way:
 
             return Ssh(Target(hop.host, hop.port, hop.user), before)
         case unknown:
-            raise AssertionError(unknown)
+            raise UsageError(f"{hop}: {unknown} carries packets: in --via it stands alone, and of hythe run at that")
