@@ -52,7 +52,10 @@ def connections(found: Sequence[Connection], now: float | None = None) -> str:
 
 def _connection(each: Connection, now: float) -> tuple[str, ...]:
     inside = _end(each.inside)
-    remote = _end(each.outside or each.remote) + (f" ({each.name})" if each.name else "")
+    far = each.outside or each.remote
+    remote = _end(far) + (f" ({each.name})" if each.name and each.name != far.address else "")
+    if each.via:
+        remote += f" via {each.via}"
     return (
         str(each.id),
         each.protocol,

@@ -58,8 +58,9 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _row(record: FlowRecord, now: int) -> tuple[str, ...]:
-    outside = endpoint(*(record.outside or record.destination))
-    if record.name:
+    host, port = record.outside or record.destination
+    outside = endpoint(host, port)
+    if record.name and record.name != host:
         outside = f"{outside} ({record.name})"
     if record.via:
         outside = f"{outside} via {record.via}"

@@ -46,7 +46,7 @@ class Row:
     """One socket. Addresses are packed, `mapped`: IPv4's in an IPv6 socket. A port 0 is none.
 
     `user`: None where nobody says. `interface`: to which the socket is bound, or none. `session`: whose it is, if not the
-    kernel's; `name`: by which a session's command had looked the remote up.
+    kernel's; `name`: by which a session's command had looked the remote up; `via`: the way it goes.
     """
 
     protocol: str
@@ -64,6 +64,7 @@ class Row:
     interface: str = ""
     session: str | None = None
     name: str | None = None
+    via: str | None = None
     holders: Sequence[Holder] = field(default=())
 
     @property
@@ -170,6 +171,7 @@ def _connection(session: str, each: Connection) -> Row:
         None,
         session=session,
         name=each.name,
+        via=each.via,
     )
     return _held(row, each.process)
 

@@ -133,6 +133,7 @@ def plain(row: Row, shown: Shown) -> dict[str, Any]:
         "inode": row.inode,
         "processes": [{"pid": each.pid, "program": each.program, "descriptor": each.descriptor} for each in row.holders],
         "session": row.session,
+        "via": row.via,
     } | ({} if shown.numeric else {"local_name": shown.local(row), "foreign_name": shown.remote(row)})
 
 
