@@ -29,7 +29,8 @@ _KINDS: Final = 7
 class HostKeys:
     """The known keys of one host. `files`: the first one gets what is added. `ask`: None where nobody is to be asked.
 
-    `alias`: what the files call it (HostKeyAlias), whatever its port. `refusal`: the sentence that says why the last key was refused.
+    `alias`: what the files call it (HostKeyAlias), whatever its port. `refusal`: the sentence that says why the last key was
+    refused.
     """
 
     def __init__(self, files: Sequence[str], ask: Ask | None, alias: str | None = None) -> None:
