@@ -283,6 +283,7 @@ def iperf(person: Person, options: str, *words: str) -> float:
 UDP = ("-u", "-b", "15M")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("words", [("-R",), UDP], ids=["tcp down", "udp up"])
 def test_10_mbit(nobody: Person, words: tuple[str, ...]) -> None:
     assert 9.5 < iperf(nobody, "--rate 10mbit", "-t", "2", *words) < 10.5
