@@ -1,4 +1,4 @@
-"""The handshake: Noise_IKpsk2 with X25519, ChaCha20-Poly1305 and BLAKE2s (paper, 5.4.1-5.4.5; Noise revision 34, 7.5).
+"""The handshake: Noise_IKpsk2 with X25519, ChaCha20-Poly1305 and BLAKE2s (paper, 5.4.1-5.4.5; RFC 7748, RFC 8439, RFC 7693).
 
 Theory of operation. Both sides keep a chaining key, into which every secret goes (`_kdf`), and a hash of all that was said.
 The initiation carries the initiator's static key and a time stamp, sealed for the responder; the response proves that its
