@@ -141,6 +141,7 @@ class Peer:
         self._around.outbox.append(Outgoing(self.endpoint, parts, size, tos))
         self.sent += sum(map(len, parts))
         self.owing_at = NEVER
+        self.owing_again = False
         self._traversed(now)
 
     def _traversed(self, now: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hythe.tunnel.wireguard.config import Network
 
@@ -60,5 +60,3 @@ class Counters:
     unrouted: int = 0
     staged_lost: int = 0
     unsent: int = 0
-    #: Remarks for people, such as a name that cannot be resolved any more.
-    remarks: list[str] = field(default_factory=list)
