@@ -88,16 +88,35 @@ def test_what_does_not_continue_stays_alone(case: str) -> None:
     assert {checksum for _, checksum, _ in found} == {ABSENT}
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])
-def test_a_wrong_checksum_is_left_for_the_host_to_see(which: int) -> None:
+@pytest.mark.parametrize("six", [False, True])
+@pytest.mark.parametrize("size", [100, 101, 1_368])
+@pytest.mark.parametrize("which", [0, 1, 3])
+@pytest.mark.parametrize("at", [-1, 45, 20])
+def test_a_wrong_checksum_is_left_for_the_host_to_see(six: bool, size: int, which: int, at: int) -> None:
     """Whoever sealed it may have had it from a wire."""
-    packets = segments(False, [100] * 4)
+    packets = segments(six, [size] * 4)
     broken = bytearray(packets[which])
-    broken[-1] ^= 1
+    broken[at] ^= 4
     packets[which] = bytes(broken)
     found = joined(packets)
     assert [piece for _, _, pieces in found for piece in pieces] == packets
     assert ([bytes(broken)], ABSENT) in [(pieces, checksum) for _, checksum, pieces in found]
+
+
+def test_broken_packets_come_one_by_one_and_wait_for_slots() -> None:
+    packets = segments(False, [100] * 10)
+    packets[4] = packets[4][:-1] + bytes([packets[4][-1] ^ 1])
+    joiner = Joiner(4)
+    found: list[bytes] = []
+    joiner.begin(3)
+    for each in packets:
+        assert joiner.join(each, len(each)) or not joiner.add(each)  # type: ignore[func-returns-value]
+    while True:
+        found += [slot.keep() for slot in joiner.finish()]
+        if not joiner.full:
+            break
+        joiner.begin(3)
+    assert found == packets
 
 
 def test_what_finds_no_slot_is_the_first_next_time() -> None:

@@ -1,15 +1,16 @@
 """What comes out of a tunnel joined to super-segments, while it is opened: the packets of one flow that follow each other.
 
 Theory of operation. `wire/gro` joins what waits anyway; here every packet has just been decrypted and costs again what it is
-looked at. So a packet is read once, as a number. Its upper bits are the headers: under a mask that leaves out what differs
-(lengths, identification, checksums, PSH and FIN) they must be those of the packet before, the sequence number moved on. Its
-remainder modulo 0xFFFF is the sum of all words, which is the same for all packets of the flow with right checksums: an IPv4
-header sums to nothing, and what the pseudo-header repeats does not change but for the length. The rules are those of
+looked at. So its headers are read once, as a number: under a mask that leaves out what differs (lengths, identification,
+checksums, PSH and FIN) they must be those of the packet before, the sequence number moved on. The rules are those of
 `wire/gro`, and cutting gives the same packets again.
 
-The seal says that the far side of the tunnel sent these bytes, not that the packet was whole when it came there: it may be
-a router. Joining drops the checksums of the pieces, so each is verified first (Linux believes them all); a packet that
-stays alone keeps its checksum, for the host to look at.
+The seal says that the far side of the tunnel sent these bytes, not that a packet was whole when it came there: it may be a
+router. Joining drops the checksums of the pieces, so they are verified before (Linux believes them all), at a third of the
+cost, together: the sum of all words of a packet leaves the same remainder modulo 0xFFFF for every packet of the flow whose
+checksums are right, but for its length, which the pseudo-header of IPv4 adds. (An IPv4 header sums to nothing, and what else
+the pseudo-header has, all packets have.) So the sum over a whole super-segment tells. If it is wrong, its packets are
+given one by one as they came, for the host to look at, as is every packet that stays alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hythe.wire import ipv4, ipv6
-from hythe.wire.checksum import checksum, fold, halve, ones_sum
+from hythe.wire.checksum import checksum, fold, ones_sum
 from hythe.wire.packet import ABSENT, PARTIAL, Packet
 from hythe.wire.segment import ACK, CWR, ECE, FIN, PSH
 from hythe.wire.segment import HEADER_SIZE as TCP_SIZE
@@ -44,7 +45,7 @@ _MASKS: Final = {
 
 
 class Joiner:
-    """Fills slots of its ring between `begin` and `finish`; `full` once a packet found none: it is the first next time."""
+    """Fills slots of its ring between `begin` and `finish`; `full` once packets found none: they are the first next time."""
 
     __slots__ = (
         "_carried",
@@ -52,11 +53,13 @@ class Joiner:
         "_expected",
         "_flags",
         "_head",
+        "_headers",
         "_mask",
         "_most",
         "_open",
-        "_remainder",
+        "_pieces",
         "_ring",
+        "_seq",
         "_size",
         "_start",
         "_step",
@@ -68,22 +71,26 @@ class Joiner:
     def __init__(self, slots: int) -> None:
         self._ring = [Packet() for _ in range(slots)]
         self._most = slots
-        self._carried: bytes | None = None
+        self._carried: list[bytes] = []
         self.count = 0
         self.full = False
         #: For whoever fills it: from whom the open packet is.
         self.owner: object = None
         self._open: Packet | None = None
-        #: Of the open packet: its headers under the mask, as the next must have them; what a payload byte adds to that.
+        #: Of the open packet: its headers under the mask as the next must have them, with that unit of its sequence number.
         self._expected = 0
         self._mask = 0
         self._step = 0
-        self._remainder = 0
-        self._head = 0
+        self._seq = 0
+        #: Where its transport header and its payload begin, how much a piece has, what there is by now.
         self._start = 0
-        self._flags = 0
+        self._head = 0
         self._size = 0
         self._end = 0
+        self._flags = 0
+        #: What it was joined of; the headers behind the first, summed.
+        self._pieces: list[bytes] = []
+        self._headers = 0
 
     def begin(self, most: int, *, poison: bool = False) -> None:
         """Start anew, for `most` packets: those of the last time are not looked at any more. `poison`: make sure of that."""
@@ -93,9 +100,9 @@ class Joiner:
         self.count = 0
         self._most = min(most, len(self._ring))
         self.full = False
-        carried, self._carried = self._carried, None
-        if carried is not None:
-            self.add(carried)
+        carried, self._carried = self._carried, []
+        for each in carried:
+            self.add(each)
 
     @property
     def is_open(self) -> bool:
@@ -111,7 +118,7 @@ class Joiner:
         """One that continues nothing: it takes a slot. `packet` is as long as its header says."""
         self.close()
         if self.count >= self._most:
-            self._carried, self.full = packet, True
+            self._carry(packet)
             return
         slot = self._ring[self.count]
         self.count += 1
@@ -140,21 +147,27 @@ class Joiner:
             return
         if packet[start + 18 : start + TCP_SIZE] != b"\0\0":
             return
-        total = int.from_bytes(packet, "big")
-        remainder = _remainder(total, size, start)
-        if not _is_whole(packet, start, size) or (start == ipv4.HEADER_SIZE and ones_sum(packet[:start]) != 0xFFFF):
-            return
         room = size - head
         self._mask = _MASKS[head]
         self._step = 1 << 8 * (head - start - 8)
-        self._expected = total >> 8 * room & self._mask & ~(CWR << 8 * (head - start - 14))
-        self._expected = self._moved(packet, start, room)
-        self._remainder = remainder
+        self._seq = _LONG.unpack_from(packet, start + 4)[0]
+        self._expected = int.from_bytes(packet[:head], "big") & self._mask & ~(CWR << 8 * (head - start - 14))
+        self._move(room)
         self._open = slot
         self._head, self._start = head, start
         self._flags = flags
         self._size = room
         self._end = size
+        self._pieces = [packet]
+        self._headers = 0
+
+    def _move(self, room: int) -> None:
+        """The sequence number of what may follow is `room` further on, and may wrap."""
+        self._seq += room
+        self._expected += room * self._step
+        if self._seq > 0xFFFFFFFF:
+            self._seq -= 1 << 32
+            self._expected -= self._step << 32
 
     def join(self, packet: bytes, size: int) -> bool:
         """Put `packet[:size]` behind the one before; False if it does not continue that."""
@@ -165,32 +178,25 @@ class Joiner:
         room = size - head
         if not 0 < room <= self._size:
             return False
+        headers = int.from_bytes(packet[:head], "big")
+        end = self._end + room
+        if headers & self._mask != self._expected or end > _LONGEST:
+            return False
         if len(packet) > size:
             packet = packet[:size]
-        total = int.from_bytes(packet, "big")
-        end = self._end + room
-        if (
-            total >> 8 * room & self._mask != self._expected
-            or end > _LONGEST
-            or _remainder(total, size, self._start) != self._remainder
-        ):
-            return False
+        if self._size & 1 and not _is_whole(packet, self._start, size):
+            return False  # behind an odd number of bytes words do not add up
         slot.view[self._end : end] = packet[head:]
         self._end = end
-        slot.gso_size = self._size
+        self._headers += headers
+        self._pieces.append(packet)
         flags = packet[self._start + 13]
         self._flags |= flags
         if room < self._size or flags & _LAST_ONLY:
             self.close()
         else:
-            self._expected = self._moved(packet, self._start, room)
+            self._move(room)
         return True
-
-    def _moved(self, packet: bytes, start: int, room: int) -> int:
-        """What is expected behind `packet`: a sequence number `room` further on, which may wrap."""
-        seq = _LONG.unpack_from(packet, start + 4)[0]
-        moved = self._expected + room * self._step
-        return moved if seq + room < 1 << 32 else moved - (self._step << 32)
 
     def close(self) -> None:
         """Nothing continues the open packet any more: give it the header of all."""
@@ -198,10 +204,15 @@ class Joiner:
         if slot is None:
             return
         self._open = None
-        if not slot.gso_size:
+        pieces = len(self._pieces)
+        if pieces == 1:
+            return
+        if not self._are_whole(slot):
+            self._separate()
             return
         view, start, end = slot.view, self._start, self._end
         slot.length = end
+        slot.gso_size = self._size
         slot.checksum = PARTIAL
         view[start + 13] = self._flags
         below = end - start
@@ -215,16 +226,37 @@ class Joiner:
             addresses = view[8:40]
         _WORD.pack_into(view, start + 16, fold(int.from_bytes(addresses, "big") + TCP + below))
 
+    def _are_whole(self, slot: Packet) -> bool:
+        """Is the first packet whole, and do all others leave its remainder?"""
+        packet, others, start = self._pieces[0], len(self._pieces) - 1, self._start
+        first = len(packet)
+        if not _is_whole(packet, start, first):
+            return False
+        if self._size & 1:
+            return True  # `join` has looked at each
+        total, remainder = ones_sum(slot.view[first : self._end], self._headers), ones_sum(packet)
+        if start == ipv4.HEADER_SIZE:
+            total += others * (self._head - start) + self._end - first
+            remainder += first - start
+        return (total - others * remainder) % 0xFFFF == 0
+
+    def _separate(self) -> None:
+        """One of the pieces is broken: the first has the slot still, the others follow as they find room."""
+        for packet in self._pieces[1:]:
+            if self.count < self._most and not self._carried:
+                slot = self._ring[self.count].fill(packet)
+                self.count += 1
+                slot.checksum = ABSENT
+            else:
+                self._carry(packet)
+
+    def _carry(self, packet: bytes) -> None:
+        self._carried.append(packet)
+        self.full = True
+
 
 def _is_whole(packet: bytes, start: int, size: int) -> bool:
-    """Is its TCP checksum right? The addresses stand before the header, so that one sum takes both."""
+    """Are its checksums right? The addresses stand before the TCP header, so that one sum takes both."""
+    if start == ipv4.HEADER_SIZE and ones_sum(packet[:start]) != 0xFFFF:
+        return False
     return ones_sum(packet[12 if start == ipv4.HEADER_SIZE else 8 : size], TCP + size - start) == 0xFFFF
-
-
-def _remainder(total: int, size: int, start: int) -> int:
-    """The sum of all words of a packet, and of the length that only the pseudo-header of IPv4 adds."""
-    if size & 1:
-        total <<= 8
-    if size > 300:
-        total = halve(total)
-    return (total + size - start if start == ipv4.HEADER_SIZE else total) % 0xFFFF
