@@ -141,7 +141,7 @@ class Ssh(Way):
         try:
             made = await self.up()
         except HytheError as error:
-            raise failure(errno.EHOSTUNREACH, self.name, host, port, str(error)) from error
+            raise failure(errno.ENETUNREACH, self.name, host, port, str(error)) from error
         try:
             await begin(made, session)
         except asyncssh.ChannelOpenError as error:

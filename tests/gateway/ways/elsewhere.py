@@ -22,7 +22,7 @@ class Elsewhere(Direct):
         return await super().open(WORLD.get(host, "no-such-name.invalid"), port)
 
     async def datagrams(self, receive: Receive, broken: object) -> KernelDatagrams:
-        return _Elsewhere(receive)
+        return _Elsewhere(lambda data, host, port: receive(data, "192.0.2.1", port))
 
 
 class _Elsewhere(KernelDatagrams):

@@ -165,6 +165,28 @@ def test_dns_through_the_way(nobody: Person, option: str) -> None:
     assert [(protocol, name) for protocol, _, name in names.asked] == [("tcp", "plain.test"), ("tcp", "other.test")]
 
 
+def test_dig_through_an_association(nobody: Person) -> None:
+    """A resolver that the command names itself is asked over UDP where the way has that; both of its answers are real."""
+    needs.program("dig")
+    with proxy() as it, NameServer() as names:
+        words = [
+            "dig",
+            "@192.0.2.1",
+            "-p",
+            str(names.port),
+            "+time=3",
+            "+tries=1",
+            "+short",
+            "+notcp",
+            "plain.test",
+            "big.test",
+        ]
+        said = run(nobody, via(it), "--", *words)
+    assert said.stdout.splitlines()[0] == "192.0.2.1"
+    assert len(said.stdout.splitlines()) > 150
+    assert {(protocol, name) for protocol, _, name in names.asked} >= {("udp", "plain.test"), ("udp", "big.test")}
+
+
 def test_nothing_is_asked_without_dns(nobody: Person) -> None:
     needs.program("dig")
     with proxy() as it:

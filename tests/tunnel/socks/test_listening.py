@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import random
+import resource
 import socket
 import subprocess
 from collections.abc import Callable, Coroutine, Iterator
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from hythe.config import SocksConfig
-from hythe.units import MILLISECOND
+from hythe.units import KIB, MILLISECOND
 from hythe.via.make import make
 from hythe.via.spec import parse
 from hythe.wire import dns
@@ -229,6 +230,43 @@ def test_many_at_once() -> None:
 
     with serving() as proxy, tcp_server(echo) as port:
         by_way(f"socks5://127.0.0.1:{proxy.port}", main)
+
+
+@pytest.mark.slow
+def test_thousands_of_idle_clients() -> None:
+    """Each holds two descriptors and some KiB; others are served meanwhile."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    async def main(way: Any) -> None:
+        limit = asyncio.Semaphore(100)
+
+        async def one() -> socket.socket:
+            async with limit:
+                stream: socket.socket = await way.open(*silent.getsockname())
+                return stream
+
+        before = resident()
+        idle = await asyncio.gather(*(one() for _ in range(4_000)))
+        assert proxy.server.clients == 4_000
+        assert (resident() - before) / 4_000 < 32 * KIB  # with the clients' own ends, which live in this process, too
+        reader, writer = await asyncio.open_connection(sock=await way.open("127.0.0.1", port))
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        writer.close()
+        silent.close()  # which resets them
+        await gone(proxy)
+        for each in idle:
+            each.close()
+
+    # A server that never accepts: the kernel has connected them all the same.
+    with serving() as proxy, tcp_server(echo) as port, socket.create_server(("127.0.0.1", 0), backlog=4_096) as silent:
+        by_way(f"socks5://127.0.0.1:{proxy.port}", main)
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_a_command_that_is_none() -> None:

@@ -94,8 +94,7 @@ async def prepare(target: Target) -> Prepared:
         given["port"] = target.port
     if target.user is not None:
         given["username"] = target.user
-    if target.config is not None:
-        given["config"] = list(target.config)
+    given["config"] = list(target.config) if target.config is not None else ()  # which is ~/.ssh/config
     passphrase = _passphrase(target)
     try:
         for path in target.identities:
