@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from asyncssh.channel import SSHChannel, SSHTCPChannel, SSHUNIXChannel
 from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
-from asyncssh.packet import UInt32
+from asyncssh.packet import String, UInt32
+from asyncssh.session import SSHTCPSession
 
 from hythe.tunnel.ssh.window import Window
 
@@ -67,7 +68,11 @@ class _Channel(SSHChannel[bytes]):
 
 
 class TcpChannel(_Channel, SSHTCPChannel[bytes]):
-    """To or from a TCP port."""
+    """To or from a TCP port, or of a type of our own."""
+
+    async def open_forward(self, session: SSHTCPSession[bytes], kind: bytes, host: str, port: int) -> None:
+        """Open a channel of the type `kind`, for `host` and `port`. `asyncssh.ChannelOpenError`."""
+        await self._open_forward(lambda: session, kind, String(host), UInt32(port))
 
 
 class UnixChannel(_Channel, SSHUNIXChannel[bytes]):
