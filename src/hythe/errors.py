@@ -30,6 +30,10 @@ class MachineError(HytheError, RuntimeError):
     """This machine lacks something or forbids it; the message says what and the remedy. Status 1."""
 
 
+class UnknownError(HytheError, LookupError):
+    """What was asked about is not there, or no more."""
+
+
 #: How a connection ended against its owner's will, as an errno (`Connection.error`), and in words.
 FAILURES = {
     errno.ECONNREFUSED: "connection refused",

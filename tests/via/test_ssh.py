@@ -355,7 +355,7 @@ def test_a_certificate_and_one_that_has_expired(tmp_path: Path) -> None:
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    failing(Server(tmp_path, "box"), OSError, r"connection refused \(direct -> 127\.0\.0\.1:\d+\)")
+    failing(Server(tmp_path, "box"), UnreachableError, r"connection refused \(direct -> 127\.0\.0\.1:\d+\)")
 
 
 def test_a_server_that_says_nothing(tmp_path: Path) -> None:

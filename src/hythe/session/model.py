@@ -7,7 +7,7 @@ since 1970 (UTC). "Up" is away from the command, "inside" is the command's netwo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -41,8 +41,23 @@ class Totals:
 
 
 @dataclass(slots=True)
+class Tunnel:
+    """What `hythe forward` keeps up. `state`: connecting, up or down; `reason`: why it is down. `forwards`: for people."""
+
+    name: str
+    via: str
+    state: str
+    since: float
+    reason: str
+    forwards: list[str]
+
+
+@dataclass(slots=True)
 class About:
-    """One session. `command`: its words; `faults`: those of its wire, as one would write them; `api`: version of this."""
+    """One session. `command`: its words; `faults`: those of its wire, as one would write them; `api`: version of this.
+
+    `tunnels`: of a `hythe forward`, which has no command, network or wire.
+    """
 
     name: str
     pid: int
@@ -55,6 +70,7 @@ class About:
     faults: dict[str, str]
     notices: list[str]
     totals: Totals
+    tunnels: list[Tunnel] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -16,10 +16,11 @@ from typing import Any, Final
 import asyncssh
 
 from hythe.errors import HytheError, UsageError
-from hythe.tunnel.ssh.client import Prepared, Target, connect, prepare
+from hythe.tunnel.ssh.client import Prepared, Target, UnreachableError, connect, prepare
 from hythe.tunnel.ssh.connection import ClientConnection
+from hythe.tunnel.ssh.datagrams import DIRECT, DatagramChannel
 from hythe.tunnel.ssh.splice import Splice
-from hythe.via.base import Opened, Tally, Way, failure
+from hythe.via.base import Broken, Datagrams, Opened, Receive, Tally, Way, failure
 
 #: What a server's refusals (RFC 4254, 5.1) are to a client.
 _REFUSALS: Final = (
@@ -49,7 +50,7 @@ class Ssh(Way):
         self._making = asyncio.Lock()
 
     async def up(self) -> ClientConnection:
-        """The connection, made if there is none. Raises `UnreachableError`, `RefusedError`, `UsageError`, OSError."""
+        """The connection, made if there is none. Raises `UnreachableError`, `RefusedError`, `UsageError`."""
         async with self._making:
             if self.connection is None or self.connection.is_closed():
                 self.connection = None
@@ -68,7 +69,19 @@ class Ssh(Way):
         for text in filter(None, prepared.jump.split(",")):
             way = Ssh(_jump(text, self.target), way, self._depth + 1)
             self._jumps.append(way)
-        return await way.open(prepared.host, prepared.port)
+        try:
+            return await way.open(prepared.host, prepared.port)
+        except socket.gaierror as error:
+            raise UnreachableError(f"{self.name}: there is no host {prepared.host} ({error.strerror})") from error
+        except OSError as error:
+            raise UnreachableError(f"{prepared.name}: {error.strerror or error}") from error
+
+    async def probe(self) -> socket.socket:
+        """A second stream to the server, or to its first jump host: does anything get through? OSError."""
+        if self._jumps:
+            return await self._jumps[0].probe()
+        prepared = await prepare(self.target)
+        return await self._before.open(prepared.host, prepared.port)
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`."""
@@ -92,6 +105,23 @@ class Ssh(Way):
         return await self._carried(
             lambda made, session: made.create_unix_connection(session, path), client, path, 0, None, tally
         )
+
+    async def datagrams(self, receive: Receive, broken: Broken) -> Datagrams:
+        """As `Way.datagrams`, to another hythe."""
+        channel = DatagramChannel(receive, broken)
+
+        async def begin(made: ClientConnection, _: object) -> None:
+            await made.create_tcp_channel().open_forward(channel, DIRECT, "", 0)
+
+        try:
+            await self._begin(begin, lambda: channel, "", 0)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ECONNREFUSED):  # the latter is what OpenSSH says of it
+                raise
+            raise OSError(
+                errno.EOPNOTSUPP, f"{self.name} carries no datagrams: SSH has none, but hythe sshd has: run that there"
+            ) from error
+        return channel
 
     async def close(self) -> None:
         """End the connection, and with it all its streams."""
@@ -137,7 +167,7 @@ class Ssh(Way):
             if splice is not None and not splice.ended.done():
                 splice.abort()
 
-    async def _begin(self, begin: Begin, session: Callable[[], Splice], host: str, port: int) -> None:
+    async def _begin(self, begin: Begin, session: Callable[[], Any], host: str, port: int) -> None:
         try:
             made = await self.up()
         except HytheError as error:
@@ -150,7 +180,7 @@ class Ssh(Way):
 
 
 #: Opens a channel with the session that is made for it.
-Begin = Callable[[ClientConnection, Callable[[], Splice]], Awaitable[Any]]
+Begin = Callable[[ClientConnection, Callable[[], Any]], Awaitable[Any]]
 
 
 def _jump(text: str, target: Target) -> Target:

@@ -10,7 +10,7 @@ from collections.abc import Sequence, Set
 from typing import Final
 
 from hythe.errors import FAILURES
-from hythe.session.model import About, Connection, End
+from hythe.session.model import About, Connection, End, Tunnel
 from hythe.units import SECOND, format_bytes, format_duration
 from hythe.view.summary import endpoint
 from hythe.view.visible import visible
@@ -38,8 +38,13 @@ def _session(about: About, now: float) -> tuple[str, ...]:
         format_bytes(totals.bytes_up),
         format_bytes(totals.bytes_down),
         str(totals.open),
-        visible(shlex.join(about.command)),
+        visible(shlex.join(about.command) + "".join(f" [{_tunnel(each)}]" for each in about.tunnels)),
     )
+
+
+def _tunnel(each: Tunnel) -> str:
+    """``ssh://me@example up``, ``mail down: no answer``."""
+    return f"{each.name} {each.state}" + (f": {each.reason}" if each.reason else "")
 
 
 def connections(found: Sequence[Connection], now: float | None = None) -> str:

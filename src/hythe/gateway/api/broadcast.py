@@ -11,9 +11,9 @@ import json
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from typing import Final, Protocol
 
-from hythe.gateway.session import Session
+from hythe.gateway.session import Observer
 from hythe.session.model import Event
 from hythe.session.plain import plain
 from hythe.units import SECOND
@@ -26,10 +26,16 @@ _QUIET: Final = 15
 _BATCH: Final = 50
 
 
+class Watched(Protocol):
+    """A session, as far as it is watched: what is in `observers` is told of what happens."""
+
+    observers: list[Observer]
+
+
 class Broadcast:
     """`describe`: the event of what the session's observers are told."""
 
-    def __init__(self, session: Session, describe: Callable[[str, object], Event | None]) -> None:
+    def __init__(self, session: Watched, describe: Callable[[str, object], Event | None]) -> None:
         self._session = session
         self._describe = describe
         self._listeners: set[_Listener] = set()

@@ -17,9 +17,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from hythe.gateway.api.resources import Resources
+    from hythe.gateway.api.serving import Answering
 
 #: Callers at a time; more wait in the kernel's queue until one goes.
 CALLERS: Final = 64
@@ -43,14 +43,24 @@ _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 class Door:
-    """Listens until `close`. `resources` makes what is served, when the first request comes; `notice` tells of failures."""
+    """Listens until `close`. `resources` makes what is served, when the first request comes; `notice` tells of failures.
 
-    def __init__(self, listener: socket.socket, resources: Callable[[], Resources], notice: Callable[[str], None]) -> None:
+    `parts`: what it needs imported, piece by piece.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        resources: Callable[[], Answering],
+        notice: Callable[[str], None],
+        parts: Sequence[str] = _PARTS,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._make = resources
         self._notice = notice
-        self._resources: Resources | None = None
+        self._parts = parts
+        self._resources: Answering | None = None
         self._silent: dict[socket.socket, asyncio.TimerHandle] = {}  # callers that have not said anything yet
         self._served: set[asyncio.Task[None]] = set()
         self._open = False
@@ -106,7 +116,7 @@ class Door:
 
     async def _serve(self, caller: socket.socket) -> None:
         with caller:
-            for part in _PARTS:
+            for part in self._parts:
                 if part not in sys.modules:
                     import_module(part)
                     await asyncio.sleep(0)

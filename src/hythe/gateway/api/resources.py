@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from hythe.errors import HytheError
+from hythe.errors import UnknownError
 from hythe.gateway.api import figures, metrics
 from hythe.gateway.api.broadcast import Broadcast
 from hythe.gateway.api.capturing import Capturing, Place
@@ -43,10 +43,6 @@ _GLANCES: Final = 200
 #: Seconds that those who listen have to hear the rest.
 _FAREWELL: Final = 0.3
 _STEP: Final = 0.005
-
-
-class UnknownError(HytheError):
-    """There is no such thing."""
 
 
 class Resources:

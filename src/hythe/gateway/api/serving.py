@@ -14,13 +14,12 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
-from hythe.errors import MachineError, UsageError
-from hythe.gateway.api.resources import Resources, UnknownError
+from hythe.errors import MachineError, UnknownError, UsageError
 from hythe.session.model import Problem
 from hythe.session.plain import build, plain
 from hythe.session.routes import JSON, ROUTES, Parameter, Route
@@ -34,6 +33,13 @@ _READ: Final = 65_536
 #: Answers above this leave in pieces of about that size.
 _PIECE: Final = 32_768
 _TRUTH: Final[Mapping[str, bool]] = {"1": True, "true": True, "0": False, "false": False}
+
+
+class Answering(Protocol):
+    """What answers: a coroutine for each `operation` of `session.routes`, and the end."""
+
+    async def finish(self) -> None:
+        """The session is about to end: let those who listen hear the rest."""
 
 
 class RefusedError(Exception):
@@ -54,7 +60,7 @@ class _Asked:
     parameters: dict[str, Any]
 
 
-async def serve(caller: socket.socket, resources: Resources) -> None:
+async def serve(caller: socket.socket, resources: Answering) -> None:
     """Answer until the caller goes, says nothing for too long, or breaks the protocol. The socket stays its owner's."""
     try:
         await _Caller(caller, resources).converse()
@@ -63,7 +69,7 @@ async def serve(caller: socket.socket, resources: Resources) -> None:
 
 
 class _Caller:
-    def __init__(self, caller: socket.socket, resources: Resources) -> None:
+    def __init__(self, caller: socket.socket, resources: Answering) -> None:
         self._socket = caller
         self._resources = resources
         self._loop = asyncio.get_running_loop()

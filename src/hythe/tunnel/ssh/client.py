@@ -19,7 +19,7 @@ from asyncssh.connection import SSHClientConnectionOptions, _open_proxy
 
 from hythe.errors import FAILURES, MachineError, UsageError
 from hythe.tunnel.ssh.connection import ClientConnection
-from hythe.tunnel.ssh.hostkeys import GLOBAL_FILES, USER_FILES, HostKeys, ask_terminal, secret_terminal
+from hythe.tunnel.ssh.hostkeys import GLOBAL_FILES, USER_FILES, HostKeys, ask_terminal, has_terminal, secret_terminal
 
 #: Under these bulk goes our own way; behind them what older servers have. OpenSSH would begin with ChaCha20.
 CIPHERS: Final = (
@@ -189,11 +189,13 @@ class _Owner(asyncssh.SSHClient):
 
     def kbdint_auth_requested(self) -> str | None:
         """The same by questions of the server's."""
-        return "" if not self._asked and self._prepared.target.asks else None
+        if self._asked or not self._prepared.target.asks or not has_terminal():
+            return None
+        self._asked = True
+        return ""
 
     def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: Any) -> Any:
         """Put them."""
-        self._asked = True
         answers = [secret_terminal(f"{prompt} ") for prompt, _ in prompts]
         return None if any(each is None for each in answers) else answers
 

@@ -19,13 +19,17 @@ import asyncio
 import os
 import struct
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncssh.connection import SSHClientConnection, SSHConnection, SSHServerConnection
-from asyncssh.constants import MSG_CHANNEL_DATA, MSG_IGNORE
+from asyncssh.constants import MSG_CHANNEL_DATA, MSG_IGNORE, MSG_REQUEST_SUCCESS, OPEN_CONNECT_FAILED
+from asyncssh.misc import ChannelListenError, ChannelOpenError
 from asyncssh.packet import String, UInt32
+from asyncssh.session import SSHTCPSession
 
 from hythe.tunnel.ssh.channel import TcpChannel, UnixChannel
+from hythe.tunnel.ssh.datagrams import LISTEN
 from hythe.tunnel.ssh.records import BLOCK, LENGTH, TAG, Records, fast
 from hythe.tunnel.ssh.window import INITIAL
 
@@ -65,6 +69,8 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
         self._slots: list[memoryview] = []
         self._congested = False
         self._waiting: set[Splice] = set()
+        #: When something last came, on the loop's clock.
+        self.heard = self._loop.time()
 
     # --- The transport's side
 
@@ -80,6 +86,7 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """So much was read."""
+        self.heard = self._loop.time()
         self._tail += nbytes
         self._turn()
         if self._tail == _ROOM and self._transport is not None:
@@ -87,6 +94,7 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
         """The same of a transport that brings its own bytes (a proxy command's)."""
+        self.heard = self._loop.time()
         rest = memoryview(data)
         while rest and self._transport is not None:
             size = min(len(rest), _ROOM - self._tail)
@@ -106,6 +114,11 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
         """It does again."""
         self._congested = False
         self._wake()
+
+    @property
+    def keepalive_interval(self) -> float:
+        """Seconds between two signs of life; 0 for none."""
+        return self._keepalive_interval
 
     @property
     def ready(self) -> bool:
@@ -353,6 +366,28 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
 
 class ClientConnection(Connection, SSHClientConnection):
     """Towards a server."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._udp_forwards: dict[tuple[str, int], Callable[[], SSHTCPSession[bytes]]] = {}
+
+    async def forward_udp(self, host: str, port: int, session: Callable[[], SSHTCPSession[bytes]]) -> int:
+        """Have the server, another hythe, listen for datagrams; the port. `asyncssh.ChannelListenError`."""
+        self._udp_forwards[host, port] = session  # before it can have begun
+        kind, packet = await self._make_global_request(LISTEN, String(host), UInt32(port))
+        if kind != MSG_REQUEST_SUCCESS:
+            del self._udp_forwards[host, port]
+            raise ChannelListenError("no UDP for us")
+        return packet.get_uint32()
+
+    def _process_forwarded_udp_at_hythe_open(self, packet: Any) -> tuple[TcpChannel, SSHTCPSession[bytes]]:
+        """The channel of such a port (`datagrams.FORWARDED`)."""
+        host, port = packet.get_string().decode(), packet.get_uint32()
+        packet.check_end()
+        session = self._udp_forwards.get((host, port)) or self._udp_forwards.get((host, 0))
+        if session is None:
+            raise ChannelOpenError(OPEN_CONNECT_FAILED, "nobody asked for it")
+        return self.create_tcp_channel(), session()
 
 
 class ServerConnection(Connection, SSHServerConnection):

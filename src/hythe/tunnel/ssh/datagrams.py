@@ -101,7 +101,10 @@ class DatagramChannel(SSHTCPSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
+        told = self._channel is not None or exc is not None
         self._channel = None
+        if not told:
+            return  # we let go ourselves
         self._broken(OSError(errno.ECONNRESET, str(exc) if exc is not None else "the far end closed it"))
 
     def send(self, data: bytes | bytearray | memoryview, host: str, port: int) -> None:
@@ -114,8 +117,9 @@ class DatagramChannel(SSHTCPSession[bytes]):
 
     def close(self) -> None:
         """Let go of it."""
-        if self._channel is not None:
-            self._channel.close()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
 
 
 class Outlet:

@@ -123,13 +123,16 @@ def secret_terminal(question: str) -> str | None:
     """The same without an echo."""
     import getpass
 
+    return getpass.getpass(question) if has_terminal() else None
+
+
+def has_terminal() -> bool:
+    """Is there somebody to ask?"""
     try:
-        with open("/dev/tty", "w+", encoding="utf-8", buffering=1) as terminal:
-            if not terminal.isatty():
-                return None
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC))
     except OSError:
-        return None
-    return getpass.getpass(question)
+        return False
+    return True
 
 
 def _question(name: str, shown: str) -> str:

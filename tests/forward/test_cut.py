@@ -1,0 +1,127 @@
+"""The far end is cut off, in the midst of traffic, and comes back: the forward is up again within seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import needs
+from tests.forward.forwarding import forwarding, home
+from tests.tunnel.ssh.peers import Server
+
+#: Seconds from the network's return to a stream that works.
+WITHIN = 5.0
+
+
+class Far:
+    """A network namespace behind a cable that can be pulled."""
+
+    def __init__(self, number: int) -> None:
+        tag = time.monotonic_ns() // 1_000 % 100_000_000  # a namespace goes some time after it was deleted
+        self.name = f"hythe-cut-{tag}"
+        self.ours, self.theirs = f"10.213.{number}.1", f"10.213.{number}.2"
+        self._link = f"cut{tag}"
+
+    def make(self) -> None:
+        ip = needs.program("ip")
+        for words in (
+            f"netns add {self.name}",
+            f"link add {self._link}a type veth peer name {self._link}b netns {self.name}",
+            f"addr add {self.ours}/24 dev {self._link}a",
+            f"link set {self._link}a up",
+            f"-n {self.name} addr add {self.theirs}/24 dev {self._link}b",
+            f"-n {self.name} link set lo up",
+        ):
+            subprocess.run([ip, *words.split()], check=True, timeout=20)
+        self.cable("up")
+
+    def cable(self, state: str) -> None:
+        words = f"-n {self.name} link set {self._link}b {state}"
+        subprocess.run([needs.program("ip"), *words.split()], check=True, timeout=20)
+
+    def inside(self, *words: str) -> list[str]:
+        return [needs.program("ip"), "netns", "exec", self.name, *words]
+
+    def remove(self) -> None:
+        subprocess.run([needs.program("ip"), "netns", "del", self.name], check=False, timeout=20)
+
+
+@pytest.fixture
+def far() -> Iterator[Far]:
+    needs.root()
+    made = Far(100 + os.getpid() % 100)
+    try:
+        made.make()
+        yield made
+    finally:
+        made.remove()
+
+
+@contextlib.contextmanager
+def running(*words: str, address: tuple[str, int]) -> Iterator[None]:
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 20
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(address) == 0:
+                    break
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def works(port: int, patience: float) -> bool:
+    """Does a new stream get its echo within so many seconds?"""
+    with socket.socket() as stream:
+        stream.settimeout(patience)
+        try:
+            stream.connect(("127.0.0.1", port))
+            stream.sendall(b"hello")
+            return stream.recv(5) == b"hello"
+        except OSError:
+            return False
+
+
+@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_it_is_up_again_soon_after_the_network(tmp_path: Path, far: Far, seconds: int) -> None:
+    server = Server(tmp_path, "box")
+    kind, public, *_ = server.host_key.with_suffix(".pub").read_text().split()
+    server.known.write_text(f"[{far.theirs}]:2222 {kind} {public}\n")
+    server.port = 2222
+    server.write_config()
+    server.config.write_text(server.config.read_text().replace("127.0.0.1", far.theirs))
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    options = [f"HostKey={server.host_key}", f"AuthorizedKeysFile={server.authorized}", "ListenAddress=0.0.0.0:2222"]
+    options += ["PidFile=none", "UsePAM=no", "StrictModes=no", "PermitRootLogin=yes"]
+    sshd = [needs.program("sshd"), "-D", "-f", "/dev/null", *(word for each in options for word in ("-o", each))]
+    served = [sys.executable, "-m", "hythe", "serve", "--echo", "--port", "7777", "--bind", "0.0.0.0"]
+    with (
+        running(*far.inside(*sshd), address=(far.theirs, 2222)),
+        running(*far.inside(*served), address=(far.theirs, 7777)),
+        forwarding(home(tmp_path, server), "-L", "0:localhost:7777", "--via", "ssh://box", "--name", "cut") as forward,
+    ):
+        port = forward.port("localhost:7777")
+        assert works(port, 5)
+        far.cable("down")
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert not works(port, 0.5)
+        far.cable("up")
+        back = time.monotonic()
+        while not works(port, 0.5):
+            assert time.monotonic() - back < WITHIN, (forward.hythe("ps"), forward.err)
+        assert time.monotonic() - back < WITHIN
+        assert "[ssh://box up]" in forward.hythe("ps")
