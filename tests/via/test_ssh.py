@@ -24,7 +24,7 @@ from hythe.via.ssh import Ssh
 from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.tunnel.ssh.peers import Server, certify, key, openssh
 
-SIZE = 5_000_000
+SIZE = 1_500_000
 
 
 def through(server: Server, use: Callable[[Ssh], Awaitable[None]], **given: object) -> None:

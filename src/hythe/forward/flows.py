@@ -23,7 +23,7 @@ Observer = Callable[[str, object], None]
 class Flow:
     """One. `near`: the client's end; with `inbound` that is at the far end (-R). Times are seconds since 1970.
 
-    `error`: errno of what ended it, or 0. `kill` ends it.
+    `via`: the way. `error`: errno of what ended it, or 0. `kill` ends it.
     """
 
     number: int
@@ -32,6 +32,7 @@ class Flow:
     far: End
     inbound: bool
     began: float
+    via: str
     tally: Tally = field(default_factory=Tally)
     ended: float = 0.0
     state: str = "SYN_SENT"
@@ -63,10 +64,10 @@ class Flows:
         """And to them."""
         return self._down + sum(each.tally.down for each in self.live.values())
 
-    def begin(self, protocol: str, near: End, far: End, *, inbound: bool = False) -> Flow:
+    def begin(self, protocol: str, near: End, far: End, via: str, *, inbound: bool = False) -> Flow:
         """One more."""
         self.count += 1
-        flow = self.live[self.count] = Flow(self.count, protocol, near, far, inbound, time.time())
+        flow = self.live[self.count] = Flow(self.count, protocol, near, far, inbound, time.time(), via)
         return flow
 
     def opened(self, flow: Flow) -> None:
@@ -116,7 +117,7 @@ class Counted(Way):
         self, client: socket.socket, host: str, port: int, *, opened: Opened | None = None, tally: Tally | None = None
     ) -> OSError | None:
         """As `Way.carry`."""
-        flow = self._flows.begin("tcp", end_of(client), (host, port))
+        flow = self._flows.begin("tcp", end_of(client), (host, port), self.name)
         flow.kill = lambda: client.shutdown(socket.SHUT_RDWR)
 
         def ready(far: socket.socket | None) -> bytes:
@@ -135,7 +136,7 @@ class Counted(Way):
 
     async def datagrams(self, receive: Any, broken: Any) -> Datagrams:
         """As `Way.datagrams`."""
-        flow = self._flows.begin("udp", ("", 0), ("", 0))
+        flow = self._flows.begin("udp", ("", 0), ("", 0), self.name)
 
         def received(data: bytes, host: str, port: int) -> None:
             flow.tally.down += len(data)

@@ -92,7 +92,7 @@ class LocalPort:
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
     async def _carry_to_path(self, client: socket.socket, path: str) -> None:
-        flow = self._flows.begin("unix", end_of(client), (path, 0))
+        flow = self._flows.begin("unix", end_of(client), (path, 0), self._way.name)
         flow.kill = lambda: client.shutdown(socket.SHUT_RDWR)
         ended: OSError | None = OSError(errno.ECONNABORTED, "ended from this side")
         try:

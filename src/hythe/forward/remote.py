@@ -28,9 +28,10 @@ _SILENCE: Final = 300.0
 class RemotePort:
     """One -R on one connection. `port`: what the server listens on."""
 
-    def __init__(self, forward: Forward, flows: Flows) -> None:
+    def __init__(self, forward: Forward, flows: Flows, via: str) -> None:
         self.forward = forward
         self.port = forward.place.port
+        self._via = via
         self._flows = flows
         self._direct = Direct()
 
@@ -40,7 +41,7 @@ class RemotePort:
         where = f"{bind or '*'} port {place.port}" if not place.path else place.path
         try:
             if self.forward.udp:
-                back = _UdpBack(self.forward, self._flows)
+                back = _UdpBack(self.forward, self._flows, self._via)
                 self.port = await connection.forward_udp(bind, place.port, lambda: back.channel)
             elif place.path:
                 await connection.create_unix_server(self._path_client, place.path)
@@ -58,7 +59,8 @@ class RemotePort:
     async def _client(self, host: str, port: int) -> Splice:
         """A client at the far end: join it to the target on this side."""
         target = self.forward.target
-        flow = self._flows.begin("tcp", (host, port), (str(target.path or target.host), target.port), inbound=True)
+        leads_to = (target.path or target.host, target.port)
+        flow = self._flows.begin("tcp", (host, port), leads_to, self._via, inbound=True)
         try:
             near = await (_connect_unix(target.path) if target.path else self._direct.open(target.host, target.port))
         except OSError as error:
@@ -94,8 +96,9 @@ async def _connect_unix(path: str) -> socket.socket:
 class _UdpBack:
     """Datagrams of a far port: each client there has a socket of its own here, connected to the target."""
 
-    def __init__(self, forward: Forward, flows: Flows) -> None:
+    def __init__(self, forward: Forward, flows: Flows, via: str) -> None:
         self._forward = forward
+        self._via = via
         self._flows = flows
         self._loop = asyncio.get_running_loop()
         self._clients: dict[tuple[str, int], tuple[socket.socket, Flow]] = {}
@@ -115,7 +118,7 @@ class _UdpBack:
 
     def _begin(self, key: tuple[str, int]) -> bool:
         target = self._forward.target
-        flow = self._flows.begin("udp", key, (target.host, target.port), inbound=True)
+        flow = self._flows.begin("udp", key, (target.host, target.port), self._via, inbound=True)
         try:
             found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)
             near = socket.socket(found[0][0], socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

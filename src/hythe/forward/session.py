@@ -173,6 +173,7 @@ def _connection(flow: Flow) -> model.Connection:
         outside_local=None,
         outside=None,
         name=None,
+        via=flow.via,
         state=flow.state,
         error=error_name(flow.error),
         began=flow.began,

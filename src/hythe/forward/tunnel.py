@@ -135,7 +135,7 @@ class Tunnel:
         connection = await ssh.up()
         for task in self._retries:
             task.cancel()
-        self.remotes = [RemotePort(each, self._flows) for each in self.spec.forwards if each.option == "-R"]
+        self.remotes = [RemotePort(each, self._flows, self.way.name) for each in self.spec.forwards if each.option == "-R"]
         failures = []
         for remote in self.remotes:
             try:
