@@ -46,6 +46,14 @@ def test_what_is_no_key_is_said(given: str) -> None:
         assert given.strip() not in done.stderr
 
 
+def test_a_package_that_is_missing_is_named() -> None:
+    code = "import sys; sys.modules['cryptography'] = None; from hythe.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "wg", "pubkey"], input=wg("genkey").stdout, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == "hythe: WireGuard needs the package cryptography: pip install 'hythe[tunnel]'\n"
+
+
 def test_a_secret_that_goes_into_an_open_file_is_warned_of(tmp_path: Path) -> None:
     for mode, warned in ((0o644, True), (0o600, False)):
         path = tmp_path / str(mode)

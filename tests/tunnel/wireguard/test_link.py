@@ -135,9 +135,9 @@ def test_a_port_in_use_is_said(rng: random.Random) -> None:
     server, _ = server_and_clients(rng)
     with (
         links(server, []) as (link,),
-        pytest.raises(MachineError, match=r"UDP port \d+ cannot be listened on \(Addr"),
+        pytest.raises(MachineError, match=r"^work\.conf:3: UDP port \d+ cannot be listened on \(Addr"),
     ):
-        WireguardLink(replace(server, listen_port=link.port))
+        WireguardLink(replace(server, listen_port=link.port, listen_line=3, source="work.conf"))
 
 
 def test_a_name_that_is_none_is_said(rng: random.Random) -> None:

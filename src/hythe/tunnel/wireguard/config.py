@@ -65,7 +65,9 @@ class PeerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One file. `source`: its name in messages. `dns`: servers; `search`: domains that ``DNS =`` names beside them.
+    """One file. `source`: its name in messages; `listen_line`: where its port stands.
+
+    `dns`: servers; `search`: domains that ``DNS =`` names beside them.
 
     `warnings`: sentences for people, about nothing that keeps the tunnel from working.
     """
@@ -78,6 +80,7 @@ class Configuration:
     mtu: int = MTU_DEFAULT
     listen_port: int = 0
     source: str = "configuration"
+    listen_line: int = 0
     warnings: tuple[str, ...] = ()
 
     @property
@@ -230,6 +233,7 @@ class _Parser:
             mtu=self._number(section, "mtu", least, MTU_MOST, MTU_DEFAULT),
             listen_port=self._number(section, "listenport", 0, 65_535, 0),
             source=self._source,
+            listen_line=section.values.get("listenport", (0, ""))[0],
             warnings=warnings,
         )
 

@@ -11,7 +11,7 @@ import binascii
 import hmac
 from typing import Final
 
-from hythe.errors import UsageError
+from hythe.errors import MachineError, UsageError
 
 KEY_SIZE: Final = 32
 _TEXT_SIZE: Final = 44
@@ -64,7 +64,10 @@ def clamp(random: bytes) -> Secret:
 
 
 def public_key(private: Secret) -> bytes:
-    """The public key of a private one."""
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+    """The public key of a private one. Raises `MachineError` where WireGuard's primitives are not installed."""
+    try:
+        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+    except ImportError as error:
+        raise MachineError("WireGuard needs the package cryptography: pip install 'hythe[tunnel]'") from error
 
     return X25519PrivateKey.from_private_bytes(private.reveal()).public_key().public_bytes_raw()

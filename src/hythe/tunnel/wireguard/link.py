@@ -83,7 +83,8 @@ class WireguardLink:
         self.on_deadline: Callable[[int], object] = _ignore
         self._device = Device(configuration, settings or WireguardConfig(), wall, entropy)
         self.counters = self._device.counters
-        self._outer = OuterSocket(configuration.listen_port, sock)
+        where = f"{configuration.source}:{configuration.listen_line}: " if configuration.listen_line else ""
+        self._outer = OuterSocket(configuration.listen_port, sock, where)
         self._joiner = Joiner(_SLOTS)
         self._asleep = asleep
         self._offset = asleep()

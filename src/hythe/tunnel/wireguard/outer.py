@@ -55,12 +55,15 @@ class Received:
 
 
 class OuterSocket:
-    """Bound to `port` of every address, 0 for any; or `sock`, bound already. Raises `MachineError`."""
+    """Bound to `port` of every address, 0 for any; or `sock`, bound already.
+
+    Raises `MachineError`, which begins with `where`.
+    """
 
     __slots__ = ("_cuts", "_received", "_sock", "_vector", "family", "port")
 
-    def __init__(self, port: int = 0, sock: socket.socket | None = None) -> None:
-        self._sock = _bound(port) if sock is None else sock
+    def __init__(self, port: int = 0, sock: socket.socket | None = None, where: str = "") -> None:
+        self._sock = _bound(port, where) if sock is None else sock
         self._sock.setblocking(False)
         self.family = self._sock.family
         self.port = int(self._sock.getsockname()[1])
@@ -139,7 +142,7 @@ class OuterSocket:
         return [(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _INT.pack(outgoing.tos))]
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(port: int, where: str) -> socket.socket:
     try:
         sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     except OSError:
@@ -151,7 +154,7 @@ def _bound(port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         remedy = "write another ListenPort, or none" if port else "see whether this machine has a network"
-        raise MachineError(f"UDP port {port} cannot be listened on ({error.strerror}): {remedy}") from error
+        raise MachineError(f"{where}UDP port {port} cannot be listened on ({error.strerror}): {remedy}") from error
     return sock
 
 
