@@ -66,9 +66,9 @@ async def both(
         yield Both(far, wire, link, host, client)
 
 
-def run(scenario: Callable[[], Awaitable[None]]) -> None:
+def run(scenario: Callable[[], Awaitable[None]], limit: int = 100) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(limit):
             await scenario()
 
     asyncio.run(limited())
@@ -225,6 +225,31 @@ def test_a_long_transfer(rng: random.Random, tmp_path: Path) -> None:
             assert is_clean(each.link)
 
     run(scenario)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(250)
+def test_a_stream_outlives_a_minute_without_network(rng: random.Random, tmp_path: Path) -> None:
+    """And another address afterwards. TCP's own time-outs have doubled by then, so it takes as long again at most."""
+
+    async def scenario() -> None:
+        async with both(rng, tmp_path, WireguardConfig()) as each:
+            reader, writer = await each.host.open_connection(INNER[4], 8007)
+            for number in range(3):
+                if number == 1:
+                    each.wire.pass_on = lambda _, __: []
+                block = rng.randbytes(10_000)
+                writer.write(block)
+                if number == 1:
+                    await asyncio.sleep(60)
+                    each.wire.move()
+                    each.wire.pass_on = lambda datagram, _: [datagram]
+                assert await reader.readexactly(len(block)) == block
+            writer.close()
+            assert is_clean(each.link)
+            assert (await each.peer())[2] == each.wire.outside
+
+    run(scenario, 230)
 
 
 @pytest.mark.slow

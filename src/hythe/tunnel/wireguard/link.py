@@ -32,7 +32,7 @@ from hythe.wire import gso
 from hythe.wire.packet import NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Packet
 
 #: Packets given to the host in a row.
-_SLOTS: Final = 64
+_SLOTS: Final = 32
 
 
 def slept() -> int:
