@@ -6,6 +6,7 @@ later. A name may have several addresses, and where a peer was heard last may st
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import threading
@@ -78,7 +79,10 @@ def _is_address(host: str) -> bool:
 def _addresses(endpoint: Endpoint, outer: OuterSocket) -> list[Source]:
     """Every address of an endpoint that the socket can send to, in the machine's order. Raises OSError."""
     family = socket.AF_INET if outer.family == socket.AF_INET else socket.AF_UNSPEC
-    found = socket.getaddrinfo(endpoint.host, endpoint.port, family, socket.SOCK_DGRAM, 0, socket.AI_ADDRCONFIG)
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, family, socket.SOCK_DGRAM, 0, socket.AI_ADDRCONFIG)
+    except UnicodeError as error:  # an empty label, or one of more than 63 bytes
+        raise OSError(errno.EINVAL, "no name can be written so") from error
     sources: list[Source] = []
     for each_family, _, _, _, address in found:
         scoped = each_family == socket.AF_INET6 and len(address) == 4 and address[3]
