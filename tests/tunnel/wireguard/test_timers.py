@@ -198,6 +198,20 @@ def test_both_begin_at_once(rng: random.Random) -> None:
     assert world.count(world.a, INITIATION) + world.count(world.b, INITIATION) <= 3
 
 
+def test_who_has_answered_begins_anew_if_the_proof_of_it_is_lost(rng: random.Random) -> None:
+    world = World(rng)
+    world.a.peer.initiate(world.now)
+    world.collect(world.a)
+    world.lose = lambda data, _: data[0] == DATA
+    world.run(SECOND)
+    world.b.send(TO_A)
+    world.run(SECOND)
+    world.lose = lambda _, __: False
+    world.run(6 * SECOND)
+    assert world.a.arrived == [TO_A]
+    assert world.count(world.b, INITIATION) == 1
+
+
 def test_the_far_end_is_cut_for_a_minute_and_comes_back(rng: random.Random) -> None:
     world = connected(World(rng))
     talk(world, 10)

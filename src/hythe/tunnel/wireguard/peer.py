@@ -218,7 +218,13 @@ class Peer:
         around, settings = self._around, self._around.settings
         if not again:
             self._began = now
-        if self.endpoint is None or (self._spoke_at is not None and now - self._spoke_at < settings.rekey_timeout):
+        if self.endpoint is None:
+            return
+        if self._spoke_at is not None and now - self._spoke_at < settings.rekey_timeout:
+            # What waits is not left to the far side, which may have lost our answer or whose proof of it was lost.
+            if (again or self._waiting) and self._retry_at == NEVER:
+                self._retry_at = self._spoke_at + settings.rekey_timeout + self._jitter
+                self._sooner(self._retry_at)
             return
         self._forget_initiating()
         index = around.new_index()
