@@ -224,6 +224,24 @@ def test_the_far_end_is_cut_for_a_minute_and_comes_back(rng: random.Random) -> N
     assert len(world.a.arrived) > 12
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_whatever_is_lost_it_goes_on_when_losses_end(rng: random.Random, share: float) -> None:
+    world = World(rng)
+    world.lose = lambda _, __: rng.random() < share
+    talk(world, 400)
+    world.lose = lambda _, __: False
+    talk(world, 20)  # an answer is missed after 15 s, and asked for every 5
+    for side in world.sides:
+        side.arrived.clear()
+    talk(world, 150)
+    assert len(world.a.arrived) == len(world.b.arrived) == 150
+    for side in world.sides:
+        assert len(side.device._around.sessions) <= 3
+        assert len(side.device._around.handshakes) <= 1
+        counters = side.device.counters
+        assert (counters.forged, counters.replayed, counters.bad_source, counters.malformed) == (0, 0, 0, 0)
+
+
 def test_the_far_end_starts_anew(rng: random.Random) -> None:
     world = connected(World(rng))
     talk(world, 10)
