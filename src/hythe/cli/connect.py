@@ -33,7 +33,10 @@ _LINGER = 1.0
 @click.option("-u", "--udp", is_flag=True, help="UDP: each line, or each read of a pipe, is one datagram.")
 @click.option("-U", "--unix", is_flag=True, help="A Unix socket: HOST is its path (@NAME: an abstract one).")
 @click.option(
-    "--via", multiple=True, metavar="WAY", help="Connect through socks5://HOST, http://HOST, ssh://HOST, or a chain of them."
+    "--via",
+    multiple=True,
+    metavar="WAY",
+    help="Connect through socks5://HOST, http://HOST, ssh://HOST, wg:FILE, or a chain.",
 )
 @click.option("-l", "--listen", is_flag=True, help="Wait for one client; HOST is an address of ours, loopback unless given.")
 @click.option(

@@ -26,7 +26,10 @@ from hythe.wire.dnstext import type_number
 @click.option("-6", "only6", is_flag=True, help="IPv6 addresses only.")
 @click.option("--tcp", is_flag=True, help="Ask over TCP at once, not only where an answer is too long for UDP.")
 @click.option(
-    "--via", multiple=True, metavar="WAY", help="Ask SERVER over TCP through socks5://HOST, http://HOST, ssh://HOST."
+    "--via",
+    multiple=True,
+    metavar="WAY",
+    help="Ask SERVER over TCP through socks5://HOST, http://HOST, ssh://HOST, wg:FILE.",
 )
 @click.option("--stack", is_flag=True, help="Ask through hythe's own TCP/IP stack, behind a gateway as in `hythe run`.")
 @click.option("--json", "structured", is_flag=True, help="Print one JSON object.")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import socket
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, Final
 
 from hythe.via.base import Broken, Buffer, Receive, Way, failure
+from hythe.via.naming import NamedSending
 from hythe.via.patterns import is_address
 
 #: Seconds until the next address of a name is tried beside the one that has not answered (RFC 8305, 5).
@@ -19,9 +18,6 @@ _STAGGER: Final = 0.25
 _DATAGRAM: Final = 65_535
 #: Datagrams taken in a row before others have their turn.
 _BATCH: Final = 32
-
-#: Names that one association looks up.
-_NAMES_MAX: Final = 64
 
 _Address = tuple[socket.AddressFamily, Any]
 
@@ -60,8 +56,8 @@ class KernelDatagrams:
         except OSError:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._receive = receive
-        self._names: dict[str, asyncio.Task[str | None]] = {}
         self._loop = asyncio.get_running_loop()
+        self._names = NamedSending(self._find, self._send)
         self._loop.add_reader(self._socket, self._read)
 
     def send(self, data: Buffer, host: str, port: int) -> None:
@@ -69,19 +65,14 @@ class KernelDatagrams:
         if is_address(host):
             self._send(data, host, port)
             return
-        lookup = self._names.get(host)
-        if lookup is None:
-            if len(self._names) >= _NAMES_MAX:
-                raise failure(errno.ENOBUFS, "direct", host, port, "too many names")
-            lookup = self._names[host] = self._loop.create_task(self._find(host))
-        lookup.add_done_callback(partial(self._found, bytes(data), port))
+        if not self._names.send(data, host, port):
+            raise failure(errno.ENOBUFS, "direct", host, port, "too many names")
 
     def close(self) -> None:
         """Let go."""
         self._loop.remove_reader(self._socket)
         self._socket.close()
-        for lookup in self._names.values():
-            lookup.cancel()
+        self._names.close()
 
     def _send(self, data: Buffer, host: str, port: int) -> None:
         family = self._socket.family
@@ -100,11 +91,6 @@ class KernelDatagrams:
         except OSError:
             return None
         return str(found[0][4][0])
-
-    def _found(self, data: bytes, port: int, lookup: asyncio.Task[str | None]) -> None:
-        if not lookup.cancelled() and (host := lookup.result()) is not None:
-            with contextlib.suppress(OSError):  # nobody waits for it any more
-                self._send(data, host, port)
 
     def _read(self) -> None:
         for _ in range(_BATCH):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hythe.errors import UsageError
 from hythe.via.base import Way
 from hythe.via.direct import Direct
 from hythe.via.spec import Hop, Route
@@ -49,5 +48,9 @@ def make_hop(hop: Hop, before: Way) -> Way:
             from hythe.via.ssh import Ssh
 
             return Ssh(Target(hop.host, hop.port, hop.user), before)
+        case "wg":
+            from hythe.via.wireguard import Wireguard
+
+            return Wireguard(hop, before)
         case unknown:
-            raise UsageError(f"{hop}: {unknown} carries packets: in --via it stands alone, and of hythe run at that")
+            raise AssertionError(unknown)

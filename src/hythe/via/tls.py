@@ -1,9 +1,7 @@
 """A socket whose bytes travel inside of TLS: one end of a socket pair, the other end pumped through an `SSLObject`.
 
 The end of one direction is told by close_notify alone, and the other goes on (RFC 8446, 6.1). A connection that ends
-without one is cut off, which must not look like an end: the socket is reset. A socket pair is reset by closing an end that
-has something unread, and so that there is something, a copy of the other end is kept. Once our own direction has ended
-there can be nothing, and being cut off then does look like an end: a limit of socket pairs.
+without one is cut off, which must not look like an end: the socket is reset (`pairs`).
 """
 
 from __future__ import annotations
@@ -13,8 +11,9 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
+
+from hythe.via.pairs import Pairs
 
 _CHUNK: Final = 64 * 1_024
 
@@ -22,34 +21,26 @@ _CHUNK: Final = 64 * 1_024
 class Wrapper:
     """Wraps sockets, and pumps for as long as they last."""
 
-    __slots__ = ("_context", "_pumping")
+    __slots__ = ("_context", "_pairs")
 
     def __init__(self, context: ssl.SSLContext) -> None:
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python sets, for the sake of careless servers
         self._context = context
-        self._pumping: set[asyncio.Task[None]] = set()
+        self._pairs = Pairs()
 
     async def wrap(self, stream: socket.socket, name: str) -> socket.socket:
         """The socket, once the server has proved to be `name`. `stream` is ours from now on. OSError (`ssl.SSLError`)."""
         inside = _Inside(stream, self._context, name)
         try:
             await inside.shake_hands()
-            ours, theirs = socket.socketpair()
+            return self._pairs.make(inside.up, inside.down, lambda _: stream.close())
         except BaseException:
             stream.close()
             raise
-        ours.setblocking(False)
-        theirs.setblocking(False)
-        task = asyncio.get_running_loop().create_task(inside.pump(theirs, ours.dup()))
-        self._pumping.add(task)
-        task.add_done_callback(self._pumping.discard)
-        return ours
 
     async def close(self) -> None:
         """Cut off what still goes on."""
-        for task in self._pumping:
-            task.cancel()
-        await asyncio.gather(*self._pumping, return_exceptions=True)
+        await self._pairs.close()
 
 
 class _Inside:
@@ -80,19 +71,8 @@ class _Inside:
                 raise
         await self._flush()
 
-    async def pump(self, theirs: socket.socket, twin: socket.socket) -> None:
-        """Both ways until both have ended; `twin`: a copy of the other end of `theirs`."""
-        whole = False
-        try:
-            whole = await _both(self._up(theirs), self._down(theirs))
-        finally:
-            if not whole:
-                with contextlib.suppress(OSError):  # full, which is as unread as anything; or ended, as told above
-                    twin.send(b"\0")
-            for each in (theirs, twin, self._stream):
-                each.close()
-
-    async def _up(self, theirs: socket.socket) -> None:
+    async def up(self, theirs: socket.socket) -> None:
+        """What is written to the socket goes in."""
         while data := await self._loop.sock_recv(theirs, _CHUNK):
             self._tls.write(data)
             await self._flush()
@@ -100,7 +80,8 @@ class _Inside:
             self._tls.unwrap()
         await self._flush()
 
-    async def _down(self, theirs: socket.socket) -> None:
+    async def down(self, theirs: socket.socket) -> None:
+        """What comes out can be read from it."""
         while True:
             try:
                 data = self._tls.read(_CHUNK)
@@ -128,22 +109,3 @@ class _Inside:
         async with self._sending:
             while data := self._outgoing.read():
                 await self._loop.sock_sendall(self._stream, data)
-
-
-async def _both(up: Coroutine[Any, Any, None], down: Coroutine[Any, Any, None]) -> bool:
-    """Run both to their ends. False when one met an error, which ended the other."""
-    tasks = [asyncio.ensure_future(each) for each in (up, down)]
-    try:
-        done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        return not waiting and all(_went_well(each) for each in done)
-    finally:
-        for each in tasks:
-            each.cancel()
-        await asyncio.wait(tasks)
-
-
-def _went_well(task: asyncio.Task[None]) -> bool:
-    error = task.exception()
-    if error is not None and not isinstance(error, OSError):
-        raise error
-    return error is None

@@ -1,0 +1,181 @@
+"""Streams and datagrams through a WireGuard tunnel: a host of our own stands in its network.
+
+`hythe run --via wg:FILE` sends the command's own packets through the tunnel, and needs none of this (`gateway/relay`). Here
+are the connections of hythe itself: of `connect`, `host`, forwards, and of chains. Names are asked of the file's ``DNS =``
+servers, through the tunnel. The tunnel's own datagrams leave by this machine's sockets, so it comes first in a chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from hythe.aio.host import Host
+from hythe.aio.resolver import Resolver
+from hythe.errors import HytheError, UsageError
+from hythe.tunnel.wireguard.config import Configuration, read
+from hythe.tunnel.wireguard.link import WireguardLink
+from hythe.via.base import Broken, Buffer, Datagrams, Receive, Way, failure
+from hythe.via.direct import Direct
+from hythe.via.naming import NamedSending
+from hythe.via.pairs import Pairs
+from hythe.via.patterns import is_address
+from hythe.via.spec import Hop
+
+_CHUNK: Final = 256 * 1_024
+#: Seconds until the next address of a name is tried as well (RFC 8305, 5).
+_STAGGER: Final = 0.25
+
+
+class Wireguard(Way):
+    """The tunnel comes up with the first stream. Raises `UsageError`, `MachineError` for what the file says."""
+
+    carries_datagrams = True
+
+    def __init__(self, hop: Hop, before: Way) -> None:
+        if not isinstance(before, Direct):
+            raise UsageError(f"{hop}: a tunnel's datagrams leave by this machine's own sockets: write it first in a chain")
+        self.name = str(hop)
+        self.configuration: Configuration = read(hop.path).require_client()
+        self._making = asyncio.Lock()
+        self._host: Host | None = None
+        self._resolver: Resolver | None = None
+        self._pairs = Pairs()
+
+    async def open(self, host: str, port: int) -> socket.socket:
+        """As `Way.open`."""
+        stack = await self._up(host, port)
+        try:
+            address = await self._address(host)
+            reader, writer = await stack.open_connection(address, port, happy_eyeballs_delay=_STAGGER)
+        except socket.gaierror as error:
+            raise failure(errno.EHOSTUNREACH, self.name, host, port, str(error.strerror or error)) from error
+        except OSError as error:
+            raise failure(error.errno or errno.ETIMEDOUT, self.name, host, port) from error
+        stream = _Stream(reader, writer)
+        return self._pairs.make(stream.up, stream.down, stream.end)
+
+    async def datagrams(self, receive: Receive, broken: Broken) -> Datagrams:
+        """As `Way.datagrams`."""
+        stack = await self._up("datagrams", 0)
+        made = _Datagrams(self.name, receive, self._find)
+        for address in self.configuration.addresses:
+            if address.version not in made.transports:
+                transport, _ = await stack.create_datagram_endpoint(lambda: made, local_addr=(str(address.ip), 0))
+                made.transports[address.version] = transport
+        return made
+
+    async def close(self) -> None:
+        """As `Way.close`."""
+        await self._pairs.close()
+        stack, self._host = self._host, None
+        if stack is not None:
+            await stack.close()
+
+    async def _find(self, name: str) -> str | None:
+        try:
+            return await self._address(name)
+        except OSError:
+            return None
+
+    async def _address(self, host: str) -> str:
+        """`host`, or its best address. `socket.gaierror`."""
+        if is_address(host):
+            return host
+        if self._resolver is None:
+            words = f"{self.configuration.source} has no DNS = line, by which names could be looked up"
+            raise socket.gaierror(socket.EAI_NONAME, words)
+        return (await self._resolver.resolve(host))[0]
+
+    async def _up(self, host: str, port: int) -> Host:
+        async with self._making:
+            if self._host is None:
+                try:
+                    self._host = await self._make()
+                except HytheError as error:
+                    raise failure(errno.ENETUNREACH, self.name, host, port, str(error)) from error
+            return self._host
+
+    async def _make(self) -> Host:
+        configuration = self.configuration
+        # Names of endpoints are looked up at once: not where others would wait for it.
+        link = await asyncio.get_running_loop().run_in_executor(None, WireguardLink, configuration)
+        routes = [str(network) for peer in configuration.peers for network in peer.allowed_ips]
+        host = Host(*map(str, configuration.addresses), link=link, routes=routes)
+        await host.start()
+        if configuration.dns:
+            self._resolver = Resolver(*map(_server, configuration.dns), search=configuration.search, via=host)
+        return host
+
+
+def _server(address: Any) -> str:
+    return f"[{address}]:53" if address.version == 6 else f"{address}:53"
+
+
+class _Stream:
+    """A connection of the host, pumped."""
+
+    __slots__ = ("_reader", "_writer")
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def up(self, theirs: socket.socket) -> None:
+        """From the pair to the far end."""
+        loop = asyncio.get_running_loop()
+        while data := await loop.sock_recv(theirs, _CHUNK):
+            self._writer.write(data)
+            await self._writer.drain()
+        self._writer.write_eof()
+
+    async def down(self, theirs: socket.socket) -> None:
+        """From the far end to the pair."""
+        loop = asyncio.get_running_loop()
+        while data := await self._reader.read(_CHUNK):
+            await loop.sock_sendall(theirs, data)
+        theirs.shutdown(socket.SHUT_WR)
+
+    def end(self, whole: bool) -> None:
+        """Both have ended, or one has broken."""
+        if whole:
+            self._writer.close()
+        else:
+            self._writer.transport.abort()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """An association: an endpoint of the host for each version of IP that it has. `transports`: by version."""
+
+    def __init__(self, name: str, receive: Receive, find: Callable[[str], Awaitable[str | None]]) -> None:
+        self._name = name
+        self._receive = receive
+        self._names = NamedSending(find, self._send)
+        self.transports: dict[int, asyncio.DatagramTransport] = {}
+
+    def send(self, data: Buffer, host: str, port: int) -> None:
+        """As `Datagrams.send`."""
+        if is_address(host):
+            self._send(data, host, port)
+        elif not self._names.send(data, host, port):
+            raise failure(errno.ENOBUFS, self._name, host, port, "too many names")
+
+    def _send(self, data: Buffer, host: str, port: int) -> None:
+        transport = self.transports.get(6 if ":" in host else 4)
+        if transport is None:
+            raise failure(errno.ENETUNREACH, self._name, host, port, "the tunnel has no address of that family")
+        transport.sendto(data, (host, port))
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """Something has come."""
+        self._receive(data, addr[0], addr[1])
+
+    def close(self) -> None:
+        """As `Datagrams.close`."""
+        self._names.close()
+        for transport in self.transports.values():
+            transport.close()
+        self.transports.clear()
