@@ -36,6 +36,8 @@ _JUMPS_MAX: Final = 8
 class Ssh(Way):
     """`before`: the way to the server. `prepared`, `connection`: once there is one."""
 
+    carries_datagrams = True  # to another hythe, which only asking can tell
+
     def __init__(self, target: Target, before: Way, depth: int = 0) -> None:
         if depth > _JUMPS_MAX:
             raise UsageError(

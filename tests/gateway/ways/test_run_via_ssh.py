@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 from tests import needs
 from tests.gateway.servers import echo, tcp_server
+from tests.gateway.ways.elsewhere import udp_echo
 from tests.tunnel.ssh.peers import openssh
+from tests.tunnel.ssh.test_server import sshd
 from tests.via.proxies import microsocks
 
 #: A name that this machine's /etc/hosts has, asked of the gateway: the command's own /etc/hosts has it, too.
@@ -56,6 +59,49 @@ def test_streams(tmp_path: Path, name: str, chained: bool) -> None:
         said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env=env)
     assert said.stdout == "hello\n", said.stderr
     assert f"via ssh://{server.name}" in said.stderr
+
+
+ASK = """
+import socket, subprocess, sys
+found = subprocess.run(["dig", "+short", sys.argv[1]], capture_output=True, text=True).stdout.split()[0]
+for number in range(2):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(10)
+        asking.connect((found, int(sys.argv[2])))
+        asking.send(b"hello")
+        try:
+            print(asking.recv(100).decode())
+        except OSError as error:
+            print(error.errno)
+"""
+
+
+def asked(home: Path, server: str, name: str, port: int) -> list[str]:
+    words = [sys.executable, "-m", "hythe", "run", "--via", f"ssh://{server}", "--", sys.executable, "-c", ASK]
+    env = needs.clean_environment(HOME=str(home))
+    said = subprocess.run([*words, name, str(port)], capture_output=True, text=True, timeout=60, check=False, env=env)
+    assert said.returncode == 0, said.stderr
+    return said.stdout.split()
+
+
+def test_datagrams_by_a_server_of_ours(tmp_path: Path, name: str) -> None:
+    needs.network()
+    needs.program("dig")
+    with sshd(tmp_path) as server, udp_echo() as port:
+        (tmp_path / ".ssh").mkdir(mode=0o700)
+        lines = ["Host box", "HostName 127.0.0.1", f"Port {server.port}", f"IdentityFile {tmp_path}/user"]
+        lines += ["IdentityAgent none", f"UserKnownHostsFile {tmp_path}/known"]
+        (tmp_path / ".ssh" / "config").write_text("\n".join(lines) + "\n")
+        assert asked(tmp_path, "box", name, port) == ["HELLO", "HELLO"]
+
+
+def test_datagrams_are_refused_by_opensshs(tmp_path: Path, name: str) -> None:
+    needs.network()
+    needs.program("dig")
+    with openssh(tmp_path) as server:
+        (tmp_path / ".ssh").mkdir(mode=0o700)
+        (tmp_path / ".ssh" / "config").write_text(server.config.read_text())
+        assert asked(tmp_path, server.name, name, 9) == [str(errno.EHOSTUNREACH)] * 2, "administratively prohibited"
 
 
 def test_a_key_that_nobody_knows_is_no_network(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from hythe.via.patterns import is_address
 #: Datagrams that wait for an association to be made, and for the gate to take them; what is beyond is lost.
 _WAITING: Final = 64
 _CAME: Final = 512
+#: How a way says that it has no datagrams, for us at least.
+_NONE: Final = frozenset((errno.EOPNOTSUPP, errno.EACCES, errno.ECONNABORTED))
 _LONGEST: Final = 65_535
 
 
@@ -85,9 +87,14 @@ class WayDatagrams:
         try:
             path.open = await way.datagrams(receive, partial(self._broken, key))
         except OSError as error:
-            path.number = errno.EACCES
+            # What has none after all refuses from now on, as what never could; anything else may pass.
+            number = errno.EACCES if error.errno in _NONE else error.errno or errno.ENETUNREACH
+            if error.errno in _NONE:
+                path.number = number
+            else:
+                self._paths.pop(key, None)
             for data, host, port in path.waiting:
-                self._lost.append(Lost((host, port), error.errno or errno.EACCES, len(data), None, None))
+                self._lost.append(Lost((host, port), number, len(data), None, None))
             path.waiting.clear()
             self._wake()
             return
