@@ -122,6 +122,15 @@ def test_datagrams_are_refused_at_once_where_it_has_none(nobody: Person) -> None
     assert said.stdout.split() == ["OSError", "113"], "EHOSTUNREACH, as Linux tells of administratively prohibited"
 
 
+def test_this_machine_is_reached_directly_where_it_may_be(nobody: Person) -> None:
+    """By a way it would be another machine."""
+    words = ["--host-loopback", "--summary=json", "--", nobody.python, "-c", ASK, "host.hythe.internal"]
+    with udp_echo() as port:
+        said = run(nobody, f"--via=socks5://127.0.0.1:{closed_port()}", *words, str(port))
+    assert said.stdout.split() == ["ONE", "TWO"], said.stderr
+    assert json.loads(said.stderr)["connections"][0]["via"] is None
+
+
 def test_pings_are_refused_at_once(nobody: Person) -> None:
     needs.program("ping")
     with proxy() as it:

@@ -45,6 +45,8 @@ class WayDatagrams:
 
     def __init__(self, way: Way) -> None:
         self._way = way
+        self._direct = Direct()
+        self._here: set[Peer] = set()  # of this machine, which no way leads to
         self._paths: dict[object, _Path] = {}
         self._came: deque[tuple[Peer, bytes]] = deque()
         self._lost: list[Lost] = []
@@ -57,15 +59,19 @@ class WayDatagrams:
 
     def peer(self, destination: Destination) -> Peer:
         """As `Datagrams.peer`: refused where the way has no datagrams."""
-        way = self._way.choose(destination.host, destination.port)
+        peer = destination.host, destination.port
+        if not destination.via:
+            self._here.add(peer)
+            return peer
+        way = self._way.choose(*peer)
         if not way.carries_datagrams or (isinstance(way, Direct) and not is_address(destination.host)):
             raise OSError(errno.EACCES, f"{way.name} carries no datagrams")
-        return destination.host, destination.port
+        return peer
 
     def send(self, pieces: Sequence[Buffer], gso_size: int, peer: Peer, ecn: int = 0) -> None:
         """As `Datagrams.send`; there is no ECN."""
         host, port = peer
-        way = self._way.choose(host, port)
+        way = self._direct if peer in self._here else self._way.choose(host, port)
         key = way if is_address(host) else host
         path = self._paths.get(key)
         if path is None:

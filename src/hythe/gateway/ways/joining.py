@@ -36,10 +36,11 @@ class Ways:
         standins = StandIns(NETWORK4 if layout.ipv4 is not None else network6(families[0].gateway))
         local, config = gateway.destinations, RelayConfig()
         host, driver, session = gateway.host, gateway.driver, gateway.session
-        leads = WayDestinations(local, way, standins)
+        leads = WayDestinations(local, gateway.machine, way, standins)
+        pinged = PingDestinations(local, gateway.machine, way, standins)
         self.streams = WayStreamGate(host, driver, way, leads, local, session)
         self.datagrams = DatagramGate(host, driver, WayDatagramEgress(way), leads, session, config)
-        self.pings = PingGate(host, driver, DirectEgress(), PingDestinations(local, way, standins), session, config)
+        self.pings = PingGate(host, driver, DirectEgress(), pinged, session, config)
         self._errands = Errands(way)
         # Without --dns nobody is asked but for what goes directly, of which there may be nothing.
         servers = options.dns if options.dns is not None else [] if options.led else None

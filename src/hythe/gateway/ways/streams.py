@@ -18,7 +18,6 @@ from hythe.gateway.egress.direct import Direct as DirectEgress
 from hythe.gateway.flows import StreamFlow
 from hythe.gateway.session import FlowRecord, Session
 from hythe.gateway.streams import StreamGate
-from hythe.gateway.ways.destinations import LOOPBACK
 from hythe.host.host import Host
 from hythe.tcp.connection import Connection
 from hythe.tcp.states import CLOSED, LABELS
@@ -73,8 +72,8 @@ class WayStreamGate(StreamGate):
         self._told: set[str] = set()  # ways whose failure the person knows of
 
     def reach(self, connection: Connection, record: FlowRecord, destination: Destination, now: int) -> None:
-        """As `StreamGate.reach`: addresses that go directly do so at once."""
-        direct = destination.host in LOOPBACK or (
+        """As `StreamGate.reach`: addresses that go directly, or are this machine's, do so at once."""
+        direct = not destination.via or (
             is_address(destination.host) and isinstance(self._way.choose(destination.host, destination.port), Direct)
         )
         if direct:
