@@ -331,6 +331,22 @@ def test_the_least_recently_used_makes_room() -> None:
     within(test, RelayConfig(udp_flows=3, udp_mappings=2))
 
 
+def test_who_makes_room_in_the_turn_that_brings_it_an_answer() -> None:
+    def test(relay: Relay) -> None:
+        client, other = relay.command.host.bind(None, 0), relay.command.host.bind(None, 0)
+        client.send(0, b"x", HOST4, port_of(server))
+        relay.turn()
+        server.sendto(b"late", server.recvfrom(10)[1])
+        other.send(0, b"y", HOST4, port_of(server))
+        relay.turn()
+        assert server.recvfrom(10)[0] == b"y"
+        assert received(client) == []
+        assert [mapping.inside[1] for mapping in relay.datagrams.mappings.values()] == [other.port]
+
+    with outside() as server:
+        within(test, RelayConfig(udp_mappings=1))
+
+
 def test_no_more_descriptors_is_one_sentence() -> None:
     def test(relay: Relay) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -255,6 +255,8 @@ class DatagramGate:
     # --- From outside to the command
 
     def _down(self, mapping: Mapping, now: int) -> None:
+        if self.mappings.get(mapping.inside) is not mapping:
+            return  # it ended in this very turn
         outside = mapping.outside
         runs, more = outside.receive(self._room, mapping.batch)
         if mapping.troubled or not runs:
