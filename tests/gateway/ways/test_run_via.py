@@ -87,6 +87,41 @@ def test_a_way_that_fails_is_no_network(nobody: Person) -> None:
     assert said.stderr.count("a way out fails") == 1
 
 
+def silent(connection: socket.socket) -> None:
+    """Say nothing until the client has gone."""
+    while connection.recv(100):
+        continue
+
+
+def test_a_proxy_that_says_nothing_holds_nobody_up(nobody: Person) -> None:
+    """The command gives up when it likes, and the end of the run waits for nothing."""
+    with tcp_server(silent) as port:
+        begin = time.monotonic()
+        command = "nc -w 1 192.0.2.1 80; nc 192.0.2.1 81 & sleep 0.2"
+        said = run(nobody, f"--via=socks5://127.0.0.1:{port}", "--summary=json", "--", "sh", "-c", command)
+        assert time.monotonic() - begin < 8
+    assert [each["outside"]["port"] for each in json.loads(said.stderr)["connections"]] == [80, 81]
+
+
+def test_a_held_connection_can_be_killed(root: Person, tmp_path: Path) -> None:
+    with tcp_server(silent) as port:
+        words = ["--name", "held", f"--via=socks5://127.0.0.1:{port}", "--", "nc", "-w", "20", "192.0.2.1", "80"]
+        env = needs.clean_environment(XDG_RUNTIME_DIR=str(tmp_path))
+        hythe = [root.python, "-m", "hythe"]
+        process = subprocess.Popen([*hythe, "run", *words], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with process:
+            until = time.monotonic() + 10
+            while True:
+                shown = subprocess.run(
+                    [*hythe, "ps", "held"], env=env, capture_output=True, text=True, timeout=20, check=False
+                )
+                if f"192.0.2.1:80 via socks5://127.0.0.1:{port}" in shown.stdout:
+                    break
+                assert time.monotonic() < until, shown.stderr
+            subprocess.run([*hythe, "ctl", "held", "kill", "1"], env=env, timeout=20, check=True)
+            assert process.wait(10) == 1
+
+
 def test_by_http(tmp_path: Path, nobody: Person) -> None:
     """A real proxy looks names up itself, and does not know this one."""
     with tinyproxy(tmp_path) as it:
