@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +84,24 @@ def test_host_asks_through_the_way() -> None:
         said = hythe("host", "--via", way, *words)
         assert said.returncode == 2
         assert len(said.stderr.splitlines()) == 1
+
+
+def test_tls_to_the_far_end(tmp_path: Path) -> None:
+    """It is the far end that has to prove its name, not what leads there."""
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -subj /CN=far"
+    command = [needs.program("openssl"), *words.split(), "-addext", "subjectAltName=DNS:far.test"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    def greet(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as stream:
+            stream.sendall(b"+OK ready\r\n")
+            stream.unwrap()
+
+    with proxy() as it, tcp_server(greet) as port:
+        words_of = ["connect", "--tls", "--ca", str(tmp_path / "cert.pem"), "--via", f"socks5://127.0.0.1:{it.port}"]
+        assert hythe(*words_of, "far.test", str(port)).stdout == b"+OK ready\r\n"
+        said = hythe(*words_of, "192.0.2.1", str(port))
+    assert said.returncode == 1
+    assert "its certificate proves nothing" in said.stderr.decode()
