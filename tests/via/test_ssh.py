@@ -420,3 +420,23 @@ def _pass_on(source: socket.socket, sink: socket.socket, flips: object) -> None:
         sink.shutdown(socket.SHUT_WR)
     except OSError:
         return
+
+
+def test_an_end_that_comes_with_the_opening_is_an_end(tmp_path: Path) -> None:
+    """What the far end says, its end and the closing of the channel may all have come before we have begun."""
+
+    def say(client: socket.socket) -> None:
+        client.sendall(b"all there is")
+
+    async def use(way: Ssh) -> None:
+        for _ in range(50):
+            ours, clients = _tcp_pair()
+            carrying = asyncio.ensure_future(way.carry(clients, "127.0.0.1", port))
+            ours.shutdown(socket.SHUT_WR)
+            reader, writer = await asyncio.open_connection(sock=ours)
+            assert await reader.read() == b"all there is"
+            assert await carrying is None
+            writer.close()
+
+    with tcp_server(say) as port, openssh(tmp_path) as server:
+        through(server, use)

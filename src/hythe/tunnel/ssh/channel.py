@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from asyncssh.channel import SSHChannel, SSHTCPChannel, SSHUNIXChannel
-from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
-from asyncssh.packet import String, UInt32
+from asyncssh.constants import MSG_CHANNEL_EOF, MSG_CHANNEL_WINDOW_ADJUST
+from asyncssh.packet import SSHPacket, String, UInt32
 from asyncssh.session import SSHTCPSession
 
 from hythe.tunnel.ssh.window import Window
@@ -18,12 +19,23 @@ if TYPE_CHECKING:
 
 
 class _Channel(SSHChannel[bytes]):
-    """`splice`: what its data go to and come from; None for a session of asyncssh's kinds."""
+    """`splice`: what its data go to and come from; None for a session of asyncssh's kinds. `ended`: the peer's data have.
+
+    asyncssh forgets of an end that comes before the session has started, when the closing comes before that, too.
+    """
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
+        self.ended = False
         self.window = Window(self._init_recv_window)
         self.splice: Splice | None = None
+
+    def _note_eof(self, pkttype: int, pktid: int, packet: SSHPacket) -> None:
+        self.ended = True
+        self._process_eof(pkttype, pktid, packet)
+
+    #: asyncssh only looks them up.
+    _packet_handlers = MappingProxyType({**SSHChannel._packet_handlers, MSG_CHANNEL_EOF: _note_eof})  # type: ignore[assignment]
 
     @property
     def carrier(self) -> Connection | None:

@@ -91,6 +91,7 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.splice = None
+            self._in_ended = self._in_ended or channel.ended
         if exc is None and self._in_ended:
             if not self._writing:
                 self.flush(0)
