@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from hythe.errors import MachineError, UsageError
@@ -23,6 +24,7 @@ from hythe.via.direct import Direct
 from hythe.via.ssh import Ssh
 from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.tunnel.ssh.peers import Server, certify, key, openssh
+from tests.tunnel.ssh.test_server import sshd
 
 SIZE = 1_500_000
 
@@ -430,13 +432,55 @@ def test_an_end_that_comes_with_the_opening_is_an_end(tmp_path: Path) -> None:
 
     async def use(way: Ssh) -> None:
         for _ in range(50):
-            ours, clients = _tcp_pair()
+            near, clients = _tcp_pair()
             carrying = asyncio.ensure_future(way.carry(clients, "127.0.0.1", port))
-            ours.shutdown(socket.SHUT_WR)
-            reader, writer = await asyncio.open_connection(sock=ours)
+            near.shutdown(socket.SHUT_WR)
+            reader, writer = await asyncio.open_connection(sock=near)
             assert await reader.read() == b"all there is"
             assert await carrying is None
             writer.close()
 
-    with tcp_server(say) as port, openssh(tmp_path) as server:
+    with tcp_server(say) as port, sshd(tmp_path) as ours:
+        server = Server(tmp_path, "box")
+        server.port, server.user_key, server.known = ours.port, tmp_path / "user", tmp_path / "known"
+        server.write_config()
         through(server, use)
+
+
+class _Hasty(asyncssh.SSHTCPSession[bytes]):
+    """Says all, ends and closes as soon as it is opened, without waiting for our end."""
+
+    def connection_made(self, chan: asyncssh.SSHTCPChannel[bytes]) -> None:
+        self._channel = chan
+
+    def session_started(self) -> None:
+        self._channel.write(b"all there is")
+        self._channel.write_eof()
+        self._channel.close()
+
+
+class _HastyServer(asyncssh.SSHServer):
+    def begin_auth(self, username: str) -> bool:
+        return False
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> _Hasty:
+        return _Hasty()
+
+
+def test_a_server_that_closes_at_once_has_ended_before(tmp_path: Path) -> None:
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    server = Server(tmp_path, "box")
+    public = host_key.export_public_key().decode()
+
+    async def use(way: Ssh) -> None:
+        served = await asyncssh.listen("127.0.0.1", server.port, server_factory=_HastyServer, server_host_keys=[host_key])
+        near, clients = _tcp_pair()
+        carrying = asyncio.ensure_future(way.carry(clients, "anywhere", 1))
+        reader, writer = await asyncio.open_connection(sock=near)
+        assert await reader.read() == b"all there is"
+        assert await carrying is None
+        writer.close()
+        served.close()
+
+    server.known.write_text(f"[127.0.0.1]:{server.port} {public}")
+    through(server, use)

@@ -227,10 +227,9 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
             return
         self._out_ended = True
         self._stop_reading()
+        channel.write_eof()  # before the closing: without it that is a break
         if self._in_ended and not self._pending:
             channel.close()
-        else:
-            channel.write_eof()
 
     def _stop_reading(self) -> None:
         if self._reading:
