@@ -62,11 +62,12 @@ async def carried(way: Ssh, host: str, port: int, data: bytes, tally: Tally | No
     [
         ((), False, True),
         (("Ciphers aes256-gcm@openssh.com",), True, True),
-        (("Ciphers chacha20-poly1305@openssh.com",), False, False),
+        (("Ciphers chacha20-poly1305@openssh.com",), False, True),
         (("Ciphers aes128-ctr",), True, False),
         (("RekeyLimit 256K",), False, True),
+        (("Ciphers chacha20-poly1305@openssh.com", "RekeyLimit 256K"), False, True),
     ],
-    ids=["gcm", "compressed", "chacha20", "ctr, compressed", "rekeyed"],
+    ids=["gcm", "compressed", "chacha20", "ctr, compressed", "rekeyed", "chacha20, rekeyed"],
 )
 def test_every_byte_there_and_back(
     tmp_path: Path, echo_port: int, rng: random.Random, lines: tuple[str, ...], compress: bool, ours: bool

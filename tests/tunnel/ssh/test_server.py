@@ -18,7 +18,7 @@ import pytest
 
 from tests import needs
 from tests.gateway.servers import closed_port, echo, tcp_server
-from tests.tunnel.ssh.peers import certify, key
+from tests.tunnel.ssh.peers import certify, key, openssh
 
 
 class Sshd:
@@ -56,7 +56,11 @@ class Sshd:
             yield process
         finally:
             process.terminate()
-            process.communicate(timeout=10)
+            try:
+                process.communicate(timeout=2)
+            except subprocess.TimeoutExpired:  # OpenSSH's client may miss a signal that comes just before it waits
+                process.kill()
+                process.communicate(timeout=10)
 
 
 def _answers(place: int | Path) -> bool:
@@ -167,6 +171,17 @@ def test_opensshs_dynamic_forward(tmp_path: Path) -> None:
         curl = [needs.program("curl"), "-sS", "-m", "10", "--socks5-hostname", f"127.0.0.1:{dynamic}"]
         ran = subprocess.run([*curl, f"http://localhost:{port}/"], capture_output=True, timeout=20, check=False)
         assert ran.stdout == b"hello", ran.stderr
+
+
+def test_it_is_a_jump_host_of_opensshs_client(tmp_path: Path) -> None:
+    with openssh(tmp_path) as behind, sshd(tmp_path) as server:
+        config = tmp_path / "config"
+        lines = ["Host first", "HostName 127.0.0.1", f"Port {server.port}", f"IdentityFile {tmp_path}/user"]
+        lines += [f"UserKnownHostsFile {tmp_path}/known", "IdentityAgent none"]
+        config.write_text("\n".join(lines) + "\n" + behind.config.read_text())
+        words = [needs.program("ssh"), "-F", str(config), "-o", "BatchMode=yes", "-J", "first", "box", "echo", "hello"]
+        ran = subprocess.run(words, capture_output=True, timeout=30, check=False, text=True)
+        assert (ran.returncode, ran.stdout) == (0, "hello\n"), ran.stderr
 
 
 def test_a_picked_port_is_told(tmp_path: Path) -> None:

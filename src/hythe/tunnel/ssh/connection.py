@@ -2,10 +2,11 @@
 
 Theory of operation. asyncssh reads a packet by cutting it off a bytes object, which moves all that is behind it, and writes
 one by joining its parts four times, behind an empty packet that only CBC ciphers need. For what is rare that does not
-matter, so asyncssh does it: key exchange, authentication, requests, opening and closing. Bulk is `CHANNEL_DATA` under
-AES-GCM, and for it this file goes around all of that. The transport reads into a room that is reused; each packet is opened
-into a second room; data of a channel with a `Splice` are views into that one until all packets of this turn are opened, and
-leave by one sendmsg(2) a socket. Everything else is handed to asyncssh one packet at a time, opened already.
+matter, so asyncssh does it: key exchange, authentication, requests, opening and closing. Bulk is `CHANNEL_DATA` under an
+authenticated cipher (`records`), and for it this file goes around all of that. The transport reads into a room that is
+reused; each packet is opened into a second room; data of a channel with a `Splice` are views into that one until all packets
+of this turn are opened, and leave by one sendmsg(2) a socket. Everything else is handed to asyncssh one packet at a time,
+opened already.
 
 Outwards a socket is read straight into the places of a row of packets, which are sealed one by one into what the transport
 gets to write at once. While it cannot write, or keys are exchanged, nothing is read: `ready`.
@@ -47,7 +48,6 @@ PIECE: Final = 32_768
 _ROW: Final = 8
 #: In front of the data: length of the padding, type, channel, length of the data.
 _HEAD: Final = struct.Struct(">BBII")
-_LENGTH: Final = struct.Struct(">I")
 _STRIDE: Final = _HEAD.size + PIECE + 2 * BLOCK
 #: Bytes for the transport to write, beyond which nothing more is read.
 _UNWRITTEN: Final = 512 * 1_024
@@ -193,7 +193,7 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
         head, tail = self._head, self._tail
         now = time.monotonic_ns()
         while tail - head >= LENGTH + BLOCK and self._recv_handler == self._recv_pkthdr:
-            (length,) = _LENGTH.unpack_from(room, head)
+            length = records.length(room, head, self._recv_seq)
             end = head + LENGTH + length + TAG
             if length > self._max_recv_pktlen:
                 self._inpbuf = bytes(room[head : head + LENGTH + BLOCK])
@@ -201,7 +201,7 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
                 break
             if end > tail:
                 break
-            opened = records.open_into(room[head:end], plain[head:])
+            opened = records.open_into(room[head:end], plain[head:], self._recv_seq)
             if not (opened and self._take(head, length, now)):
                 self._head = end
                 self._hand_over(head, end, opened)
@@ -242,8 +242,9 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
         assert records is not None
         records.opened = bytes(self._plain[head : end - LENGTH - TAG]) if opened else None
         self._pktlen = end - head - LENGTH - TAG
-        self._packet = bytes(self._room[head : head + BLOCK])
-        self._inpbuf = bytes(self._room[head + BLOCK : end])
+        first = head + self._recv_blocksize
+        self._packet = bytes(self._room[head:first])
+        self._inpbuf = bytes(self._room[first:end])
         self._recv_handler = self._recv_packet
         super()._recv_data()
 
@@ -319,7 +320,6 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
         sealed = bytearray(size + count * (LENGTH + _HEAD.size + 2 * BLOCK + TAG))
         room = memoryview(sealed)
         at = 0
-        encrypt, nonce = records.aead.encrypt_into, records.nonce
         for start in range(0, count * _STRIDE, _STRIDE):
             data = min(piece, size)
             size -= data
@@ -330,11 +330,10 @@ class Connection(SSHConnection, asyncio.BufferedProtocol):
             _HEAD.pack_into(stage, start, padding, MSG_CHANNEL_DATA, number, data)
             stage[end : end + padding] = noise[:padding]
             length = end + padding - start
-            _LENGTH.pack_into(room, at, length)
             behind = at + LENGTH + length + TAG
-            encrypt(nonce(), stage[start : end + padding], room[at : at + LENGTH], room[at + LENGTH : behind])
+            records.seal_into(stage[start : end + padding], room[at:behind], self._send_seq)
+            self._send_seq = (self._send_seq + 1) & _SEQUENCE
             at = behind
-        self._send_seq = (self._send_seq + count) & _SEQUENCE
         self._rekey_bytes_sent += at
         self._send(room[:at])  # type: ignore[arg-type]  # asyncssh passes it to the transport, which takes any buffer
 
