@@ -44,8 +44,8 @@ class _Channel(SSHChannel[bytes]):
 
     @property
     def send_window(self) -> int:
-        """Bytes that may be sent now."""
-        return self._send_window
+        """Bytes that may be sent now; none once either side has closed, of which the session hears a turn later."""
+        return self._send_window if self._send_state == "open" else 0
 
     def take(self, data: memoryview, now: int) -> bool:
         """Data has come, a view that lives for this turn. False where asyncssh has to say what is wrong with it."""
