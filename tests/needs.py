@@ -106,9 +106,12 @@ def public_python(folder: Path) -> Path:
     interpreter = _system_python()
     subprocess.run([interpreter, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60)
     site = next(folder.glob("lib/python3*/site-packages"))
-    for name in ("hythe", "click", "h11"):
-        module = __import__(name)
-        shutil.copytree(os.path.dirname(str(module.__file__)), site / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("hythe", "click", "h11", "cryptography", "cffi", "_cffi_backend"):
+        place = str(__import__(name).__file__)
+        if os.path.basename(place).startswith("__init__."):
+            shutil.copytree(os.path.dirname(place), site / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(place, site)
     script = folder / "bin" / "hythe"
     script.write_text(f"#!{folder}/bin/python\nimport sys\nfrom hythe.cli.main import main\nsys.exit(main())\n")
     script.chmod(0o755)

@@ -15,8 +15,11 @@ from hythe.gateway.publish.publications import parse as parse_publication
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hythe.gateway.attend import Watcher
     from hythe.gateway.faults import Faults
+    from hythe.gateway.relay.plan import TunnelPlan
     from hythe.gateway.session import Session
     from hythe.via.spec import Route
 
@@ -95,13 +98,14 @@ def command(
         raise UsageError("--keylog puts secrets into a capture, and there is none: add --capture FILE")
     from hythe.gateway.run import run
 
-    wire = _faults(faults, seed)
+    wire = faults_of(faults, seed)
 
     def follow() -> Watcher:
         from hythe.view.follow import Follower  # once the command's room is forked
 
-        return Follower(_say, verbose=verbose, quiet=quiet)
+        return Follower(say, verbose=verbose, quiet=quiet)
 
+    tunnel, routes = _ways(via)
     options = RunOptions(
         command,
         mtu=mtu,
@@ -114,24 +118,27 @@ def command(
         wait=wait,
         faults=wire,
         name=name,
-        routes=_routes(via),
+        tunnel=tunnel,
+        routes=routes,
     )
     status, session = run(options, follow)
     if summary is not None:
-        _summarize(session, summary)
+        summarize(session, summary)
     return status
 
 
-def _routes(texts: tuple[str, ...]) -> tuple[Route, ...]:
-    """What `--via` means. Raises `UsageError`."""
+def _ways(texts: tuple[str, ...]) -> tuple[TunnelPlan | None, Sequence[Route]]:
+    """What `--via` means: a tunnel of packets, and ways of streams. Raises `UsageError`, `MachineError`."""
     if not texts:
-        return ()
-    from hythe.via.spec import parse_all  # start-up pays for what is used
+        return None, ()
+    from hythe.gateway.relay.routing import tunnel_of  # start-up pays for what is used
+    from hythe.via.spec import parse_all
 
-    return parse_all(texts)
+    return tunnel_of(parse_all(texts))
 
 
-def _faults(words: dict[str, str | None], seed: int | None) -> Faults | None:
+def faults_of(words: dict[str, str | None], seed: int | None) -> Faults | None:
+    """What the options say, None for none of them. Raises `UsageError`."""
     if seed is None and all(each is None for each in words.values()):
         return None
     from hythe.gateway.faults import parse  # start-up pays for what is used
@@ -139,7 +146,8 @@ def _faults(words: dict[str, str | None], seed: int | None) -> Faults | None:
     return parse(words, seed)
 
 
-def _summarize(session: Session, form: str) -> None:
+def summarize(session: Session, form: str) -> None:
+    """Print the table of connections, `form` being "text" or "json"."""
     from time import monotonic_ns
 
     from hythe.gateway.api.lookups import name_all
@@ -148,10 +156,10 @@ def _summarize(session: Session, form: str) -> None:
     name_all(session)
     now = monotonic_ns()
     text = as_json(session.records(), session.began, now) if form == "json" else table(session.records(), now)
-    _say(text.removesuffix("\n"))
+    say(text.removesuffix("\n"))
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """To standard error, if anybody is there: a full disk or a closed pipe must not cost the command its status.
 
     Past Python's own buffer, which would try again at the end, and fail with a status of its own.

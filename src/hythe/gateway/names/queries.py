@@ -61,7 +61,7 @@ class QueryService:
             self.dropped += 1
             return
         answer = self._zone.answer(query, query.udp_max)
-        if answer is None and not self.resolvers.all:
+        if answer is None and not self.resolvers.choose(query.text):
             answer = dns.build_answer(query, rcode=dns.REFUSED, limit=query.udp_max)
         if answer is not None:
             self.session.answer(now, 0, answer)
@@ -111,7 +111,7 @@ class _Errand:
         self._message = message
         self._identifier = service.random.randbytes(2)
         self._question = message[dns.HEADER_SIZE : dns.HEADER_SIZE + len(dns.build_name(query.name)) + 4].lower()
-        self._resolvers = list(service.resolvers.all)
+        self._resolvers = list(service.resolvers.choose(query.text))
         self._asked = 0
         self._attempts: dict[int, _Attempt] = {}  # by the resolver's number
         self._fallback: bytes | None = None
@@ -186,6 +186,7 @@ class _Errand:
             answer = dns.build_answer(self._query, rcode=dns.SERVFAIL, limit=self._query.udp_max)
         else:
             answer = self._message[:2] + message[2:]
+            self._service.resolvers.heard(self._query.text, answer, now)
         self._service.session.answer(now, now - self._began, answer)
         self._endpoint.sender(self._key).send(now, answer)
 

@@ -82,6 +82,13 @@ class Resolvers:
         self.machine = [address for host, _ in conf.servers if (address := packed(host)) is not None]
         return True
 
+    def choose(self, name: str) -> list[Resolver]:
+        """Whom to ask about `name`, in order; the same list for the same of several kinds of names."""
+        return self.all
+
+    def heard(self, name: str, message: bytes, now: int) -> None:
+        """The command has got this answer about `name`."""
+
     def silent(self) -> None:
         """None of them has answered: tell the person once."""
         if not self._told:

@@ -61,7 +61,18 @@ class StreamService:
 class _Client:
     """One connection of the command, and the queries on it that wait for an answer."""
 
-    __slots__ = ("_ahead", "_connection", "_resolver", "_service", "_tries", "_upstream", "_waiting", "deadline", "filed")
+    __slots__ = (
+        "_ahead",
+        "_connection",
+        "_resolver",
+        "_resolvers",
+        "_service",
+        "_tries",
+        "_upstream",
+        "_waiting",
+        "deadline",
+        "filed",
+    )
 
     def __init__(self, service: StreamService, connection: Connection) -> None:
         self._service = service
@@ -69,6 +80,7 @@ class _Client:
         self._ahead = bytearray()
         self._waiting: list[tuple[dns.Query, bytes, int]] = []  # and when it came
         self._upstream: _Upstream | None = None
+        self._resolvers: list[Resolver] = []  # for what waits
         self._resolver = 0  # whose turn it is
         self._tries = 0  # without any answer
         self.deadline = NEVER
@@ -91,7 +103,9 @@ class _Client:
                     self._end()
                     connection.close(now)
                 return
-            self._handle(message, now)
+            if not self._handle(message, now):
+                self._ahead[:0] = _LENGTH.pack(len(message)) + message
+                return
 
     def _next(self, connection: Connection) -> bytes | None:
         """The next message, if all of it is here; without one everything received has been taken."""
@@ -111,19 +125,26 @@ class _Client:
             ahead += taken
             connection.consume(len(taken))
 
-    def _handle(self, message: bytes, now: int) -> None:
+    def _handle(self, message: bytes, now: int) -> bool:
+        """False for one whose turn has not come: it is for other resolvers than those that wait."""
         try:
             query = dns.parse_query(message, len(message))
         except ParseError:
             self._end()
             self._connection.abort()  # there is no telling where the next message begins
-            return
+            return True
         answer = self._service.zone.answer(query, dns.TCP_MAX)
-        if answer is None and not self._service.resolvers.all:
+        resolvers = self._service.resolvers.choose(query.text)
+        if answer is None and not resolvers:
             answer = dns.build_answer(query, rcode=dns.REFUSED)
         if answer is not None:
             self._reply(answer, now, now)
-            return
+            return True
+        if resolvers is not self._resolvers:
+            if self._waiting:
+                return False
+            self.hang_up()
+            self._resolvers = resolvers
         if not self._waiting:
             self._tries = 0
             self._wait(now)
@@ -132,6 +153,7 @@ class _Client:
             self._dial(now)
         else:
             self._upstream.ask(message)
+        return True
 
     def _reply(self, message: bytes, asked: int, now: int) -> None:
         self._service.session.answer(now, now - asked, message)
@@ -144,6 +166,7 @@ class _Client:
         for number, (query, _, _) in enumerate(self._waiting):
             if message[:2] == query.identifier.to_bytes(2, "big"):
                 _, _, asked = self._waiting.pop(number)
+                self._service.resolvers.heard(query.text, message, now)
                 break
         else:
             return  # asked twice, after a lost connection, or not at all
@@ -153,6 +176,7 @@ class _Client:
             self._wait(now)
         else:
             self.deadline = NEVER
+            self._connection.note(0)  # one for other resolvers may have waited
 
     def lost(self, now: int) -> None:
         """The resolver has closed, failed or kept silent: ask the next one what still waits."""
@@ -162,7 +186,7 @@ class _Client:
             self._dial(now)
 
     def _dial(self, now: int) -> None:
-        resolvers = self._service.resolvers.all
+        resolvers = self._resolvers
         while resolvers and self._tries < max(_ATTEMPTS, len(resolvers)):
             self._tries += 1
             try:

@@ -9,7 +9,7 @@ from hythe.gateway.egress.closed import Closed
 from hythe.gateway.egress.direct import Direct
 from hythe.gateway.names.resolvers import Resolver, Resolvers
 from hythe.gateway.relay.match import Match
-from hythe.gateway.relay.names import Asker
+from hythe.gateway.relay.names import Asker, SplitResolvers
 from hythe.gateway.relay.relay import Ends, Relay
 from hythe.host.interfaces import Prefix
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Joined(NamedTuple):
-    """`resolvers`: None leaves names to this machine's."""
+    """What the gateway has of it."""
 
     relay: Relay
     asker: Asker | None
-    resolvers: Resolvers | None
+    resolvers: Resolvers
     egress: Direct
 
 
@@ -47,6 +47,8 @@ def join(gateway: Gateway, plan: TunnelPlan, tunnel: Tunnel, layout: Layout, opt
         gateway.host.receive,
     )
     gateway.driver.add_link(relay.tunnel, relay.receive_down)
+    if tunnel.speak is not None:
+        tunnel.speak(gateway.driver, gateway.session)
     servers = options.dns if options.dns is not None and plan.whole else plan.servers
     asker = None
     if servers:
@@ -55,9 +57,11 @@ def join(gateway: Gateway, plan: TunnelPlan, tunnel: Tunnel, layout: Layout, opt
         gateway.session.notice(
             f"names cannot be looked up: {plan.text} has no DNS = line: add one, or name a resolver with --dns ADDR"
         )
-    resolvers = None
     if plan.whole:
         make = asker.resolver if asker is not None else Resolver
         resolvers = Resolvers(servers, gateway.session.notice, make, f"the tunnel of {plan.text}")
+    else:
+        far = [asker.resolver(each) for each in servers] if asker is not None else []
+        resolvers = SplitResolvers(options.dns, gateway.session.notice, relay.match, far)
     egress = Closed(loopback=options.host_loopback) if plan.whole else Direct()
     return Joined(relay, asker, resolvers, egress)

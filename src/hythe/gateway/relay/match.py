@@ -61,6 +61,12 @@ class Match:
             return []
         return found
 
+    def asks(self, name: str) -> bool:
+        """Are the tunnel's resolvers asked about `name`?"""
+        if self.patterns:
+            return bool(self.named(name))
+        return not any(isinstance(each.hosts, re.Pattern) and each.matches(name, 0) for each in self._excepted)
+
     def learn(self, address: bytes, patterns: list[Pattern], ttl: int, now: int) -> None:
         """A name of these patterns has led to `address`; `ttl` in nanoseconds."""
         if self.is_inside(address):

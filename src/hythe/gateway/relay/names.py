@@ -12,17 +12,22 @@ import asyncio
 import contextlib
 import dataclasses
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from hythe.aio.driver import Driver
 from hythe.aio.host import DEFAULTS, Host
+from hythe.errors import ParseError
 from hythe.gateway.names.resolvconf import packed
-from hythe.gateway.names.resolvers import Resolver
+from hythe.gateway.names.resolvers import Resolver, Resolvers
+from hythe.gateway.relay.match import Match
 from hythe.gateway.relay.passing import outgoing
 from hythe.gateway.relay.relay import Relay
 from hythe.host.interfaces import Interface
 from hythe.link.pair import pair
+from hythe.units import SECOND
+from hythe.wire import dns
+from hythe.wire.dnsmessage import parse_message
 from hythe.wire.packet import Packet
 from hythe.wire.resolvconf import PORT, Server
 
@@ -151,3 +156,36 @@ class _TunnelResolver(Resolver):
         ours, theirs = socket.socketpair(socket.AF_UNIX, pair_kind | socket.SOCK_NONBLOCK)
         self._asker.dispatch(theirs, kind, self._server)
         return ours
+
+
+class SplitResolvers(Resolvers):
+    """Some names are asked at the far end, by `far`; what they lead to goes through the tunnel. `fixed` as `Resolvers`'."""
+
+    __slots__ = ("_far", "_match")
+
+    def __init__(self, fixed: list[Server] | None, notice: Callable[[str], None], match: Match, far: list[Resolver]) -> None:
+        super().__init__(fixed, notice)
+        self._match = match
+        self._far = far
+
+    def choose(self, name: str) -> list[Resolver]:
+        """As `Resolvers.choose`. A tunnel without resolvers leaves its names to the others."""
+        return self._far if self._far and self._match.asks(normal_name(name)) else self.all
+
+    def heard(self, name: str, message: bytes, now: int) -> None:
+        """As `Resolvers.heard`: remember where a name has led."""
+        patterns = self._match.named(normal_name(name))
+        if not patterns:
+            return
+        try:
+            answers = parse_message(message, len(message)).answers
+        except ParseError:
+            return
+        for record in answers:
+            if record.kind in (dns.A, dns.AAAA):
+                self._match.learn(record.data, patterns, record.ttl * SECOND, now)
+
+
+def normal_name(name: str) -> str:
+    """As patterns have it."""
+    return name.rstrip(".").lower()

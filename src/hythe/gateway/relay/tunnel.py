@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from hythe.aio.driver import Driver
+from hythe.gateway.session import Session
 from hythe.host.interfaces import Prefix
 from hythe.link.base import Link
 
@@ -13,13 +15,15 @@ _KNOWN: Final = 4_096
 
 
 class Tunnel:
-    """`link`: carries packets to peers, who have the networks `carries`. `news`: sentences since the last time."""
+    """`link`: carries packets to peers, who have the networks `carries`. `speak`: lets it speak to people by a session."""
 
-    __slots__ = ("_carries", "_known", "link", "news")
+    __slots__ = ("_carries", "_known", "link", "speak")
 
-    def __init__(self, link: Link, carries: Iterable[Prefix], news: Callable[[], list[str]] = list) -> None:
+    def __init__(
+        self, link: Link, carries: Iterable[Prefix], speak: Callable[[Driver, Session], object] | None = None
+    ) -> None:
         self.link = link
-        self.news = news
+        self.speak = speak
         self._carries = list(carries)
         self._known: dict[bytes, bool] = {}
 
