@@ -160,6 +160,12 @@ class Driver:
             if feed.releases is not None:
                 feed.releases.close()
 
+    def read(self, interface: Interface, now: int) -> None:
+        """Read from the interface's link although nothing says that it is readable: something beneath has kept packets."""
+        feed = self._feeds.get(interface.link.fileno())
+        if feed is not None and feed.read_at != now:  # else nobody has visited yet what was read in this pass
+            self._feed(feed, now)
+
     def register(self, fd: int, watcher: Watcher, events: int = EDGE) -> None:
         """Tell `watcher` of events of `fd`, once for each edge."""
         self._watchers[fd] = watcher

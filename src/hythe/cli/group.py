@@ -15,6 +15,7 @@ from hythe.errors import MachineError, UsageError
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("hythe.cli.run", "Run a command on a network of its own."),
+        "gateway": ("hythe.cli.gateway", "Serve the peers of a WireGuard tunnel, without root."),
         "ps": ("hythe.cli.ps", "Show the sessions that run."),
         "ctl": ("hythe.cli.ctl", "Change a session while it runs."),
         "host": ("hythe.cli.host", "Look a name or an address up."),

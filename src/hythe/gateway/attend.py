@@ -53,7 +53,7 @@ async def _attend(
     gc.freeze()  # modules are not worth looking through for garbage, ever
     gc.enable()
     room.ready()
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     for number in FORWARDED_SIGNALS:
         loop.add_signal_handler(number, room.signal, number)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED_SIGNALS)
@@ -72,7 +72,7 @@ async def _attend(
     gateway.session.notices += room.warnings
     if options.faults is not None and options.faults.notice is not None:
         gateway.session.notice(options.faults.notice)
-    door = _open_door(claim, gateway, link, room, layout, options, recorder)
+    door = open_door(claim, gateway, link, room, layout, options, recorder)
     watching = loop.create_task(watch(gateway.session))
     ended = loop.create_future()
     loop.add_reader(room.pidfd, _resolve, ended, None)
@@ -103,15 +103,16 @@ async def _attend(
     return status, gateway.session
 
 
-def _open_door(
+def open_door(
     claim: Claim | str,
     gateway: Gateway,
     base: Link,
-    room: Room,
+    room: Room | None,
     layout: Layout,
     options: RunOptions,
     recorder: Recorder | None,
 ) -> Door | None:
+    """Let the session be asked; None where it has no place. `base`: the link beneath faults and watchers."""
     if isinstance(claim, str):
         gateway.session.notice(claim)
         return None
@@ -160,7 +161,7 @@ async def _drain(gateway: Gateway) -> None:
         await asyncio.sleep(pause)
 
 
-def _raise_descriptor_limit() -> None:
+def raise_descriptor_limit() -> None:
     """Each connection is a descriptor: take all we may. The command was forked before and keeps its own limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -13,12 +13,14 @@ addresses change.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final, Protocol
 
 from hythe.gateway.egress.base import Destination
 from hythe.gateway.layout import Family
 from hythe.gateway.machine import Machine
+from hythe.host.interfaces import Prefix
 
 #: Addresses remembered; then all are forgotten.
 _KNOWN_LIMIT: Final = 4_096
@@ -56,22 +58,34 @@ class Leads(Protocol):
 
 
 class Destinations:
-    """`families`: the network inside. `machine`: whose own addresses are not for the command."""
+    """`families`: the network inside; `others`: further networks there. `machine`: whose own addresses are not for it."""
 
-    __slots__ = ("_gateways", "_inside", "_known", "_machine", "_mapped", "_open", "_outside")
+    __slots__ = ("_families", "_gateways", "_inside", "_known", "_machine", "_mapped", "_open", "_outside")
 
-    def __init__(self, machine: Machine, families: list[Family], *, host_loopback: bool) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        families: list[Family],
+        *,
+        host_loopback: bool,
+        others: Sequence[tuple[bytes, int]] = (),
+    ) -> None:
         self._machine = machine
         self._open = host_loopback
         self._gateways = frozenset(family.gateway for family in families)
-        #: Length of an address, and the bytes that those of the network inside begin with.
-        self._inside = [(len(family.gateway), family.gateway[: family.prefix // 8]) for family in families]
+        self._families = [Prefix(family.gateway, family.prefix) for family in families]
+        self._inside = [*self._families, *(Prefix(*network) for network in others)]
         self._mapped: dict[bytes, str] = {}
         if host_loopback:
             self._mapped = {family.host: "127.0.0.1" if len(family.host) == 4 else "::1" for family in families}
         self._outside = {text: address for address, text in self._mapped.items()}
         #: Packed address -> address outside as text, or the errno by which it is refused.
         self._known: dict[bytes, str | int] = {}
+
+    def know(self, others: Sequence[tuple[bytes, int]]) -> None:
+        """These are the further networks inside now."""
+        self._inside = [*self._families, *(Prefix(*network) for network in others)]
+        self._known.clear()
 
     def stream(self, address: bytes, port: int) -> Destination | None:
         """Where a TCP connection to `address` (packed) goes, or None when it is refused (`reason` tells why)."""
@@ -115,7 +129,7 @@ class Destinations:
             return mapped
         if address in self._gateways:
             return errno.ECONNREFUSED  # it is there, but nothing listens
-        if any(len(address) == size and address.startswith(start) for size, start in self._inside):
+        if any(prefix.contains(address) for prefix in self._inside):
             return errno.EHOSTUNREACH
         if self._refused4(address) if len(address) == 4 else self._refused6(address):
             return errno.EACCES

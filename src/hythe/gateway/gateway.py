@@ -46,8 +46,8 @@ COMMAND_TCP = TcpConfig(
     receive_buffer_max=512 * KIB,
     send_buffer_max=4 * MIB,
 )
-#: The same where the link has faults: whatever can happen on a wire does, what is on its way takes room,
-#: and a burst overflows the queue.
+#: The same where the link has faults, or is a real network: whatever can happen on a wire does, what is on its way takes
+#: room, and a burst overflows the queue.
 FAULTY_TCP = TcpConfig(nagle=False, receive_buffer_max=BUFFER_MAX // 2, send_buffer_max=BUFFER_MAX // 2, pacing=True)
 #: What one turn can bring at most: super-datagrams lie in the link's ring until then, so this costs nothing.
 DATAGRAM_BUFFER = 4 * MIB
@@ -59,7 +59,7 @@ class Gateway:
 
     def __init__(self, link: Link, layout: Layout, options: RunOptions, tunnel: Tunnel | None = None) -> None:
         config = HostConfig(
-            tcp=COMMAND_TCP if options.faults is None else FAULTY_TCP,
+            tcp=COMMAND_TCP if options.faults is None and not layout.remote else FAULTY_TCP,
             any_destination=True,
             allow_privileged_ports=True,
             datagram_buffer=DATAGRAM_BUFFER,
@@ -74,7 +74,9 @@ class Gateway:
         self.session = Session(self.driver.clock())
         self.machine = Machine()
         self.machine.watch(self.driver)
-        self.destinations = Destinations(self.machine, layout.families, host_loopback=options.host_loopback)
+        self.destinations = Destinations(
+            self.machine, layout.families, host_loopback=options.host_loopback, others=layout.others
+        )
         self.relay: Relay | None = None
         self.asker: Asker | None = None
         self.ways: Ways | None = None
@@ -108,7 +110,7 @@ class Gateway:
             resolvers=resolvers,
             zone=zone,
         )
-        self._families = layout.families
+        self._layout = layout
         self.published: Publisher | None = None
         if options.publish:
             self.publish(options.publish)
@@ -136,8 +138,9 @@ class Gateway:
             from hythe.gateway.publish.streams import PublishGate
 
             self.published = Publisher(
-                PublishGate(self.host, self.driver, self.session, self.streams.flows, self._families),
-                DatagramPublishGate(self.host, self.driver, self.session, self._families, RelayConfig()),
+                PublishGate(self.host, self.driver, self.session, self.streams.flows),
+                DatagramPublishGate(self.host, self.driver, self.session, RelayConfig()),
+                self._layout,
             )
         return self.published.publish(publications)
 

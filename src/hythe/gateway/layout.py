@@ -46,6 +46,14 @@ class Layout:
 
     __slots__ = ("ipv4", "ipv6")
 
+    #: Is the link to the command a real network?
+    remote = False
+    #: Networks beside the families' own that lead nowhere outside, packed, each with the length of its prefix.
+    others: tuple[tuple[bytes, int], ...] = ()
+
+    ipv4: Family | None
+    ipv6: Family | None
+
     def __init__(self, options: RunOptions) -> None:
         networks = machine_networks()
         families, tunnel = options.families, options.tunnel
@@ -71,3 +79,14 @@ class Layout:
     def hosts(self) -> list[tuple[bytes, str]]:
         """Addresses here that have a name which nobody looks up."""
         return [(each.gateway, "gateway.hythe.internal") for each in self.families]
+
+    @property
+    def commands(self) -> list[bytes]:
+        """The addresses that packets of the command bear."""
+        return [family.command for family in self.families]
+
+    def seen_from(self, peer: str | None) -> list[Family]:
+        """The families as a client of a published port meets them: `command` is who it is for. Raises `UsageError`."""
+        if peer is not None:
+            raise UsageError(f"there is nobody here but the command: leave @{peer} out of -p")
+        return self.families

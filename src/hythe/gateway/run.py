@@ -63,7 +63,7 @@ def _run(options: RunOptions, follow: Callable[[], Watcher], claim: Claim | str)
         alone=options.tunnel is not None or bool(options.routes),
         key_log=_key_log(claim) if options.keylog else None,
     )
-    capture = _open_capture(options.capture, private=options.keylog) if options.capture is not None else None
+    capture = open_capture(options.capture, private=options.keylog) if options.capture is not None else None
     room = Room.begin(plan, options.argv, wait=options.wait)
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED_SIGNALS)  # they wait until `attend` can send them on
     try:
@@ -103,8 +103,8 @@ def _key_log(claim: Claim | str) -> str:
     return f"{os.path.dirname(claim.path)}/keys"
 
 
-def _open_capture(path: str, *, private: bool) -> BinaryIO:
-    """`private`: nobody else may read it."""
+def open_capture(path: str, *, private: bool) -> BinaryIO:
+    """The file to capture to. `private`: nobody else may read it. Raises `MachineError`."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600 if private else 0o666)
         if private and stat.S_ISREG(os.fstat(fd).st_mode):

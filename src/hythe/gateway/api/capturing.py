@@ -33,7 +33,7 @@ _PIECE: Final = 128 * KIB
 
 
 class Place(NamedTuple):
-    """`keeper`: a process in the command's namespaces. `hosts`: names known from the start.
+    """`keeper`: a process in the command's namespaces, 0 where it is elsewhere. `hosts`: names known from the start.
 
     `epoch`: nanoseconds since 1970 when the driver's clock read 0.
     """

@@ -25,7 +25,10 @@ Pair = tuple[int, bytes, int, bytes, int]
 
 
 class Inside:
-    """One network namespace. `diag`: a NETLINK_SOCK_DIAG socket that was opened there; `keeper`: a process there."""
+    """One network namespace. `diag`: a NETLINK_SOCK_DIAG socket that was opened there; `keeper`: a process there.
+
+    `diag` of -1: the command is not on this machine, and nothing is known.
+    """
 
     def __init__(self, diag: int, keeper: int) -> None:
         self._diag = diag
@@ -35,6 +38,8 @@ class Inside:
 
     async def sockets(self, *, processes: bool) -> list[tuple[Socket, Process | None]]:
         """All TCP and UDP sockets, with `processes` those who hold them."""
+        if self._diag < 0:
+            return []
         async with self._turn:  # there is one netlink socket
             return await asyncio.to_thread(self._look, processes)
 

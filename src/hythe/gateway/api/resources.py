@@ -46,14 +46,14 @@ _STEP: Final = 0.005
 
 
 class Resources:
-    """One session. `name`: what it is called."""
+    """One session. `name`: what it is called. `room`: the command's, if that is on this machine."""
 
     def __init__(
         self,
         name: str,
         gateway: Gateway,
         wiring: Wiring,
-        room: Room,
+        room: Room | None,
         layout: Layout,
         options: RunOptions,
         recorder: Recorder | None,
@@ -65,10 +65,11 @@ class Resources:
         self.layout = layout
         self.options = options
         self.epoch = time.time_ns() - gateway.driver.clock()
-        self._inside = Inside(room.diag_fd, room.pid)
+        self._inside = Inside(room.diag_fd, room.pid) if room is not None else Inside(-1, 0)
         self._broadcast = Broadcast(self.session, self._event)
+        place = Place(room.pid if room is not None else 0, layout.hosts, self.epoch)
         reasons = recorder.reasons if recorder is not None else Reasons(gateway)
-        self._capturing = Capturing(wiring, self.session, reasons, recorder, Place(room.pid, layout.hosts, self.epoch))
+        self._capturing = Capturing(wiring, self.session, reasons, recorder, place)
 
     async def finish(self) -> None:
         """The session is about to end: let those who listen hear the rest, if they do not take long."""
@@ -91,7 +92,7 @@ class Resources:
             since=figures.moment(self.session.began, self.epoch),
             api=API,
             mtu=self.options.mtu,
-            addresses=[figures.address(each.command) for each in families],
+            addresses=[figures.address(each) for each in self.layout.commands],
             gateways=[figures.address(each.gateway) for each in families],
             faults=(await self.faults()).words,
             notices=list(self.session.notices),
@@ -199,8 +200,7 @@ class Resources:
         return listener
 
     def _published(self, port: Published) -> model.Listener:
-        command = figures.address(self.layout.families[0].command)
-        outside, inside = model.End(port.address, port.outside), model.End(command, port.inside)
+        outside, inside = model.End(port.address, port.outside), model.End(figures.address(port.target), port.inside)
         return model.Listener(port.protocol, outside, inside, None, port.number)
 
     # --- The wire, and what has been looked up

@@ -34,20 +34,21 @@ class Recorder:
     """A link on `link` that has all packets written to `file`, by a process of its own.
 
     `secrets`: lines of the TLS key log so far; `keyed`: is there one? `confidants` are told those that come.
-    `reasons`: once it follows a gateway; others want them, too.
+    `reasons`: once it follows a gateway; others want them, too. `room`: the command's, if that is on this machine.
     """
 
     reasons: Reasons
 
-    def __init__(self, link: Link, file: BinaryIO, room: Room, layout: Layout) -> None:
+    def __init__(self, link: Link, file: BinaryIO, room: Room | None, layout: Layout) -> None:
         self._link = link
-        self.keyed = len(room.capture_fds) > 1
+        fds = room.capture_fds if room is not None else []
+        self.keyed = len(fds) > 1
         self.secrets = b""
         self.confidants: list[Callable[[bytes], None]] = []
         epoch = time.time_ns() - time.monotonic_ns()
-        sources = Sources(Ring(), epoch, room.capture_fds[0], room.pid, layout.hosts)
+        sources = Sources(Ring(), epoch, fds[0] if fds else -1, room.pid if room is not None else 0, layout.hosts)
         if self.keyed:
-            sources.keys = room.capture_fds[1]
+            sources.keys = fds[1]
             self._told, sources.tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._scribe = Scribe(file, sources)
         if self.keyed:

@@ -47,9 +47,9 @@ class Sources:
     """What a writer is given, and how much it is to keep.
 
     `epoch`: nanoseconds since 1970 when the driver's clock read 0. `diag`, `keeper`: for `Owners`; without a `diag`, -1, the
-    writer opens one. `hosts`, `answers`, `secrets`: names, messages of DNS and lines of the key log that are known from the
-    start. `keys`: where more lines can be read; `tell`: where they are written, for others; -1 for nowhere. `snaplen`: so
-    many bytes of each packet, 0 for all.
+    writer opens one, and without a `keeper`, 0, nobody is known. `hosts`, `answers`, `secrets`: names, messages of DNS and
+    lines of the key log that are known from the start. `keys`: where more lines can be read; `tell`: where they are written,
+    for others; -1 for nowhere. `snaplen`: so many bytes of each packet, 0 for all.
     """
 
     ring: Ring
@@ -104,6 +104,8 @@ class Writer:
 
     def _owners(self) -> Owners:
         sources = self._sources
+        if not sources.keeper:
+            return Owners(None, 0)
         try:
             diag = socket.socket(fileno=sources.diag) if sources.diag >= 0 else enter(sources.keeper)
         except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from hythe.gateway.layout import Family
+from hythe.host.interfaces import Prefix
 from hythe.wire import dns
 
 DOMAIN: Final = (b"hythe", b"internal")
@@ -32,8 +33,7 @@ class Zone:
         if host_loopback:
             self._names[b"host"] = [family.host for family in families]
         self._reverse = {address: (label, *DOMAIN) for label, addresses in self._names.items() for address in addresses}
-        #: Length of an address, and the bytes that those of the network inside begin with.
-        self._inside = [(len(family.gateway), family.gateway[: family.prefix // 8]) for family in families]
+        self._inside = [Prefix(family.gateway, family.prefix) for family in families]
 
     def answer(self, query: dns.Query, limit: int) -> bytes | None:
         """The answer of at most `limit` bytes, or None for a question about somebody else."""
@@ -41,7 +41,7 @@ class Zone:
         if name[-2:] == DOMAIN:
             return self._answer_name(query, name[:-2], limit)
         address = dns.reverse_address(query.name)
-        if address is None or not any(len(address) == size and address.startswith(start) for size, start in self._inside):
+        if address is None or not any(prefix.contains(address) for prefix in self._inside):
             return None
         pointer = self._reverse.get(address)
         if pointer is None:

@@ -42,11 +42,10 @@ _ANCILLARY: Final = 2 * socket.CMSG_SPACE(32)
 class DatagramPublishGate:
     """What all published UDP ports share."""
 
-    def __init__(self, host: Host, driver: Driver, session: Session, families: list[Family], config: RelayConfig) -> None:
+    def __init__(self, host: Host, driver: Driver, session: Session, config: RelayConfig) -> None:
         self.host = host
         self.driver = driver
         self.session = session
-        self.families = families
         self.config = config
         self.associations: OrderedDict[tuple[Any, ...], _Association] = OrderedDict()  # the least recently used first
 
@@ -71,9 +70,10 @@ class DatagramPublishGate:
 class PublishedDatagrams:
     """One socket outside, in the driver's epoll, level-triggered."""
 
-    __slots__ = ("_gate", "_marks", "_socket", "_told", "_wanted", "inside")
+    __slots__ = ("_gate", "_marks", "_socket", "_told", "_wanted", "families", "inside")
 
-    def __init__(self, outside: socket.socket, inside: int, gate: DatagramPublishGate) -> None:
+    def __init__(self, outside: socket.socket, inside: int, gate: DatagramPublishGate, families: list[Family]) -> None:
+        self.families = families
         self._socket = outside
         self._gate = gate
         self.inside = inside
@@ -143,7 +143,7 @@ class _Association:
         self._port = port
         self._client = client
         self._ancillary = ancillary
-        self._ways: list[Target] = targets(client[0], gate.families)
+        self._ways: list[Target] = targets(client[0], port.families)
         self._kept: list[tuple[bytes, int]] | None = []  # None once the command has answered
         self._endpoint, key = self._bind(self._ways.pop(0))
         self.record: FlowRecord = gate.session.begin("udp", key, (client[0], client[1]), now)

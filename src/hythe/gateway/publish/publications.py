@@ -1,4 +1,4 @@
-"""What `-p` says: ``[ADDR:]HOSTPORT:PORT[/udp]``, with ranges and service names. Read before the first fork."""
+"""What `-p` says: ``[ADDR:]HOSTPORT:PORT[/udp][@PEER]``, with ranges and service names. Read before the first fork."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ _EXAMPLES = "write for example 8080:80, 0.0.0.0:8080:80, [::1]:5353:53/udp or 80
 
 
 class Publication:
-    """One port. `addresses`: as text, all listened on. `outside`: 0 has the machine pick a port. `text`: as written."""
+    """One port. `addresses`: as text, all listened on. `outside`: 0 has the machine pick a port. `text`: as written.
 
-    __slots__ = ("addresses", "inside", "outside", "text", "udp")
+    `peer`: whose port it is, where there are several, by name or address.
+    """
 
-    def __init__(self, text: str, addresses: tuple[str, ...], outside: int, inside: int, *, udp: bool) -> None:
+    __slots__ = ("addresses", "inside", "outside", "peer", "text", "udp")
+
+    def __init__(
+        self, text: str, addresses: tuple[str, ...], outside: int, inside: int, *, udp: bool, peer: str | None = None
+    ) -> None:
         self.text = text
+        self.peer = peer
         self.addresses = addresses
         self.outside = outside
         self.inside = inside
@@ -35,7 +41,8 @@ class Publication:
 
 def parse(text: str) -> list[Publication]:
     """The ports that one `-p` publishes. Raises `UsageError`."""
-    ports, slash, protocol = text.partition("/")
+    where, at, peer = text.partition("@")
+    ports, slash, protocol = where.partition("/")
     if slash and protocol not in ("tcp", "udp"):
         raise UsageError(f"-p {text}: {protocol!r} is not a protocol: write /tcp, /udp or neither")
     addresses: tuple[str, ...] = LOOPBACK
@@ -49,7 +56,10 @@ def parse(text: str) -> list[Publication]:
         raise UsageError(f"-p {text}: {len(outside)} ports cannot lead to {len(inside)}: write ranges of equal length")
     if inside.start == 0 or (outside.start == 0 and len(outside) > 1):
         raise UsageError(f"-p {text}: 0 is not a port (alone in front of the colon it has hythe pick one)")
-    return [Publication(text, addresses, *pair, udp=protocol == "udp") for pair in zip(outside, inside, strict=True)]
+    return [
+        Publication(text, addresses, *pair, udp=protocol == "udp", peer=peer if at else None)
+        for pair in zip(outside, inside, strict=True)
+    ]
 
 
 def parse_outside(text: str) -> tuple[bytes | None, range, str]:

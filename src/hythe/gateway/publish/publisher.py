@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hythe.gateway.layout import Layout
 from hythe.gateway.publish.datagrams import DatagramPublishGate, PublishedDatagrams
 from hythe.gateway.publish.listening import listen
 from hythe.gateway.publish.publications import Publication
@@ -11,19 +12,24 @@ from hythe.gateway.publish.streams import PublishedPort, PublishGate
 
 
 class Published(NamedTuple):
-    """One socket that listens outside, at (`address`, `outside`), for the command's port `inside`. `number`: its own."""
+    """One socket that listens outside, at (`address`, `outside`), for port `inside` of the command at `target` (packed).
+
+    `number`: its own.
+    """
 
     number: int
     protocol: str
     address: str
     outside: int
     inside: int
+    target: bytes
 
 
 class Publisher:
     """Publishes more whenever it is asked to, and less; `close` ends it all. `ports`: those that are listened on."""
 
-    def __init__(self, streams: PublishGate, datagrams: DatagramPublishGate) -> None:
+    def __init__(self, streams: PublishGate, datagrams: DatagramPublishGate, layout: Layout) -> None:
+        self._layout = layout
         self._streams = streams
         self._datagrams = datagrams
         self._open: list[PublishedPort | PublishedDatagrams] = []  # beside `ports`
@@ -42,22 +48,24 @@ class Publisher:
         return self.ports[before:]
 
     def _publish(self, publication: Publication) -> None:
+        families = self._layout.seen_from(publication.peer)
         sockets = listen(publication)
         inside, protocol = publication.inside, publication.protocol
         for each in sockets:
             if publication.udp:
-                self._open.append(PublishedDatagrams(each, inside, self._datagrams))
+                self._open.append(PublishedDatagrams(each, inside, self._datagrams, families))
             else:
-                self._open.append(PublishedPort(each, inside, self._streams))
+                self._open.append(PublishedPort(each, inside, self._streams, families))
             address, port, *_ = each.getsockname()
             self._count += 1
-            self.ports.append(Published(self._count, protocol, address, port, inside))
+            self.ports.append(Published(self._count, protocol, address, port, inside, families[0].command))
         if not publication.outside:
             names = " and ".join(
                 f"[{each.address}]:{each.outside}" if ":" in each.address else f"{each.address}:{each.outside}"
                 for each in self.ports[-len(sockets) :]
             )
-            self._streams.session.notice(f"{names} leads to the command's {protocol} port {inside}")
+            whose = f"{publication.peer}'s" if publication.peer is not None else "the command's"
+            self._streams.session.notice(f"{names} leads to {whose} {protocol} port {inside}")
 
     def unpublish(self, number: int, now: int) -> Published | None:
         """Listen no more at one of them, and tell which it was; clients that are connected stay, those of UDP cannot."""

@@ -30,15 +30,14 @@ _READABLE: Final = select.EPOLLIN
 class PublishGate:
     """What all published TCP ports share. `flows`: the gateway's set of splices that are open."""
 
-    def __init__(self, host: Host, driver: Driver, session: Session, flows: set[Splice], families: list[Family]) -> None:
+    def __init__(self, host: Host, driver: Driver, session: Session, flows: set[Splice]) -> None:
         self.host = host
         self.driver = driver
         self.session = session
         self.flows = flows
-        self.families = families
 
-    def admit(self, client: socket.socket, port: int, now: int) -> None:
-        """A client has come for the command's `port`."""
+    def admit(self, client: socket.socket, port: int, families: list[Family], now: int) -> None:
+        """A client has come for `port` of the command that `families` has."""
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
@@ -46,7 +45,7 @@ class PublishGate:
         except OSError:  # gone again already
             client.close()
             return
-        ways = targets(address, self.families)
+        ways = targets(address, families)
         connection = self.dial(ways, port, client_port, now)
         if connection is None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -114,9 +113,10 @@ class PublishedFlow(Splice):
 class PublishedPort:
     """One listening socket, in the driver's epoll, level-triggered."""
 
-    __slots__ = ("_gate", "_port", "_socket", "deadline", "filed")
+    __slots__ = ("_families", "_gate", "_port", "_socket", "deadline", "filed")
 
-    def __init__(self, listener: socket.socket, port: int, gate: PublishGate) -> None:
+    def __init__(self, listener: socket.socket, port: int, gate: PublishGate, families: list[Family]) -> None:
+        self._families = families
         self._socket = listener
         self._port = port
         self._gate = gate
@@ -136,7 +136,7 @@ class PublishedPort:
                     self._pause(now)
                     return
                 continue  # that client is gone again, or its network is: accept(2)
-            self._gate.admit(client, self._port, now)
+            self._gate.admit(client, self._port, self._families, now)
 
     def _pause(self, now: int) -> None:
         """The clients wait in the kernel until a descriptor is free."""

@@ -1,0 +1,80 @@
+"""`hythe gateway`: the far half of a tunnel. Its peers reach the world as a command in `hythe run` does."""
+
+from __future__ import annotations
+
+import click
+
+from hythe.cli.faults import fault_options
+from hythe.cli.run import faults_of, say, summarize
+from hythe.errors import UsageError
+from hythe.gateway.names.resolvconf import parse_servers
+from hythe.gateway.publish.publications import parse as parse_publication
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hythe.gateway.attend import Watcher
+
+
+@click.command()
+@click.option("--wg", "path", required=True, metavar="FILE", help="Serve the peers of this WireGuard configuration.")
+@click.option("--host-loopback", is_flag=True, help="Let peers reach this machine itself, as host.hythe.internal.")
+@click.option(
+    "-p",
+    "--publish",
+    multiple=True,
+    metavar="[ADDR:]HOSTPORT:PORT[/udp][@PEER]",
+    help="Let outside clients reach PORT of PEER by HOSTPORT of this machine (ADDR: loopback).",
+)
+@click.option("--dns", metavar="ADDR[,ADDR]|none", help="Ask these resolvers, or none, instead of this machine's.")
+@click.option("--capture", metavar="FILE", help="Write every packet to FILE (pcapng), as the peers see it.")
+@click.option(
+    "--summary",
+    is_flag=False,
+    flag_value="text",
+    metavar="[text|json]",
+    help="Print the table of connections at the end, to standard error.",
+)
+@click.option("--name", metavar="NAME", help="What the session is called in hythe ps; gateway unless given.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell of each connection as it opens and ends.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no notices.")
+@fault_options
+def command(
+    path: str,
+    host_loopback: bool,
+    publish: tuple[str, ...],
+    dns: str | None,
+    capture: str | None,
+    summary: str | None,
+    name: str | None,
+    verbose: bool,
+    quiet: bool,
+    seed: int | None,
+    **faults: str | None,
+) -> int:
+    """Serve the peers of a WireGuard configuration, without root.
+
+    What they connect to is reached through this machine's sockets; names are answered at this side's address. SIGHUP has
+    FILE read again: peers come and go, and the others notice nothing.
+    """
+    if summary not in (None, "text", "json"):
+        raise UsageError(f"--summary={summary} is not possible: write --summary or --summary=json")
+    from hythe.gateway.peers.serve import serve
+
+    def follow() -> Watcher:
+        from hythe.view.follow import Follower
+
+        return Follower(say, verbose=verbose, quiet=quiet)
+
+    session = serve(
+        path,
+        follow,
+        host_loopback=host_loopback,
+        dns=parse_servers(dns) if dns is not None else None,
+        publish=[each for text in publish for each in parse_publication(text)],
+        capture=capture,
+        faults=faults_of(faults, seed),
+        name=name,
+    )
+    if summary is not None:
+        summarize(session, summary)
+    return 0
