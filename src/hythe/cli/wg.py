@@ -103,6 +103,35 @@ def show(name: str | None, as_json: bool) -> int:
     return 0
 
 
+@command.command(name="add-peer")
+@click.argument("name")
+@click.argument("file", required=False)
+@click.option("--endpoint", metavar="HOST[:PORT]", help="Where the peer finds the server; this machine unless given.")
+@click.option("--qr/--no-qr", default=None, help="Print a QR code as well, or not; on a terminal unless told otherwise.")
+def add_peer(name: str, file: str | None, endpoint: str | None, qr: bool | None) -> int:
+    """Add a peer to the server's FILE and print the file that it takes home.
+
+    A `hythe gateway` that runs with FILE lets the peer in at once; without FILE it is the one that runs.
+    """
+    from hythe.gateway.peers.adding import add_peer as add
+    from hythe.gateway.peers.running import gateway_of, only_file, reload
+
+    _beware()
+    file = file if file is not None else only_file()
+    text = add(file, name, endpoint)
+    click.echo(text, nl=False)
+    if qr if qr is not None else sys.stdout.isatty():
+        import segno
+
+        click.echo()
+        segno.make(text, error="l").terminal(out=sys.stdout, compact=True)
+    session = gateway_of(file)
+    if session is not None:
+        reload(session)
+        click.echo(f"hythe: {session.name} lets {name} in from now on", err=True)
+    return 0
+
+
 def _beware() -> None:
     """A secret is about to go where others can read it: say so, as wg(8) does."""
     mode = os.fstat(sys.stdout.fileno()).st_mode

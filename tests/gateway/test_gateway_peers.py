@@ -1,0 +1,192 @@
+"""`hythe gateway --wg` as a user without rights, with wireguard-go and with `hythe run --via` as its peers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from contextlib import contextmanager
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import needs
+from tests.gateway.field import CLIENT, CLIENT6, FAR, FAR_TOO, NEAR, NEAR6, SERVER, SERVER6, Field, Runner, field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.gateway.conftest import Person
+
+
+class Served:
+    """A gateway that runs on the far machine."""
+
+    def __init__(self, place: Field, person: Person, process: subprocess.Popen[str]) -> None:
+        self.place = place
+        self.person = person
+        self.process = process
+        self.said = ""
+
+    def hythe(self, *words: str, check: bool = True) -> str:
+        """Run hythe as the user whose gateway it is; what it prints."""
+        done = subprocess.run(
+            self.place.far.words(*self.person.prefix, self.person.python, "-m", "hythe", *words),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            cwd=self.place.folder,
+            env=needs.clean_environment(),
+        )
+        assert done.returncode == 0 or not check, done.stderr
+        return done.stdout + done.stderr
+
+    def notice(self, expression: str) -> re.Match[str]:
+        """Wait for a line on the gateway's standard error."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            found = re.search(expression, line)
+            if found:
+                return found
+        raise AssertionError(f"the gateway has ended without saying {expression}")
+
+
+@contextmanager
+def serve(place: Field, person: Person, *options: str) -> Iterator[Served]:
+    """Run a gateway, ended by SIGTERM."""
+    process = subprocess.Popen(
+        place.far.words(
+            *(*person.prefix, person.python, "-m", "hythe", "gateway", "--wg", str(place.folder / "server.conf"), *options)
+        ),
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=place.folder,
+        env=needs.clean_environment(),
+    )
+    with process:
+        served = Served(place, person, process)
+        try:
+            served.notice("can connect to UDP port 51820")
+            yield served
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0
+            served.said = process.stderr.read() if process.stderr is not None else ""
+
+
+@pytest.fixture(scope="module")
+def place(nobody: Person) -> Iterator[Field]:
+    """Return both machines; the near one has the services that the far one's peers ask for."""
+    folder = needs.public_folder()
+    os.chown(folder, needs.NOBODY, needs.NOBODY)
+    try:
+        with field(folder, Random(53)) as found:
+            found.server_file()
+            found.client_file(extra=f"DNS = {SERVER}")
+            found.services(found.near, NEAR)
+            yield found
+    finally:
+        subprocess.run(["rm", "-r", str(folder)], check=True, timeout=10)
+
+
+def test_a_kernel_behind_wireguard_go(place: Field, nobody: Person) -> None:
+    """Names, streams, datagrams and pings of a peer leave by the gateway's sockets; its own machine is closed to it."""
+    for program in ("ping", "dig", "curl", "iperf3"):
+        needs.program(program)
+    peer = place.peer()
+    with serve(place, nobody, "--dns", f"{NEAR}:53", "--summary=json", "--name", "vpn") as served:
+        place.wireguard_go(peer, place.folder / "client.conf")
+        peer.run(f"ip route add {NEAR} dev {place.wg}; ip -6 route add {NEAR6} dev {place.wg}")
+        peer.run(f"ping -c 1 -W 8 {SERVER} && ping -c 1 -W 3 {SERVER6}")
+        assert (
+            peer.run(f"dig +short www.corp.example @{SERVER}; dig +tcp +short www.corp.example @{SERVER}") == f"{NEAR}\n" * 2
+        )
+        assert peer.run(f"dig +short gateway.hythe.internal AAAA @{SERVER6}") == f"{SERVER6}\n"
+        assert peer.run(f"curl -sS -m 8 http://{NEAR}:8080/") == "through the tunnel\n"
+        assert peer.run(f"curl -sS -m 8 'http://[{NEAR6}]:8080/'") == "through the tunnel\n"
+        for way in ("", "-R"):
+            end = json.loads(peer.run(f"iperf3 -J -n 10M {way} -c {NEAR}"))["end"]
+            assert end["sum_sent"]["bytes"] >= 10 << 20  # what has not arrived yet is the gateway's to deliver
+        # The gateway's machine itself, by any of its addresses, is not for peers.
+        peer.run(f"ip route add {FAR_TOO} dev {place.wg}")
+        assert "Packet filtered" in peer.run(f"ping -c 1 -W 3 {FAR_TOO}", check=False)
+        assert peer.run(f"nc -w 5 {FAR_TOO} 22; echo $?").endswith("1\n")
+        assert "laptop" in served.hythe("wg", "show", "vpn")
+        assert re.search(r"gateway --wg \S+/server.conf", served.hythe("ps"))
+        assert "laptop" not in served.hythe("ps", "vpn")
+    flows = json.loads(served.said[served.said.index("{") :])["connections"]
+    pages = [each for each in flows if each["outside"] and each["outside"]["port"] == 8080]
+    assert [(each["local"]["address"], each["outside"]["host"]) for each in pages] == [(CLIENT, NEAR), (CLIENT6, NEAR6)]
+    assert pages[0]["name"] == "www.corp.example"
+    assert {each["error"] for each in flows if each["remote"]["address"] == FAR_TOO} == {"EACCES"}
+
+
+def test_hythe_at_both_ends(place: Field, nobody: Person) -> None:
+    """A command through a tunnel to a gateway, both without rights; a port of the command is published at the far end."""
+    with serve(place, nobody, "--dns", f"{NEAR}:53", "-p", f"{FAR}:8888:99@laptop", "--name", "far", "-v") as served:
+        process = subprocess.Popen(
+            place.near.words(
+                *(*nobody.prefix, nobody.python, "-m", "hythe", "run", "--via", f"wg:{place.folder}/client.conf", "--"),
+                *("sh", "-c", "curl -sS -m 8 http://www.corp.example:8080/ && echo hello | nc -N -l -p 99"),
+            ),
+            stdout=subprocess.PIPE,
+            text=True,
+            env=needs.clean_environment(),
+            cwd=place.folder,
+        )
+        with process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "through the tunnel\n"
+            answer = place.near.run(f"for i in $(seq 50); do nc -w 2 {FAR} 8888 && exit; sleep 0.1; done", timeout=120)
+            assert answer == "hello\n"
+            assert process.wait(10) == 0
+        assert f"{CLIENT}:" in served.notice(r"tcp (\S+) -> \S+:8080")[1]
+        served.hythe("ctl", "far", "set", "delay=100ms")
+        slow = Runner(place, nobody).run(f"ping -c 1 -W 8 {SERVER}")
+        assert float(slow.stdout.partition("time=")[2].split()[0]) > 190
+
+
+def test_peers_come_and_go(place: Field, nobody: Person) -> None:
+    """`hythe wg add-peer` lets one in at once, and the one that talks meanwhile notices nothing."""
+    before = (place.folder / "server.conf").read_text()
+    try:
+        with serve(place, nobody) as served:
+            ping = subprocess.Popen(
+                place.near.words(
+                    *(*nobody.prefix, nobody.python, "-m", "hythe", "run", "--via", f"wg:{place.folder}/client.conf", "--"),
+                    *("ping", "-i", "0.05", "-c", "40", SERVER),
+                ),
+                stdout=subprocess.PIPE,
+                text=True,
+                env=needs.clean_environment(),
+            )
+            phone = served.hythe("wg", "add-peer", "phone", "--endpoint", FAR)
+            assert served.notice(r"read again: (.*)")[1] == "+phone"
+            text = phone[phone.index("# phone") : phone.rindex("PersistentKeepalive = 25\n") + 25]
+            place.file("phone.conf", text)
+            reached = subprocess.run(
+                place.near.words(
+                    *(*nobody.prefix, nobody.python, "-m", "hythe", "run", "--via", f"wg:{place.folder}/phone.conf", "--"),
+                    *("ping", "-c", "1", "-W", "8", SERVER),
+                ),
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+                env=needs.clean_environment(),
+            )
+            assert reached.returncode == 0, reached.stderr
+            said = ping.communicate(timeout=30)[0]
+            assert " 0% packet loss" in said
+            (place.folder / "server.conf").write_text(before)
+            served.process.send_signal(signal.SIGHUP)
+            assert served.notice(r"read again: (.*)")[1] == "-phone"
+            (place.folder / "server.conf").write_text(before + "\n[Peer]\nPublicKey = short\n")
+            served.process.send_signal(signal.SIGHUP)
+            assert "server.conf:" in served.notice(r"nothing is taken over: (.*)")[1]
+    finally:
+        place.file("server.conf", before)
