@@ -48,6 +48,7 @@ test-all: check ## everything, with many more examples of everything random
 
 bench: install ## measure hythe beside slirp4netns, pasta and the kernel (ARGS=--quick)
 	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench.tunnels $(ARGS)
 	@$(BIN)/python -m bench.forwards $(ARGS)
 
 scoreboard: install ## hythe's TCP and Linux's through the same emulated wire, side by side (ARGS=--quick)
