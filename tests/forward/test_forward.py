@@ -54,6 +54,12 @@ def test_all_kinds_at_once(tmp_path: Path, rng: Random) -> None:
             assert f"localhost:{port}" in rows
             assert rows.count("CLOSED") >= 4
             assert rows.count("1.9 MiB") == 4
+            shown = [each for each in forward.hythe("netstat", "-nl", "--session", "all").splitlines() if "LISTEN" in each]
+            assert {local, dynamic} <= {int(each.split()[3].rpartition(":")[2]) for each in shown}
+            with socket.create_connection(("127.0.0.1", local)) as held:
+                held.sendall(b"x")
+                assert held.recv(1) == b"x"
+                assert f" localhost:{port} " in forward.hythe("netstat", "-n", "--session", "all")
         assert not near.exists()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -72,6 +73,7 @@ def command(
 
 
 async def _serve(places: list[Place], keys: str, host_keys: tuple[str, ...], limits: Limits, *, gateway_ports: bool) -> None:
+    from hythe.forward.session import shown
     from hythe.serve.log import stamped
     from hythe.tunnel.ssh.authorized import AuthorizedKeys
     from hythe.tunnel.ssh.server import Server, host_key
@@ -94,10 +96,11 @@ async def _serve(places: list[Place], keys: str, host_keys: tuple[str, ...], lim
         client, _, what = text.partition(" ")
         _say(stamped(client, what))
 
-    server = Server(authorized, Direct().open, log, limits, gateway_ports=gateway_ports)
-    await server.begin(listeners, ours)
-    await _until_asked_to_end()
-    await server.close()
+    async with shown("sshd", sys.argv[1:], _say) as flows:
+        server = Server(authorized, Direct().open, log, limits, flows, gateway_ports=gateway_ports)
+        await server.begin(listeners, ours)
+        await _until_asked_to_end()
+        await server.close()
 
 
 async def _until_asked_to_end() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncssh
 
-from hythe.forward.flows import Flow, Flows
+from hythe.forward.flows import Flow, Flows, end_of
 from hythe.tunnel.ssh.datagrams import DatagramChannel, read
 from hythe.tunnel.ssh.splice import Splice
 from hythe.via.direct import Direct
@@ -66,6 +66,7 @@ class RemotePort:
         except OSError as error:
             self._flows.end(flow, error)
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, error.strerror or str(error)) from error
+        flow.far = end_of(near) if not target.path else flow.far
         splice = Splice(near, moved=_counting(flow))
         flow.kill = splice.abort
         self._flows.opened(flow)

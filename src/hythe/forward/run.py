@@ -62,9 +62,9 @@ class Forwarding:
 
     def __init__(self, options: Options, claim: places.Claim | str) -> None:
         self.flows = Flows()
-        self.tunnels: list[Tunnel] = []
+        self.tunnels: Sequence[Tunnel] = []
         self.name = claim if isinstance(claim, str) else claim.name
-        self.words = options.words
+        self.words: Sequence[str] = options.words
         self._options = options
         self._claim = claim
         self._running: dict[Tunnel, asyncio.Task[None]] = {}
@@ -124,7 +124,7 @@ class Forwarding:
     def _begin(self, spec: TunnelSpec, tunnel: Tunnel) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         begun: asyncio.Future[None] = loop.create_future()
-        self.tunnels.append(tunnel)
+        self.tunnels = [*self.tunnels, tunnel]
         tunnel.listen()
 
         def up() -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import time
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hythe.errors import MachineError, UnknownError
 from hythe.forward.flows import Flow, Flows
 from hythe.forward.places import port_of
 from hythe.gateway.api import metrics
 from hythe.gateway.api.broadcast import Broadcast
+from hythe.gateway.api.door import Door
 from hythe.gateway.api.figures import error_name
-from hythe.session import model
+from hythe.session import model, places
 from hythe.session.plain import plain
 from hythe.session.routes import API
 
 if TYPE_CHECKING:
-    from hythe.forward.run import Forwarding
+    from hythe.forward.tunnel import Tunnel
 
 #: What the first request imports (`hythe.gateway.api.door`).
 PARTS: Final = ("json", "h11", "hythe.session.model", "hythe.session.routes", "hythe.gateway.api.serving")
@@ -30,10 +32,19 @@ _STEP: Final = 0.005
 _NO_PACKETS: Final = "a forward carries streams and has no packets of its own: hythe dump shows those of an interface"
 
 
+class Shown(Protocol):
+    """What there is to tell of. `words`: of its command."""
+
+    name: str
+    words: Sequence[str]
+    flows: Flows
+    tunnels: Sequence[Tunnel]
+
+
 class ForwardResources:
     """`hythe.session.routes`, one method for each operation."""
 
-    def __init__(self, forwarding: Forwarding) -> None:
+    def __init__(self, forwarding: Shown) -> None:
         self._forwarding = forwarding
         self._flows: Flows = forwarding.flows
         self._broadcast = Broadcast(self._flows, self._event)
@@ -114,7 +125,7 @@ class ForwardResources:
                     found.append(model.Listener("udp" if forward.udp else "tcp", outside, inside, None))
             for remote in tunnel.remotes:
                 forward = remote.forward
-                inside = model.End(forward.place.path or forward.bind or "*", remote.port)
+                inside = model.End(f"{forward.place.path or forward.bind or '*'} of {tunnel.way.name}", remote.port)
                 found.append(model.Listener("udp" if forward.udp else "tcp", None, inside, None))
         return found
 
@@ -161,6 +172,34 @@ class ForwardResources:
         if isinstance(about, Flow):
             return model.Event(kind, at, connection=_connection(about))
         return model.Event(kind, at, notice=str(about))
+
+
+class _Server:
+    """A session that has no tunnels of its own."""
+
+    def __init__(self, name: str, words: Sequence[str]) -> None:
+        self.name = name
+        self.words = words
+        self.flows = Flows()
+        self.tunnels: Sequence[Tunnel] = ()
+
+
+@contextlib.asynccontextmanager
+async def shown(command: str, words: Sequence[str], say: Callable[[str], None]) -> AsyncIterator[Flows]:
+    """Have a server's streams shown as a session; why there can be none is said."""
+    try:
+        claim = places.claim(command)
+    except MachineError as error:
+        say(str(error))
+        yield Flows()
+        return
+    server = _Server(claim.name, ("hythe", *words))
+    door = Door(claim.listener, lambda: ForwardResources(server), server.flows.notice, PARTS)
+    try:
+        yield server.flows
+    finally:
+        await door.close()
+        claim.close()
 
 
 def _connection(flow: Flow) -> model.Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -77,7 +78,9 @@ def sshd(place: Path, *options: str, authorized: str = "") -> Iterator[Sshd]:
     (place / "authorized").chmod(0o600)
     words = [sys.executable, "-W", "error", "-m", "hythe", "sshd", "--listen", "127.0.0.1:0"]
     words += ["--authorized-keys", str(place / "authorized"), "--host-key", str(place / "host"), *options]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    (place / "run").mkdir(mode=0o700)
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(place / "run")}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     try:
         first = process.stdout.readline()
@@ -171,6 +174,24 @@ def test_opensshs_dynamic_forward(tmp_path: Path) -> None:
         curl = [needs.program("curl"), "-sS", "-m", "10", "--socks5-hostname", f"127.0.0.1:{dynamic}"]
         ran = subprocess.run([*curl, f"http://localhost:{port}/"], capture_output=True, timeout=20, check=False)
         assert ran.stdout == b"hello", ran.stderr
+
+
+def test_its_streams_are_shown_as_those_of_a_session(tmp_path: Path) -> None:
+    local, back = closed_port(), closed_port()
+    with tcp_server(echo) as port, sshd(tmp_path) as server:
+        with server.client("-L", f"{local}:localhost:{port}", "-R", f"{back}:localhost:{port}", ready=local):
+            assert talked(local, bytes(300_000)) == bytes(300_000)
+            assert talked(back, bytes(500_000)) == bytes(500_000)
+            told = subprocess.run(
+                [sys.executable, "-m", "hythe", "ps", "sshd"],
+                env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "run")},
+                capture_output=True,
+                timeout=30,
+                check=True,
+                text=True,
+            ).stdout
+        assert re.search(rf" localhost:{port} via 127\.0\.0\.1:\d+ +293\.0 KiB  293\.0 KiB .* CLOSED", told), told
+        assert re.search(rf" localhost:{back} .* 488\.3 KiB  488\.3 KiB .* CLOSED", told), told
 
 
 def test_it_is_a_jump_host_of_opensshs_client(tmp_path: Path) -> None:

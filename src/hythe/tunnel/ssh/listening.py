@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncssh
@@ -17,6 +18,9 @@ from hythe.tunnel.ssh.splice import Splice
 
 if TYPE_CHECKING:
     from hythe.tunnel.ssh.connection import ServerConnection
+
+#: Makes the splice of who has come: its socket, its address, and the host and port it came to.
+Came = Callable[[socket.socket, Any, str, int], Splice]
 
 _BACKLOG: Final = 128
 _BATCH: Final = 16
@@ -71,8 +75,9 @@ def _bind(places: tuple[str, ...], port: int, kind: socket.SocketKind) -> list[s
 class Listener(SSHListener):
     """TCP."""
 
-    def __init__(self, connection: ServerConnection, host: str, listeners: list[socket.socket]) -> None:
+    def __init__(self, connection: ServerConnection, came: Came, host: str, listeners: list[socket.socket]) -> None:
         super().__init__()
+        self._came = came
         self._connection = connection
         self._host = host
         self._listeners = listeners
@@ -83,9 +88,11 @@ class Listener(SSHListener):
             self._loop.add_reader(each, self._accept, each)
 
     @classmethod
-    async def opened(cls, connection: ServerConnection, host: str, port: int, *, gateway_ports: bool) -> Listener:
+    async def opened(
+        cls, connection: ServerConnection, came: Came, host: str, port: int, *, gateway_ports: bool
+    ) -> Listener:
         """Listen. OSError, of which asyncssh makes a refusal."""
-        return cls(connection, host, bind(host, port, socket.SOCK_STREAM, gateway_ports=gateway_ports))
+        return cls(connection, came, host, bind(host, port, socket.SOCK_STREAM, gateway_ports=gateway_ports))
 
     def get_port(self) -> int:
         """The port, of all addresses."""
@@ -105,7 +112,7 @@ class Listener(SSHListener):
             task.add_done_callback(self._opening.discard)
 
     async def _offer(self, client: socket.socket, address: Any) -> None:
-        splice = Splice(client)
+        splice = self._came(client, address, self._host, self.get_port())
         try:
             await self._open(splice, address)
         except asyncssh.ChannelOpenError:
@@ -129,7 +136,7 @@ class PathListener(Listener):
     """A Unix socket, for its user alone."""
 
     @classmethod
-    async def opened(cls, connection: ServerConnection, path: str, *_: Any, **__: Any) -> PathListener:  # type: ignore[override]
+    async def opened(cls, connection: ServerConnection, came: Came, path: str, *_: Any, **__: Any) -> PathListener:  # type: ignore[override]
         """Listen. OSError where something is there already."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         before = os.umask(0o177)
@@ -140,7 +147,11 @@ class PathListener(Listener):
             raise
         finally:
             os.umask(before)
-        return cls(connection, path, [listener])
+        return cls(connection, came, path, [listener])
+
+    def get_port(self) -> int:
+        """None."""
+        return 0
 
     async def _open(self, splice: Splice, address: Any) -> None:
         channel = self._connection.create_unix_channel()

@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import asyncssh
 from asyncssh.connection import SSHServerConnectionOptions
@@ -23,6 +23,20 @@ from hythe.tunnel.ssh.client import CIPHERS, KEEPALIVE, KEEPALIVES, PLAIN
 from hythe.tunnel.ssh.connection import ServerConnection
 from hythe.tunnel.ssh.listening import Listener, PathListener, UdpListener
 from hythe.tunnel.ssh.splice import Splice
+
+
+class Watch(Protocol):
+    """Told of each stream, as `hythe.forward.flows.Flows` is."""
+
+    def begin(self, protocol: str, near: Any, far: Any, via: str, *, inbound: bool = False) -> Any:
+        """One more."""
+
+    def opened(self, flow: Any) -> None:
+        """Its far end is there."""
+
+    def end(self, flow: Any, error: OSError | None) -> None:
+        """It has ended."""
+
 
 #: Opens what a client asks for.
 Reach = Callable[[str, int], Awaitable[socket.socket]]
@@ -55,7 +69,10 @@ class Limits:
 class Server:
     """Serves `listeners` until `close`. `gateway_ports`: may clients listen on other addresses than loopback?"""
 
-    def __init__(self, keys: AuthorizedKeys, reach: Reach, say: Say, limits: Limits, *, gateway_ports: bool = False) -> None:
+    def __init__(
+        self, keys: AuthorizedKeys, reach: Reach, say: Say, limits: Limits, watch: Watch, *, gateway_ports: bool = False
+    ) -> None:
+        self.watch = watch
         self.keys = keys
         self.reach = reach
         self.say = say
@@ -259,20 +276,34 @@ class Guest(asyncssh.SSHServer):
         self._may_open_one_more()
         if self.entry is None or not self.entry.may_open(dest_host, dest_port):
             raise asyncssh.ChannelOpenError(_PROHIBITED, f"{dest_host} port {dest_port} is not permitted to this key")
-        return self._reached(self.server.reach(dest_host, dest_port))
+        return self._reached(self.server.reach(dest_host, dest_port), (orig_host, orig_port), (dest_host, dest_port))
 
     def unix_connection_requested(self, dest_path: str) -> Any:
         """A Unix socket of this machine."""
         self._may_open_one_more()
         if self.entry is None or not self.entry.may_use_paths():
             raise asyncssh.ChannelOpenError(_PROHIBITED, "Unix sockets are not permitted to this key")
-        return self._reached(_connect_unix(dest_path))
+        return self._reached(_connect_unix(dest_path), ("", 0), (dest_path, 0))
 
-    async def _reached(self, opening: Awaitable[socket.socket]) -> Splice:
+    async def _reached(self, opening: Awaitable[socket.socket], near: tuple[str, int], far: tuple[str, int]) -> Splice:
+        flow = self.server.watch.begin("tcp" if far[1] else "unix", near, far, self.name)
         try:
-            return Splice(await opening)
+            return self._watched(Splice(await opening, moved=_counting(flow, inbound=False)), flow)
         except OSError as error:
+            self.server.watch.end(flow, error)
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, error.strerror or str(error)) from error
+
+    def came(self, client: socket.socket, address: Any, host: str, port: int) -> Splice:
+        """Somebody has come to a port that this client listens on."""
+        near = (address[0], address[1]) if isinstance(address, tuple) else ("", 0)
+        flow = self.server.watch.begin("tcp" if port else "unix", near, (host or "*", port), self.name, inbound=True)
+        return self._watched(Splice(client, moved=_counting(flow, inbound=True)), flow)
+
+    def _watched(self, splice: Splice, flow: Any) -> Splice:
+        flow.kill = splice.abort
+        self.server.watch.opened(flow)
+        splice.ended.add_done_callback(lambda ended: self.server.watch.end(flow, ended.result()))
+        return splice
 
     def _may_open_one_more(self) -> None:
         if len(self.connection._channels) >= self.server.limits.channels:
@@ -292,13 +323,13 @@ class Guest(asyncssh.SSHServer):
         """Listen for it. False where it may not."""
         if not self._may_listen(listen_host, listen_port):
             return False
-        return Listener.opened(self.connection, listen_host, listen_port, gateway_ports=self.server.gateway_ports)
+        return Listener.opened(self.connection, self.came, listen_host, listen_port, gateway_ports=self.server.gateway_ports)
 
     def unix_server_requested(self, listen_path: str) -> Any:
         """Listen on a Unix socket for it."""
         if self.entry is None or not self.entry.may_use_paths() or not self._one_listener_more():
             return False
-        return PathListener.opened(self.connection, listen_path)
+        return PathListener.opened(self.connection, self.came, listen_path)
 
     def udp_listener(self, host: str, port: int) -> UdpListener:
         """Listen for datagrams. OSError, `ChannelListenError`."""
@@ -319,6 +350,21 @@ class Guest(asyncssh.SSHServer):
 
     def _one_listener_more(self) -> bool:
         return len(self.connection._local_listeners) < self.server.limits.listeners
+
+
+def _counting(flow: Any, *, inbound: bool) -> Callable[[int, int], None]:
+    """Counts a splice's bytes in its record: `inbound`, the socket is the client's, else that of what it asked for."""
+    tally = flow.tally
+
+    def asked_for(from_socket: int, to_socket: int) -> None:
+        tally.down += from_socket
+        tally.up += to_socket
+
+    def came(from_socket: int, to_socket: int) -> None:
+        tally.up += from_socket
+        tally.down += to_socket
+
+    return came if inbound else asked_for
 
 
 async def _connect_unix(path: str) -> socket.socket:

@@ -142,9 +142,14 @@ def _row(each: inetdiag.Socket, protocol: str, family: int, names: Mapping[int, 
 
 
 def of_session(session: Session, wanted: Wanted, *, processes: bool) -> list[Row]:
-    """A session's listeners and connections, seen from the command. Raises `SessionEndedError`."""
-    rows = [_listener(session.name, each) for each in session.listeners(processes=processes)] if wanted.listening else []
-    rows += [_connection(session.name, each) for each in session.connections(processes=processes)]
+    """A session's listeners and connections, seen from the command. Raises `SessionEndedError`.
+
+    A forward's Unix sockets, and ports of its far end, are no sockets of this kind and place, and left out.
+    """
+    found = session.listeners(processes=processes) if wanted.listening else []
+    rows = [_listener(session.name, each) for each in found if _packed(each.outside or each.inside)]
+    connections = session.connections(processes=processes)
+    rows += [_connection(session.name, each) for each in connections if _packed(each.inside)]
     return [row for row in rows if wanted.has(row)]
 
 
@@ -158,19 +163,20 @@ def _listener(session: str, each: Listener) -> Row:
 
 def _connection(session: str, each: Connection) -> Row:
     local, remote = _packed(each.inside), _packed(each.remote)
+    name = each.name or (each.remote.address if not remote else None)
     row = Row(
         each.protocol,
-        _family(local or remote),
+        _family(local),
         each.held_down,
         each.held_up,
         local,
         each.inside.port,
-        remote,
+        remote or bytes(len(local)),
         each.remote.port,
         each.state,
         None,
         session=session,
-        name=each.name,
+        name=name,
         via=each.via,
     )
     return _held(row, each.process)
@@ -184,7 +190,11 @@ def _held(row: Row, process: Process | None) -> Row:
 
 
 def _packed(end: End) -> bytes:
-    return ip_address(end.address).packed
+    """Nothing for what is no address: a name that the far end looks up, or a path."""
+    try:
+        return ip_address(end.address).packed
+    except ValueError:
+        return b""
 
 
 def _family(address: bytes) -> int:

@@ -45,8 +45,8 @@ class Shown:
         return self._end(row, row.local, row.local_port, self.address(row.local, row.mapped))
 
     def remote(self, row: Row) -> str:
-        """Address and port of the far one."""
-        known = None if self.numeric else row.name
+        """Address and port of the far one; its name as well where nobody here knows the address."""
+        known = None if self.numeric and any(row.remote) else row.name
         return self._end(row, row.remote, row.remote_port, known or self.address(row.remote, row.mapped))
 
     def _end(self, row: Row, address: bytes, port: int, text: str) -> str:
