@@ -18,6 +18,8 @@ from random import Random
 
 import pytest
 
+from hythe.cli.forward import command
+from hythe.errors import UsageError
 from tests import needs
 from tests.connect.connecting import connect, pop3
 from tests.forward.forwarding import failing, forwarding, home, notified
@@ -203,17 +205,27 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     assert (status, "is in use: end what listens there, or name another port" in said) == (1, True)
     status, said = failing(environment, "-L", "0:a:1", "--via", "ssh://nowhere.invalid")
     assert (status, "there is no host nowhere.invalid" in said) == (1, True)
-    for words, sentence in (
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
         (("-L", "0:a:1"), "name at least one -L, -R or -D, and the tunnel with --via"),
-        (("-L", "nonsense", *via), "-L nonsense does not say what leads where"),
+        (("-L", "nonsense", "--via", "ssh://box"), "-L nonsense does not say what leads where"),
         (("-R", "0:a:1", "--via", "socks5://localhost"), "listens nowhere for us: -R takes --via ssh://"),
         (("-C", "-L", "0:a:1", "--via", "socks5://localhost"), "-C and -i belong to SSH"),
         (("-L", "0:a:1", "--via", "ssh://box for *.example"), "a forward has one way"),
         (("-L", "0:a:1", "--via", "telnet://box"), "is not a way"),
         (("--file", "x", "-L", "0:a:1"), "--file has the tunnels"),
-    ):
-        status, said = failing(environment, *words)
-        assert (status, sentence in said) == (2, True), said
+    ],
+)
+def test_what_is_asked_wrongly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], sentence: str
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # where its session would be
+    with pytest.raises(UsageError) as caught:
+        command.main(list(words), standalone_mode=False)
+    assert sentence in str(caught.value)
 
 
 def test_who_is_not_who_they_should_be(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.tunnel.ssh.peers import Server, certify, key, openssh
 from tests.tunnel.ssh.test_server import sshd
 
-SIZE = 1_500_000
+SIZE = 700_000
 
 
 def through(server: Server, use: Callable[[Ssh], Awaitable[None]], **given: object) -> None:

@@ -17,6 +17,8 @@ from random import Random
 
 import pytest
 
+from hythe.cli.sshd import command
+from hythe.errors import MachineError, UsageError
 from tests import needs
 from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.tunnel.ssh.peers import certify, key, openssh
@@ -299,25 +301,22 @@ def test_limits(tmp_path: Path) -> None:
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
-    def failed(*words: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "hythe", "sshd", "--host-key", str(tmp_path / "host"), *words]
-        ran = subprocess.run(command, capture_output=True, timeout=20, check=False, text=True)
-        assert ran.stderr.count("\n") == 1, ran.stderr
-        return ran.returncode, ran.stderr
+    def failed(kind: type[Exception], said: str, *words: str) -> None:
+        with pytest.raises(kind) as caught:
+            command.main(["--host-key", str(tmp_path / "host"), *words], standalone_mode=False)
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
 
     keys = tmp_path / "authorized"
     keys.write_text("nonsense\n")
     keys.chmod(0o600)
-    status, said = failed("--listen", "127.0.0.1:0", "--authorized-keys", str(keys))
-    assert (status, f"{keys}, line 1: " in said) == (2, True)
-    status, said = failed("--listen", "127.0.0.1:0", "--authorized-keys", str(tmp_path / "nowhere"))
-    assert (status, "cannot be read (No such file or directory)" in said) == (1, True)
-    status, said = failed("--listen", "nowhere:at:all", "--authorized-keys", str(keys))
-    assert (status, "names no port of this machine" in said) == (2, True)
+    listening = ("--listen", "127.0.0.1:0", "--authorized-keys")
+    failed(UsageError, f"{keys}, line 1: ", *listening, str(keys))
+    failed(MachineError, "cannot be read (No such file or directory)", *listening, str(tmp_path / "nowhere"))
+    failed(UsageError, "names no port of this machine", "--listen", "nowhere:at:all", "--authorized-keys", str(keys))
     keys.write_text("")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        status, said = failed("--listen", f"127.0.0.1:{taken.getsockname()[1]}", "--authorized-keys", str(keys))
-    assert (status, "is in use: end what listens there" in said) == (1, True)
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        failed(MachineError, "is in use: end what listens there", "--listen", place, "--authorized-keys", str(keys))
     (tmp_path / "host").chmod(0o644)
-    status, said = failed("--listen", "127.0.0.1:0", "--authorized-keys", str(keys))
-    assert (status, "can be read by others" in said) == (2, True)
+    failed(UsageError, "can be read by others", *listening, str(keys))
