@@ -45,11 +45,12 @@ class Forwarding:
             assert time.monotonic() < until, (self.out, self.err)
             time.sleep(0.01)
 
-    def hythe(self, *words: str) -> str:
+    def hythe(self, *words: str, sent: str = "") -> str:
         """The output of another command of the same user."""
         ran = subprocess.run(
             [sys.executable, "-m", "hythe", *words],
             env=self.environment,
+            input=sent,
             capture_output=True,
             timeout=30,
             check=True,

@@ -66,7 +66,7 @@ def test_all_kinds_at_once(tmp_path: Path, rng: Random) -> None:
 
 
 @contextlib.contextmanager
-def captured(path: Path, port: int) -> Iterator[None]:
+def captured(path: Path, port: int, protocol: str = "tcp") -> Iterator[None]:
     """What is on loopback from and to a port, in a file."""
     words = [
         needs.program("tcpdump"),
@@ -78,7 +78,7 @@ def captured(path: Path, port: int) -> Iterator[None]:
         "0",
         "-w",
         str(path),
-        "tcp",
+        protocol,
         "port",
         str(port),
     ]

@@ -1,0 +1,59 @@
+"""The mission's example by the second method: POP3 on port 110, through WireGuard."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import hythe
+from hythe.tunnel.wireguard.config import parse
+from hythe.tunnel.wireguard.keys import clamp, key_text, public_key
+from hythe.tunnel.wireguard.link import WireguardLink
+from tests import needs
+from tests.forward.forwarding import forwarding
+from tests.forward.test_forward import asked, captured
+from tests.gateway.servers import closed_port
+from tests.via.test_wireguard import FILE, SERVER, Echo
+
+
+async def pop3(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """RFC 1939's greeting and its QUIT."""
+    writer.write(b"+OK POP3 mail.test ready\r\n")
+    assert await reader.readline() == b"QUIT\r\n"
+    writer.write(b"+OK Sayonara\r\n")
+    writer.close()
+
+
+def test_the_example_of_pop3(rng: random.Random, tmp_path: Path) -> None:
+    needs.root()  # for the capture
+    keys = [clamp(rng.randbytes(32)) for _ in range(2)]
+    texts = [(key_text(key.reveal()), key_text(public_key(key))) for key in keys]
+    local, datagrams = closed_port(), closed_port()
+    file, wire = tmp_path / "client.conf", tmp_path / "wire.pcap"
+    (tmp_path / "run").mkdir(mode=0o700)
+    environment = needs.clean_environment(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path / "run"))
+
+    async def main() -> bytes:
+        server = parse(SERVER.format(private=texts[0][0], peer=texts[1][1]), "server", ())
+        link = WireguardLink(server)
+        file.write_text(FILE.format(private=texts[1][0], peer=texts[0][1], port=link.port, dns=""))
+        file.chmod(0o600)
+        async with hythe.Host(*map(str, server.addresses), link=link, allow_privileged_ports=True) as far:
+            await far.start_server(pop3, port=110)
+            await far.create_datagram_endpoint(Echo, local_addr=("10.7.0.1", 7))
+            return await asyncio.to_thread(carried, link.port)
+
+    def carried(port: int) -> bytes:
+        words = ["-L", f"{local}:10.7.0.1:110", "-L", f"{datagrams}:10.7.0.1:7/udp", "--via", f"wg:{file}"]
+        with forwarding(environment, *words) as forward, captured(wire, port, "udp"):
+            forward.port("10.7.0.1:110")
+            said = forward.hythe("connect", "localhost", str(local), sent="QUIT\r\n")
+            assert asked(datagrams, b"hello") == b"HELLO"
+        return said.encode()
+
+    assert asyncio.run(main()) == b"+OK POP3 mail.test ready\n+OK Sayonara\n"
+    snooped = wire.read_bytes()
+    assert len(snooped) > 500
+    for word in (b"Sayonara", b"POP3", b"QUIT", b"+OK", b"HELLO"):
+        assert word not in snooped
