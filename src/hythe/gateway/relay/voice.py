@@ -25,7 +25,7 @@ class Voice:
         self._driver = driver
         self._session = session
         self._since: dict[str, int] = {}  # since when a peer is tried, by its key
-        self._told: set[str] = set()
+        self._told: dict[str, int] = {}  # when that was told
         self.filed = NEVER
         self.deadline = driver.clock() + _LOOK
         session.notices += link.configuration.warnings
@@ -37,11 +37,12 @@ class Voice:
         self.deadline = now + _LOOK
         for peer in self._link.peers(now):
             key = peer.public_key
+            if peer.handshake is not None and now - peer.handshake > self._told.get(key, now):
+                del self._told[key]
             if not peer.trying:
                 self._since.pop(key, None)
-                self._told.discard(key)
             elif now - self._since.setdefault(key, now) >= _PATIENCE and key not in self._told:
-                self._told.add(key)
+                self._told[key] = now
                 self._session.notice(
                     f"{peer.name or key} does not answer at {peer.endpoint}, and nothing goes there until it does: "
                     "does it run, and does it know this key?"
