@@ -101,7 +101,7 @@ def test_a_kernel_behind_wireguard_go(place: Field, nobody: Person) -> None:
     with serve(place, nobody, "--dns", f"{NEAR}:53", "--summary=json", "--name", "vpn") as served:
         place.wireguard_go(peer, place.folder / "client.conf")
         peer.run(f"ip route add {NEAR} dev {place.wg}; ip -6 route add {NEAR6} dev {place.wg}")
-        peer.run(f"ping -c 1 -W 8 {SERVER} && ping -c 1 -W 3 {SERVER6}")
+        peer.run(f"ping -c 1 -W 9 {SERVER} && ping -c 1 -W 9 {SERVER6}")
         assert (
             peer.run(f"dig +short www.corp.example @{SERVER}; dig +tcp +short www.corp.example @{SERVER}") == f"{NEAR}\n" * 2
         )
@@ -146,7 +146,7 @@ def test_hythe_at_both_ends(place: Field, nobody: Person) -> None:
             assert process.wait(10) == 0
         assert f"{CLIENT}:" in served.notice(r"tcp (\S+) -> \S+:8080")[1]
         served.hythe("ctl", "far", "set", "delay=100ms")
-        slow = Runner(place, nobody).run(f"ping -c 1 -W 8 {SERVER}")
+        slow = Runner(place, nobody).run(f"ping -c 1 -W 9 {SERVER}")
         assert float(slow.stdout.partition("time=")[2].split()[0]) > 190
 
 

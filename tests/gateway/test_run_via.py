@@ -45,7 +45,7 @@ def test_the_programs_that_everybody_has(runner: Runner) -> None:
     for program in ("ping", "dig", "curl", "getent", "ip"):
         needs.program(program)
     ran = runner.run(
-        f"ping -c 1 -W 3 {SERVER} && ping -c 1 -W 3 {SERVER6} && ping -c 1 gateway.hythe.internal &&"
+        f"ping -c 1 -W 9 {SERVER} && ping -c 1 -W 9 {SERVER6} && ping -c 1 gateway.hythe.internal &&"
         "dig +short www.corp.example && dig +tcp +short www.corp.example && getent ahostsv4 www &&"
         f"curl -sS http://www.corp.example:8080/ && curl -sS 'http://[{SERVER6}]:8080/' && ip -o addr show dev hythe0 &&"
         f"ip route get {FAR}",
@@ -88,7 +88,7 @@ def test_packets_fit_the_tunnel(runner: Runner) -> None:
 
 def test_a_server_inside_is_reached_through_the_tunnel(runner: Runner) -> None:
     process = subprocess.Popen(
-        runner.words("sh", "-c", f"ping -c 1 -W 3 {SERVER} >/dev/null; echo hello | nc -N -l -p 99"),
+        runner.words("sh", "-c", f"ping -c 1 -W 9 {SERVER} >/dev/null; echo hello | nc -N -l -p 99"),
         stdout=subprocess.DEVNULL,
         env=needs.clean_environment(),
     )
@@ -124,7 +124,7 @@ def test_nobody_for_that_address(runner: Runner) -> None:
     text = (runner.place.folder / "client.conf").read_text().replace("0.0.0.0/0, ::/0", f"{SERVER}/32")
     runner.place.file("narrow.conf", text)
     via = f"wg:{runner.place.folder}/narrow.conf"
-    ran = runner.run(f"ping -c 1 -W 3 {SERVER} && ! ping -c 1 -W 3 192.0.2.2 && nc -v -w 5 192.0.2.2 80", via=via)
+    ran = runner.run(f"ping -c 1 -W 9 {SERVER} && ! ping -c 1 -W 3 192.0.2.2 && nc -v -w 5 192.0.2.2 80", via=via)
     assert "Destination Host Unreachable" in ran.stdout
     assert "No route to host" in ran.stderr
     assert ran.returncode == 1
@@ -228,6 +228,7 @@ def test_streams_outlive_a_cut_and_another_address(runner: Runner) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seconds", [60, 200], ids=["a cut", "a cut beyond the session"])
 def test_streams_outlive_a_long_cut(runner: Runner, seconds: int) -> None:
     dialogue = Dialogue(runner.words(*runner.person.script(STREAM, SERVER, "40")))
