@@ -9,21 +9,30 @@ from __future__ import annotations
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Final
 
 from hythe.errors import MachineError, ParseError
 from hythe.wire import pcap, pcapng
-from hythe.wire.pcapng import CapturedPacket
+from hythe.wire.pcapng import CapturedPacket, Interface
 
 _CHUNK: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
 _MAGIC_SIZE: Final = 4
 
 
-def read_capture(path: str, others: list[tuple[int, bytes]] | None = None) -> Iterator[CapturedPacket]:
+def read_capture(
+    path: str,
+    others: list[tuple[int, bytes]] | None = None,
+    *,
+    begun: Callable[[Interface], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Iterator[CapturedPacket]:
     """The packets of a file, `-` for standard input. `others`: where pcapng's other blocks go, as with `pcapng.Reader`.
+
+    `begun` is told of the first interface before any packet comes, of a file without packets as well. `say` gets a sentence
+    at the end, if something about the file as a whole was odd.
 
     Raises `MachineError` for a file that is no capture, and, after what could be read, at the place where one breaks.
     """
@@ -34,9 +43,14 @@ def read_capture(path: str, others: list[tuple[int, bytes]] | None = None) -> It
             descriptor = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             if path != "-":
                 stack.callback(os.close, descriptor)
-            for packet in _packets(_pieces(descriptor), others):
+            pieces = _pieces(descriptor)
+            reader, head = _open(pieces, others)
+            for packet in _packets(reader, head, pieces, begun):
                 count += 1
                 yield packet
+            if say is not None and isinstance(reader, pcap.Reader) and reader.overlong:
+                many = f"{reader.overlong} packet{'s' * (reader.overlong != 1)}"
+                say(f"{name}: the times of {many} have a second or more behind the point: it was added to the seconds")
         except OSError as error:
             raise MachineError(f"{name} cannot be read: {error.strerror}") from error
         except (ParseError, zlib.error) as error:
@@ -44,26 +58,43 @@ def read_capture(path: str, others: list[tuple[int, bytes]] | None = None) -> It
             raise MachineError(f"{name}{after}: {error}") from error
 
 
-def _packets(pieces: Iterator[bytes], others: list[tuple[int, bytes]] | None) -> Iterator[CapturedPacket]:
+def _open(pieces: Iterator[bytes], others: list[tuple[int, bytes]] | None) -> tuple[pcap.Reader | pcapng.Reader, bytes]:
+    """The reader for a file, and what of the file was read to know it."""
     head = b""
     for piece in pieces:
         head += piece
         if len(head) >= _MAGIC_SIZE:
             break
     magic = head[:_MAGIC_SIZE]
-    reader: pcap.Reader | pcapng.Reader
     if magic in pcap.MAGICS:
-        reader = pcap.Reader()
-    elif magic == pcapng.SECTION_HEADER.to_bytes(4, "big"):
-        reader = pcapng.Reader(others)
-    elif not head:
+        return pcap.Reader(), head
+    if magic == pcapng.SECTION_HEADER.to_bytes(4, "big"):
+        return pcapng.Reader(others), head
+    if not head:
         raise ParseError("the file is empty, not even a header is there")
-    else:
-        raise ParseError(f"no capture file: it begins with {magic.hex()}, neither pcap nor pcapng")
-    yield from reader.feed(head)
-    del head
-    for piece in pieces:
-        yield from reader.feed(piece)
+    raise ParseError(f"no capture file: it begins with {magic.hex()}, neither pcap nor pcapng")
+
+
+def _packets(
+    reader: pcap.Reader | pcapng.Reader,
+    piece: bytes,
+    pieces: Iterator[bytes],
+    begun: Callable[[Interface], None] | None,
+) -> Iterator[CapturedPacket]:
+    while begun is not None and piece:
+        for packet in reader.feed(piece):
+            if begun is not None:
+                begun(reader.interfaces[0])
+                begun = None
+            yield packet
+        if begun is not None and reader.interfaces:
+            begun(reader.interfaces[0])
+            begun = None
+        piece = next(pieces, b"")
+    yield from reader.feed(piece)
+    del piece
+    for each in pieces:
+        yield from reader.feed(each)
     reader.end()
 
 

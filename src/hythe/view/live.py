@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import select
 import socket
@@ -38,6 +39,11 @@ _PACKET_MR_PROMISC: Final = 1
 _PACKET_OUTGOING: Final = 4
 _TP_STATUS_VLAN_VALID: Final = 1 << 4
 _TP_STATUS_VLAN_TPID_VALID: Final = 1 << 6
+_SIOCGIFFLAGS: Final = 0x8913
+_SIOCGIFHWADDR: Final = 0x8927
+_IFF_UP: Final = 0x1
+_IFF_LOOPBACK: Final = 0x8
+_IFF_RUNNING: Final = 0x40
 _ARPHRD_ETHER: Final = 1
 _ARPHRD_LOOPBACK: Final = 772
 _ARPHRD_NONE: Final = 0xFFFE
@@ -61,13 +67,14 @@ class Sniffer:
     """An open capture; iterate over it, as long as you like, and close it.
 
     `name`: an interface, or "any". `wanted`: what the kernel is to let through; where it cannot run the filter, `filtered`
-    is False, and whoever reads has to choose. `promiscuous`: packets for others too. Raises `MachineError` without the right
-    to capture, `UsageError` for an interface that is not there.
+    is False, and whoever reads has to choose. `promiscuous`: packets for others too. `buffer`: bytes that may wait.
+
+    Raises `MachineError` without the right to capture, `UsageError` for an interface that is not there.
     """
 
     __slots__ = ("_socket", "_stopped", "_wake", "filtered", "interface", "name", "waker")
 
-    def __init__(self, name: str, wanted: Filter, *, promiscuous: bool = True) -> None:
+    def __init__(self, name: str, wanted: Filter, *, promiscuous: bool = True, buffer: int = 0) -> None:
         self.name = name
         index = _index(name)
         linktype = _LINKTYPES.get(_hardware(name), pcapng.LINKTYPE_LINUX_SLL2) if index else pcapng.LINKTYPE_LINUX_SLL2
@@ -86,7 +93,7 @@ class Sniffer:
         self._wake, self.waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             self.filtered = self._attach(wanted, SOCKET if kind == socket.SOCK_DGRAM else linktype)
-            self._prepare(name, index, promiscuous)
+            self._prepare(name, index, promiscuous, buffer or _BUFFER)
             self.statistics()  # begin to count now
         except BaseException:
             self.close()
@@ -118,13 +125,13 @@ class Sniffer:
         pointer = struct.pack("@HP", len(program), ctypes.addressof(room))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
 
-    def _prepare(self, name: str, index: int, promiscuous: bool) -> None:
+    def _prepare(self, name: str, index: int, promiscuous: bool, buffer: int) -> None:
         self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
         except PermissionError:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         if promiscuous and index:
             request = struct.pack("@iHH8s", index, _PACKET_MR_PROMISC, 0, b"")
             self._socket.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, request)
@@ -221,10 +228,36 @@ def _index_of(name: str) -> int:
         return 0
 
 
+def interfaces() -> list[tuple[str, str]]:
+    """What there is to capture on, and what to say of it: those that run first, then all together, loopback, others."""
+    found = [(1, ANY, "Up, Running")]
+    for _, name in socket.if_nameindex():
+        flags = _ask(name, _SIOCGIFFLAGS)
+        rank = 3 if not flags & _IFF_UP else 2 if flags & _IFF_LOOPBACK else 0
+        words = [
+            word for bit, word in ((_IFF_UP, "Up"), (_IFF_RUNNING, "Running"), (_IFF_LOOPBACK, "Loopback")) if flags & bit
+        ]
+        if flags & _IFF_RUNNING and not flags & _IFF_LOOPBACK:
+            words.append("Connected")
+        found.append((rank, name, ", ".join(words) or "none"))
+    found.sort(key=lambda each: each[0])
+    return [(name, said) for _, name, said in found]
+
+
 def _hardware(name: str) -> int:
-    """ARPHRD_*, as sysfs has it."""
-    try:
-        with open(f"/sys/class/net/{name}/type", encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return -1
+    """ARPHRD_*, asked of the kernel: sysfs may be another network's."""
+    return _ask(name, _SIOCGIFHWADDR)
+
+
+def _ask(name: str, what: int) -> int:
+    """The short that an ioctl of an interface answers first (netdevice(7)); 0 if the interface has gone since."""
+    request = struct.pack("@16s24x", name.encode())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            answer = fcntl.ioctl(asked, what, request)
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return 0
+            raise
+    (found,) = struct.unpack_from("@H", answer, 16)
+    return int(found)

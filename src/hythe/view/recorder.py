@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -30,15 +31,31 @@ class Rotation:
 
 
 class Recorder:
-    """Writes packets. `path` may be `-`, standard output, where nothing rotates. `application` names the writer.
+    """Writes packets. `path` may be `-`, standard output, where nothing rotates.
+
+    `done` gets the name of each file when another one begins.
 
     Raises `MachineError` for a file that cannot be written.
     """
 
-    __slots__ = ("_began", "_blocks", "_file", "_interfaces", "_number", "_path", "_rotation", "_writer", "count")
+    __slots__ = (
+        "_began",
+        "_blocks",
+        "_done",
+        "_file",
+        "_interfaces",
+        "_name",
+        "_number",
+        "_path",
+        "_rotation",
+        "_writer",
+        "count",
+    )
 
-    def __init__(self, path: str, rotation: Rotation | None = None) -> None:
+    def __init__(self, path: str, rotation: Rotation | None = None, done: Callable[[str], None] | None = None) -> None:
         self._path = path
+        self._name = path
+        self._done = done
         self._rotation = rotation or Rotation()
         self._number = 0
         self._began: int | None = None
@@ -122,6 +139,8 @@ class Recorder:
         if late and not rotation.size and rotation.files and self._number >= rotation.files:
             return False
         self.close()
+        if self._done is not None:
+            self._done(self._name)
         if late:
             self._began = now
         self._open(now)
@@ -140,6 +159,7 @@ class Recorder:
             self._file = sys.stdout.buffer if name == "-" else open(name, "wb")  # noqa: SIM115 - it stays open
         except OSError as error:
             raise MachineError(f"{name} cannot be written: {error.strerror}") from error
+        self._name = name
         self._writer = Writer(self._file)
         for each in self._blocks:
             self._writer.block(*each)

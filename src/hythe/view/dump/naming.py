@@ -19,12 +19,13 @@ _PROTOCOLS: Final = "/etc/protocols"
 
 
 class Names(Naming):
-    """As this machine knows them: /etc/hosts and DNS, /etc/services, /etc/protocols."""
+    """As this machine knows them: /etc/hosts and DNS, /etc/services, /etc/protocols. `short`: hosts without their domain."""
 
-    __slots__ = ("_failures", "_found", "_hosts", "_late", "_patience", "_ports", "_protocols")
+    __slots__ = ("_failures", "_found", "_hosts", "_late", "_patience", "_ports", "_protocols", "_short")
 
-    def __init__(self, patience: float = PATIENCE, found: HostNames | None = None) -> None:
+    def __init__(self, patience: float = PATIENCE, found: HostNames | None = None, *, short: bool = False) -> None:
         self._patience = patience
+        self._short = short
         self._failures = 0
         self._found = found or HostNames()
         self._hosts: dict[bytes, str] = {}
@@ -47,8 +48,11 @@ class Names(Naming):
         self._late.discard(address)
         if len(self._hosts) >= _REMEMBERED_MAX:
             self._hosts.clear()
-        name = self._hosts[address] = self._found.get(address) or text
-        return name
+        name = self._found.get(address)
+        if name and self._short:
+            name = name.partition(".")[0]
+        self._hosts[address] = name or text
+        return name or text
 
     def port(self, number: int, protocol: str) -> str:
         """A service, or the number."""

@@ -15,6 +15,7 @@ from hythe.view.dump.ip6 import six
 from hythe.view.dump.show import Naming, Show, Style, hexadecimal, readable
 from hythe.view.dump.stamps import stamper
 from hythe.wire import pcapng
+from hythe.wire.pcap import SNAPLEN_MAX
 from hythe.wire.pcapng import CapturedPacket
 
 #: link type -> printer, which returns how long the link-layer header is.
@@ -94,11 +95,27 @@ class Printer:
         if self._numbered:
             self._count += 1
             show.put(f"{self._count:5}  ")
+        if not 0 < len(packet.data) <= packet.length <= SNAPLEN_MAX:
+            show.put(_invalid(len(packet.data), packet.length))
+            return "".join(show.out)
         show.put(self._stamp(packet.timestamp))
         header = link(show, packet.data, packet.length)
         if self._bytes is not None:
             show.put(_below(self._bytes, packet.data, 0 if show.left else header))
         return "".join(show.out)
+
+
+def _invalid(kept: int, length: int) -> str:
+    """What is wrong with the lengths that a capture gives: of such a packet nothing else is told."""
+    wrong = []
+    if not kept:
+        wrong.append("caplen==0")
+    if not length:
+        wrong.append("len==0")
+    elif length < kept:
+        wrong.append(f"len({length}) < caplen({kept})")
+    wrong += [f"{name}({size}) > {SNAPLEN_MAX}" for name, size in (("caplen", kept), ("len", length)) if size > SNAPLEN_MAX]
+    return f"[Invalid header: {', '.join(wrong)}]"
 
 
 #: A return that stands last, or before the last byte.
