@@ -53,6 +53,7 @@ _STEPS: Final[Mapping[Next, Step]] = MappingProxyType(
         Next(ip.IP, icmp6.PROTOCOL): icmp6.icmp6,
         Next(ip.IP, tcp.PROTOCOL): tcp.tcp,
         Next(ip.IP, udp.PROTOCOL): udp.udp,
+        Next(tcp.PORT, 53): dns.over_tcp,
         **{Next(udp.PORT, number): dns.dns for number in (53, 5353)},
     }
 )

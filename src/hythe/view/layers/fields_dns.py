@@ -34,6 +34,9 @@ _QUESTION: Final = (
     Spec("QCLASS", 16, str, {1: "IN", 255: "any"}, "RFC 1035, 4.1.2"),
 )
 _RECORD_RFC: Final = "RFC 1035, 4.1.3"
+_TCP_RFC: Final = "RFC 1035, 4.2.2"
+_PREFIX: Final = (Spec("Length", 16, str, "bytes of the message that follows", _TCP_RFC),)
+_HEADER_SIZE: Final = 12
 #: A record that is none: its fields say other things.
 _OPT: Final = 41
 
@@ -61,7 +64,7 @@ _SECTIONS: Final = (("Answer", "ANCOUNT"), ("Authority", "NSCOUNT"), ("Additiona
 
 
 def dns(reader: Reader) -> None:
-    """A message over UDP: its header, its questions, its records."""
+    """A message: its header, its questions, its records."""
     header = reader.begin("DNS", APPLICATION, "Messages", _RFC)
     reader.read(header, _FIXED)
     for number in range(header.value("QDCOUNT")):
@@ -71,6 +74,27 @@ def dns(reader: Reader) -> None:
     for section, count in _SECTIONS:
         for number in range(1, header.value(count) + 1):
             _record(reader, header, f"{section} {number}: ")
+
+
+def over_tcp(reader: Reader) -> None:
+    """All whole messages of a segment, each behind its length; one that goes on in the next segment is data as it is."""
+    while size := _whole(reader):
+        prefix = reader.begin("DNS Length", APPLICATION, "", _TCP_RFC)
+        reader.read(prefix, _PREFIX)
+        end, claimed = reader.end, reader.claimed
+        stop = reader.claimed = reader.at + size
+        reader.end = min(end, stop)
+        try:
+            dns(reader)
+            reader.octets(reader.headers[-1], "Trailing Bytes", stop - reader.at, _TCP_RFC, "behind the last record")
+        finally:
+            reader.end, reader.claimed = end, claimed
+
+
+def _whole(reader: Reader) -> int:
+    """Bytes of the message that begins here; 0 if none does, or not all of it."""
+    size = int.from_bytes(reader.data[reader.at : reader.at + 2], "big")
+    return size if _HEADER_SIZE <= size <= reader.claimed - reader.at - 2 else 0
 
 
 def _record(reader: Reader, header: Header, prefix: str) -> None:

@@ -87,4 +87,4 @@ def tcp(reader: Reader) -> Next:
         header.explain("Acknowledgment Number", f"does not count; {hex8(header.value('Acknowledgment Number'))}")
     reader.check(header, "Checksum", PROTOCOL, reader.claimed - header.at)
     reader.options(header, header.at + size, _OPTIONS)
-    return Next(PORT, 0)
+    return Next(PORT, min(header.value("Source Port"), header.value("Destination Port")))

@@ -12,6 +12,7 @@ from typing import Final
 
 from hythe.services.ports import service_name
 from hythe.view.layers.infos import dns_info, icmp_info
+from hythe.view.layers.meanings import complete
 from hythe.view.layers.model import (
     APPLICATION,
     DATA_LINK,
@@ -50,7 +51,9 @@ class Tables:
         source, destination = ends(found)
         rows = list(self._rows(found))
         tables = (Table("sender", DOWN, source, rows), Table("receiver", UP, destination, rows[::-1]))
-        return Shown(self._count, time, title(found), source, destination, found, tables)
+        what = title(found)
+        complete(found.headers)  # last: above, a field without a meaning of its own is one of which nothing is known
+        return Shown(self._count, time, what, source, destination, found, tables)
 
     def _rows(self, found: Dissection) -> Iterator[Row]:
         """From the top down."""
@@ -101,6 +104,8 @@ class Tables:
     def _tcp(self, found: Dissection, header: Header, pair: tuple[str, ...]) -> str:
         """What the segment is for."""
         flags, size = flag_names(header), found.payload_size
+        if any(each.name == "DNS" for each in found.headers):  # what it carries has been read: there is no payload left
+            size = found.payload_end - header.at - 4 * header.value("Data Offset")
         sequence, acknowledged = header.value("Sequence Number"), header.value("Acknowledgment Number")
         data = _count(size, "of data")
         if "SYN" in flags:
