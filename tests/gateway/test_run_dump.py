@@ -170,8 +170,9 @@ def test_what_was_missed_is_told(nobody: Person) -> None:
                 process.send_signal(signal.SIGSTOP)
                 running.process.send_signal(signal.SIGUSR1)
                 assert running.line() == "sent\n"
-                process.send_signal(signal.SIGCONT)
+                # All of it has been through the session, not just into the kernel's buffer, before anybody reads on.
                 until(lambda: asked.about().totals.open == 0)
+                process.send_signal(signal.SIGCONT)
                 running.process.send_signal(signal.SIGUSR1)
                 assert running.line() == "again\n"
                 running.process.send_signal(signal.SIGUSR1)
