@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hythe.forward.remote import RemotePort
     from hythe.via.ssh import Ssh
 
-#: Seconds that one attempt to connect may take once the tunnel has been up: no longer than a network's return may.
+#: Seconds that the way to a server may take to open once the tunnel has been up: no longer than a network's return may.
 _ATTEMPT: Final = 4.0
 #: Seconds until the far end is asked again to listen where it would not, as it does while it holds a lost connection.
 _AGAIN: Final = 2.0
@@ -121,10 +121,7 @@ class Tunnel:
             while self.state != UP:
                 await asyncio.sleep(backoff.next())
                 try:
-                    async with asyncio.timeout(_ATTEMPT):
-                        await self._connect(ssh, first=False)
-                except TimeoutError:
-                    self.reason = "no answer"
+                    await self._connect(ssh, first=False)
                 except (UnreachableError, OSError) as error:
                     self.reason = str(error)
             self._flows.notice(f"{self.spec.name}: up again")
@@ -132,7 +129,7 @@ class Tunnel:
     async def _connect(self, ssh: Ssh, *, first: bool) -> None:
         from hythe.forward.remote import RemotePort
 
-        connection = await ssh.up()
+        connection = await ssh.up(None if first else _ATTEMPT)
         for task in self._retries:
             task.cancel()
         self.remotes = [RemotePort(each, self._flows, self.way.name) for each in self.spec.forwards if each.option == "-R"]

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import asyncssh
 
-from hythe.errors import HytheError, UsageError
+from hythe.errors import FAILURES, HytheError, UsageError
 from hythe.tunnel.ssh.client import Prepared, Target, UnreachableError, connect, prepare
 from hythe.tunnel.ssh.connection import ClientConnection
 from hythe.tunnel.ssh.datagrams import DIRECT, DatagramChannel
@@ -31,6 +31,8 @@ _REFUSALS: Final = (
 )
 #: Jump hosts of jump hosts, which may lead in a circle.
 _JUMPS_MAX: Final = 8
+#: Seconds that the way to the server may take to open.
+_PATIENCE: Final = 30.0
 
 
 class Ssh(Way):
@@ -49,18 +51,24 @@ class Ssh(Way):
         self._before = before
         self._depth = depth
         self._jumps: list[Ssh] = []
+        self._place: tuple[str, int] | None = None  # where the last connection went
         self._making = asyncio.Lock()
 
-    async def up(self) -> ClientConnection:
-        """The connection, made if there is none. Raises `UnreachableError`, `RefusedError`, `UsageError`."""
+    async def up(self, patience: float | None = None) -> ClientConnection:
+        """The connection, made if there is none. Raises `UnreachableError`, `RefusedError`, `UsageError`.
+
+        `patience`: seconds that the way to the server may take to open, whatever ssh's configuration says (ConnectTimeout).
+        """
         async with self._making:
             if self.connection is None or self.connection.is_closed():
                 self.connection = None
                 prepared = await prepare(self.target)
-                self.connection = await connect(prepared, await self._stream(prepared))
+                limit = patience or float(prepared.options.connect_timeout or _PATIENCE)
+                self.connection = await connect(prepared, await self._stream(prepared, limit))
+                self._place = prepared.host, prepared.port
             return self.connection
 
-    async def _stream(self, prepared: Prepared) -> socket.socket | None:
+    async def _stream(self, prepared: Prepared, limit: float) -> socket.socket | None:
         """What leads to the server; None where a command of the configuration does."""
         if prepared.options.proxy_command and not prepared.jump:
             return None
@@ -72,7 +80,10 @@ class Ssh(Way):
             way = Ssh(_jump(text, self.target), way, self._depth + 1)
             self._jumps.append(way)
         try:
-            return await way.open(prepared.host, prepared.port)
+            async with asyncio.timeout(limit):
+                return await way.open(prepared.host, prepared.port)
+        except TimeoutError as error:
+            raise UnreachableError(f"{prepared.name} does not answer: {FAILURES[errno.ETIMEDOUT]}") from error
         except socket.gaierror as error:
             raise UnreachableError(f"{self.name}: there is no host {prepared.host} ({error.strerror})") from error
         except OSError as error:
@@ -82,8 +93,8 @@ class Ssh(Way):
         """A second stream to the server, or to its first jump host: does anything get through? OSError."""
         if self._jumps:
             return await self._jumps[0].probe()
-        prepared = await prepare(self.target)
-        return await self._before.open(prepared.host, prepared.port)
+        assert self._place is not None
+        return await self._before.open(*self._place)
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`."""
@@ -100,12 +111,6 @@ class Ssh(Way):
         ends = _ends(client)
         return await self._carried(
             lambda made, session: made.create_connection(session, host, port, *ends), client, host, port, opened, tally
-        )
-
-    async def carry_unix(self, client: socket.socket, path: str, *, tally: Tally | None = None) -> OSError | None:
-        """The same to a Unix socket of the far end."""
-        return await self._carried(
-            lambda made, session: made.create_unix_connection(session, path), client, path, 0, None, tally
         )
 
     async def datagrams(self, receive: Receive, broken: Broken) -> Datagrams:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,18 @@ def test_a_certificate_and_one_that_has_expired(tmp_path: Path) -> None:
 
 def test_nobody_there(tmp_path: Path) -> None:
     failing(Server(tmp_path, "box"), UnreachableError, r"connection refused \(direct -> 127\.0\.0\.1:\d+\)")
+
+
+def test_nobody_who_answers(tmp_path: Path) -> None:
+    server = Server(tmp_path, "box")
+    server.write_config("ConnectTimeout 1")
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
+        for _ in range(4):  # its queue is full: whoever comes now is not answered
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        server.config.write_text(server.config.read_text().replace(f"Port {server.port}", f"Port {full.getsockname()[1]}"))
+        failing(server, UnreachableError, "does not answer: connection timed out")
 
 
 def test_a_server_that_says_nothing(tmp_path: Path) -> None:
