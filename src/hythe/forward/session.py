@@ -149,6 +149,10 @@ class ForwardResources:
         """The far end looks names up."""
         return []
 
+    async def peers(self) -> list[model.Peer]:
+        """It is no tunnel of packets."""
+        return []
+
     async def capture(self, *, snaplen: int = 0) -> AsyncGenerator[bytes, None]:
         """Not here."""
         raise MachineError(_NO_PACKETS)
