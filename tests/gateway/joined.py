@@ -30,10 +30,17 @@ MTU = 1_420
 class Joined:
     """`patterns`: what goes through the tunnel, all of it unless given; then the command has addresses of its own.
 
-    `carries`: the networks of the tunnel's peer.
+    `carries`: the networks of the tunnel's peer. `addresses`: those that the tunnel has given.
     """
 
-    def __init__(self, patterns: str = "", carries: tuple[str, ...] = ("0.0.0.0/0", "::/0"), **config: int) -> None:
+    def __init__(
+        self,
+        patterns: str = "",
+        carries: tuple[str, ...] = ("0.0.0.0/0", "::/0"),
+        *,
+        addresses: tuple[str, ...] = (TUNNEL4, TUNNEL6),
+        **config: int,
+    ) -> None:
         self.command, near = pair(65_520 if patterns else MTU, poison=True)
         self.far, tunnel = pair(MTU, offload=False, poison=True)
         self.now = 0
@@ -46,7 +53,10 @@ class Joined:
             self.host,
             self.interface,
             Tunnel(tunnel, map(Prefix.parse, carries)),
-            Ends([packed(TUNNEL4), packed(TUNNEL6)], [packed(OWN4), packed(OWN6)] if patterns else []),
+            Ends(
+                list(map(packed, addresses)),
+                [packed(OWN6 if ":" in each else OWN4) for each in addresses] if patterns else [],
+            ),
             Match(
                 parse(patterns) if patterns else (),
                 [Prefix.parse(f"{GATEWAY4}/24"), Prefix.parse(f"{GATEWAY6}/64")],

@@ -204,6 +204,14 @@ def test_no_peer_for_an_address() -> None:
     assert joined.session.count == 0
 
 
+def test_no_address_of_a_family() -> None:
+    joined = Joined(patterns=f"{FAR4}, {FAR6}", addresses=(TUNNEL4,))
+    joined.command.send(0, bytes(VNET_SIZE) + bytes(out(6, OWN6) / TCP(sport=4000, dport=80, flags="S")))
+    (error,), passed = joined.turn()
+    assert (error[IPv6].payload.type, error[IPv6].payload.code, passed) == (1, 0, [])
+    assert len(joined.up(out(4, OWN4) / TCP(sport=4000, dport=80, flags="S"))) == 1
+
+
 def test_too_big_is_told_with_the_mtu() -> None:
     joined = Joined(patterns="198.51.100.0/24, 2001:db8::/32")
     big = out(4, OWN4) / UDP(sport=1, dport=9) / Raw(bytes(2000))

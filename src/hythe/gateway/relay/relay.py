@@ -86,6 +86,7 @@ class Relay:
         self._otherwise = otherwise
         self._reaches = tunnel.reaches
         self._mine = frozenset(ends.tunnel)
+        self._sizes = frozenset(map(len, ends.tunnel))
         pairs = [(own, next(each for each in ends.tunnel if len(each) == len(own))) for own in ends.own]
         self._translated = {own: Translation(own, theirs, source=True) for own, theirs in pairs}
         self._back = {theirs: (own, Translation(theirs, own, source=False)) for own, theirs in pairs}
@@ -134,6 +135,9 @@ class Relay:
         flow = there.get(seen.key)
         if flow is None and not self.match.leads(seen.destination, seen.far_port, now):
             self._otherwise(packet, now, interface)
+            return
+        if len(seen.source) not in self._sizes:
+            self._no_peer(packet, seen, now)
             return
         if seen.source not in self._sources or not may_be_source(seen.destination):
             self.dropped += 1  # an address that is not the command's, or no single host's: nothing of that leaves
