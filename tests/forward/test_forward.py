@@ -286,25 +286,15 @@ def until(terminal: int, words: bytes) -> bytes:
 def test_to_the_background_once_it_is_up(tmp_path: Path) -> None:
     with tcp_server(echo) as port, openssh(tmp_path) as server:
         environment = home(tmp_path, server)
-        local = closed_port()
-        words = [
-            sys.executable,
-            "-m",
-            "hythe",
-            "forward",
-            "-f",
-            "-q",
-            "-L",
-            f"{local}:localhost:{port}",
-            "--via",
-            "ssh://box",
-        ]
+        local, name = closed_port(), f"background-{os.getpid()}"
+        leads = f"{local}:localhost:{port}"
+        words = [sys.executable, "-m", "hythe", "forward", "-fq", "--name", name, "-L", leads, "--via", "ssh://box"]
         ran = subprocess.run(words, env=environment, capture_output=True, timeout=30, check=False, text=True)
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
         told = subprocess.run(
             [sys.executable, "-m", "hythe", "ps"], env=environment, capture_output=True, timeout=30, check=True, text=True
         ).stdout
-        pid = int(told.splitlines()[1].split()[1])
+        pid = next(int(each.split()[1]) for each in told.splitlines() if each.startswith(f"{name} "))
         try:
             assert talked(local, b"hello") == b"hello"
         finally:
@@ -313,7 +303,6 @@ def test_to_the_background_once_it_is_up(tmp_path: Path) -> None:
         while Path(f"/proc/{pid}/exe").exists() and _state(pid) != "Z":
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        words[-3] = f"{local}:localhost:{port}"
         server.known.write_text("")
         assert subprocess.run(words, env=environment, capture_output=True, timeout=30, check=False).returncode == 1
 
