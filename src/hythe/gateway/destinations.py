@@ -21,24 +21,11 @@ from hythe.gateway.egress.base import Destination
 from hythe.gateway.layout import Family
 from hythe.gateway.machine import Machine
 from hythe.host.interfaces import Prefix
+from hythe.wire.embedded import embedded
 
 #: Addresses remembered; then all are forgotten.
 _KNOWN_LIMIT: Final = 4_096
 _BROADCAST: Final = b"\xff\xff\xff\xff"
-#: Twelve bytes before an embedded IPv4 address: IPv4-compatible and IPv4-mapped (RFC 4291, 2.5.5; :: and ::1 are among
-#: the former), IPv4-translated (RFC 2765, 2.1), the well-known prefix of NAT64 (RFC 6052, 2.1).
-_EMBEDDING: Final = frozenset(
-    {
-        bytes(12),
-        bytes(10) + b"\xff\xff",
-        bytes(8) + b"\xff\xff\0\0",
-        b"\0\x64\xff\x9b" + bytes(8),
-    }
-)
-#: NAT64 prefixes for use within one network (RFC 8215): taken to be 96 bits long.
-_LOCAL_NAT64: Final = b"\0\x64\xff\x9b\0\x01"
-#: 6to4: the IPv4 address follows the first two bytes (RFC 3056, 2).
-_SIX_TO_FOUR: Final = b"\x20\x02"
 
 
 class Leads(Protocol):
@@ -143,9 +130,8 @@ class Destinations:
     def _refused6(self, address: bytes) -> bool:
         if address[0] == 0xFF or self._own(address):
             return True
-        if address[:12] in _EMBEDDING or address.startswith(_LOCAL_NAT64):
-            return self._refused4(address[12:])
-        return address.startswith(_SIX_TO_FOUR) and self._refused4(address[2:6])
+        carried = embedded(address)
+        return carried is not None and self._refused4(carried)
 
     def _own(self, address: bytes) -> bool:
         return self._machine.is_broadcast(address) or (not self._open and self._machine.owns(address))
