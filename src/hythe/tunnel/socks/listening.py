@@ -1,9 +1,8 @@
 """The SOCKS server on asyncio: clients accepted, their requests handed to an *outlet*, which knows the way out.
 
-Theory of operation. A client is one task. Until its request is read it may take `SocksConfig.handshake` in all, not from
-byte to byte, and there are only so many such clients: a new one pushes the oldest out, so that whoever opens connections
-and says nothing keeps nobody else from being served. What one request may hold is bounded by its form (`server`). From the
-success on, the outlet joins the client's socket to the far end, and the task merely waits.
+Theory of operation. A client is one task of an `Acceptor`. Until its request is read it may take `SocksConfig.handshake`
+in all, not from byte to byte. What one request may hold is bounded by its form (`server`). From the success on, the outlet
+joins the client's socket to the far end, and the task merely waits.
 
 The relay of a UDP association is bound to the address that its client connected to, takes datagrams of that client's
 address alone, and of one port, and lasts as long as the client's connection (RFC 1928, 7).
@@ -16,11 +15,11 @@ import contextlib
 import errno
 import socket
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, Final, Protocol
 
 from hythe.config import SocksConfig
 from hythe.errors import ParseError
+from hythe.tunnel.accepting import Acceptor
 from hythe.tunnel.socks import server
 from hythe.tunnel.socks.messages import (
     ASSOCIATE,
@@ -39,13 +38,10 @@ from hythe.tunnel.socks.messages import (
     reply_of,
 )
 from hythe.tunnel.socks.steps import exchange
-from hythe.units import MILLISECOND, SECOND
+from hythe.units import SECOND
 
-#: Clients accepted, and datagrams taken, in a row before others have their turn.
+#: Datagrams taken in a row before others have their turn.
 _BATCH: Final = 64
-#: Seconds without accepting when there are no descriptors left.
-_PAUSE: Final = 50 * MILLISECOND / SECOND
-_NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _DATAGRAM: Final = 65_535
 
 #: Is this the password of this user?
@@ -87,124 +83,85 @@ class Outlet(Protocol):
 
 
 class SocksServer:
-    """`check`: clients must log in, and by SOCKS5. `counts`: of clients that came to nothing, by why."""
+    """`check`: clients must log in, and by SOCKS5."""
 
     def __init__(self, outlet: Outlet, *, check: Check | None = None, config: SocksConfig | None = None) -> None:
         self._outlet = outlet
         self._check = check
         self._config = config or SocksConfig()
         self._loop = asyncio.get_running_loop()
-        self._listeners: list[socket.socket] = []
-        self._clients: set[asyncio.Task[None]] = set()
-        self._greeting: dict[asyncio.Task[None], None] = {}  # the oldest first
+        self._acceptor = Acceptor(
+            self.serve, "a client of SOCKS", clients=self._config.clients, greeting=self._config.greeting
+        )
         self._associations = 0
-        self.counts = {"malformed": 0, "unwelcome": 0, "late": 0, "pushed out": 0, "no room": 0}
+        self._counts = {"malformed": 0, "unwelcome": 0, "late": 0}
 
     def listen(self, listener: socket.socket) -> None:
         """Serve a listening socket, ours from now on."""
-        listener.setblocking(False)
-        self._listeners.append(listener)
-        self._loop.add_reader(listener, self._accept, listener)
+        self._acceptor.listen(listener)
 
     @property
     def clients(self) -> int:
         """How many there are now."""
-        return len(self._clients)
+        return self._acceptor.clients
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of clients that came to nothing, by why."""
+        return self._counts | self._acceptor.counts
 
     async def close(self) -> None:
         """Stop listening, and end every client."""
-        for listener in self._listeners:
-            self._loop.remove_reader(listener)
-            listener.close()
-        self._listeners.clear()
-        for client in self._clients:
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
-
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_BATCH):
-            try:
-                client, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:
-                    self._loop.remove_reader(listener)
-                    self._loop.call_later(_PAUSE, self._resume, listener)
-                    return
-                continue  # it has gone already
-            self._begin(client)
-
-    def _resume(self, listener: socket.socket) -> None:
-        if listener.fileno() >= 0:
-            self._loop.add_reader(listener, self._accept, listener)
-
-    def _begin(self, client: socket.socket) -> None:
-        if len(self._clients) >= self._config.clients or len(self._greeting) >= self._config.greeting:
-            if not self._greeting:
-                self.counts["no room"] += 1
-                client.close()
-                return
-            oldest = next(iter(self._greeting))
-            del self._greeting[oldest]
-            self.counts["pushed out"] += 1
-            oldest.cancel()
-        client.setblocking(False)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        task = self._loop.create_task(self.serve(client))
-        self._clients.add(task)
-        self._greeting[task] = None
-        task.add_done_callback(partial(self._gone, client))
-
-    def _gone(self, client: socket.socket, task: asyncio.Task[None]) -> None:
-        client.close()  # a task that is ended before its first step has not begun to see to it
-        self._clients.discard(task)
-        self._greeting.pop(task, None)
-        if not task.cancelled() and task.exception() is not None:
-            self._loop.call_exception_handler({"message": "a client of SOCKS", "exception": task.exception(), "task": task})
+        await self._acceptor.close()
 
     # --- One client
 
-    async def serve(self, client: socket.socket) -> None:
-        """Serve one connected non-blocking socket until it ends, and close it."""
+    async def serve(
+        self,
+        client: socket.socket,
+        greeted: Callable[[], object],
+        outlet: Outlet | None = None,
+        check: Check | None = None,
+    ) -> None:
+        """Serve one connected non-blocking socket until it ends, and close it. `greeted` is called when it has asked.
+
+        `outlet` and `check`: of this client, where they are not those of all.
+        """
         with client:
-            request = await self._negotiate(client)
-            task = asyncio.current_task()
-            if task is not None:
-                self._greeting.pop(task, None)
+            request = await self._negotiate(client, check or self._check)
+            greeted()
             if request is None:
                 return
             try:
-                await self._fulfil(request, client)
+                await self._fulfil(request, client, outlet or self._outlet)
             except OSError as error:
                 if client.fileno() >= 0:
                     await self._refuse(request, client, reply_of(error))
 
-    async def _negotiate(self, client: socket.socket) -> Request | None:
+    async def _negotiate(self, client: socket.socket, check: Check | None) -> Request | None:
         try:
             async with asyncio.timeout(self._config.handshake / SECOND):
-                greeting = await exchange(client, server.greeting(password=self._check is not None))
+                greeting = await exchange(client, server.greeting(password=check is not None))
                 if greeting.request is not None:
                     return greeting.request
                 user = ""
-                if greeting.login is not None and self._check is not None:
+                if greeting.login is not None and check is not None:
                     user = greeting.login[0]
-                    await exchange(client, server.verdict(accepted=await self._check(*greeting.login)))
+                    await exchange(client, server.verdict(accepted=await check(*greeting.login)))
                 return await exchange(client, server.request5(user))
         except ParseError:
-            self.counts["malformed"] += 1
+            self._counts["malformed"] += 1
         except server.UnwelcomeError:
-            self.counts["unwelcome"] += 1
+            self._counts["unwelcome"] += 1
         except TimeoutError:
-            self.counts["late"] += 1
+            self._counts["late"] += 1
         except OSError:
-            self.counts["malformed"] += 1  # it ended in the middle
+            self._counts["malformed"] += 1  # it ended in the middle
         return None
 
-    async def _fulfil(self, request: Request, client: socket.socket) -> None:
+    async def _fulfil(self, request: Request, client: socket.socket, outlet: Outlet) -> None:
         if request.command == ASSOCIATE and request.version != SOCKS4:
-            await self._associate(request, client)
+            await self._associate(request, client, outlet)
             return
         async with asyncio.timeout(self._config.connect / SECOND) as limit:
 
@@ -216,9 +173,9 @@ class SocksServer:
                 await self._loop.sock_sendall(client, _reply(request, SUCCEEDED, bound))
 
             if request.command == CONNECT:
-                await self._outlet.connect(request, client, opened)
+                await outlet.connect(request, client, opened)
             elif request.command == BIND:
-                await self._outlet.bind(request, client, listening, opened)
+                await outlet.bind(request, client, listening, opened)
             else:
                 await self._refuse(request, client, COMMAND_NOT_SUPPORTED)
 
@@ -229,14 +186,14 @@ class SocksServer:
             client.shutdown(socket.SHUT_WR)
             client.recv(_DATAGRAM)
 
-    async def _associate(self, request: Request, client: socket.socket) -> None:
+    async def _associate(self, request: Request, client: socket.socket, outlet: Outlet) -> None:
         if self._associations >= self._config.associations:
             raise OSError(errno.ENOBUFS, "too many associations")
         self._associations += 1
         relay = None
         try:
             relay = Relay(request, client)
-            relay.path = await self._outlet.datagrams(request, relay.deliver, relay.broken)
+            relay.path = await outlet.datagrams(request, relay.deliver, relay.broken)
             await self._loop.sock_sendall(client, _reply(request, SUCCEEDED, relay.bound))
             await relay.last(client)
         finally:

@@ -1,0 +1,135 @@
+"""Clients of a server on asyncio: accepted in batches, counted, and not kept from it by those who say nothing.
+
+Theory of operation. A client is one task. Until it has said what it wants (`greeted`) it is one of those there are only so
+many of: a new one pushes the oldest of them out, so that whoever opens connections and says nothing keeps nobody else from
+being served. Where no descriptor is left, nothing is accepted for a moment; clients wait in the kernel's queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from hythe.units import MILLISECOND, SECOND
+
+#: Clients accepted in a row before others have their turn.
+_BATCH: Final = 64
+#: Seconds without accepting when there are no descriptors left.
+_PAUSE: Final = 50 * MILLISECOND / SECOND
+_NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+#: Serves one connected non-blocking socket; calls what it is given once the client has said what it wants.
+Serve = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
+
+
+class Acceptor:
+    """`clients`: most at a time; `greeting`: most of them that have not said what they want.
+
+    `counts`: of those sent away, by why.
+    """
+
+    def __init__(self, serve: Serve, what: str, *, clients: int, greeting: int) -> None:
+        self._serve = serve
+        self._what = what
+        self._most = clients
+        self._most_greeting = greeting
+        self._loop = asyncio.get_running_loop()
+        self._listeners: list[socket.socket] = []
+        self._clients: set[asyncio.Task[None]] = set()
+        self._greeting: dict[asyncio.Task[None], None] = {}  # the oldest first
+        self.counts = {"pushed out": 0, "no room": 0}
+
+    def listen(self, listener: socket.socket) -> None:
+        """Accept from a listening socket, ours from now on."""
+        listener.setblocking(False)
+        self._listeners.append(listener)
+        self._loop.add_reader(listener, self._accept, listener)
+
+    @property
+    def clients(self) -> int:
+        """How many there are now."""
+        return len(self._clients)
+
+    @property
+    def listeners(self) -> list[socket.socket]:
+        """What is accepted from."""
+        return list(self._listeners)
+
+    def stop(self) -> None:
+        """Listen no more; who is there stays, but who has not said what it wants."""
+        self.release(self.listeners)
+        for each in list(self._greeting):
+            each.cancel()
+
+    def release(self, listeners: list[socket.socket]) -> None:
+        """Close some of the listening sockets."""
+        for listener in listeners:
+            self._listeners.remove(listener)
+            self._loop.remove_reader(listener)
+            listener.close()
+
+    async def settle(self, seconds: float | None) -> bool:
+        """Wait until all clients have gone, as long as that; have they?"""
+        if self._clients:
+            await asyncio.wait(self._clients, timeout=seconds)
+        return not self._clients
+
+    async def close(self) -> None:
+        """Stop listening, and end every client."""
+        self.stop()
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(_BATCH):
+            try:
+                client, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_DESCRIPTORS:
+                    self._loop.remove_reader(listener)
+                    self._loop.call_later(_PAUSE, self._resume, listener)
+                    return
+                continue  # it has gone already
+            self._begin(client)
+
+    def _resume(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _begin(self, client: socket.socket) -> None:
+        if len(self._clients) >= self._most or len(self._greeting) >= self._most_greeting:
+            if not self._greeting:
+                self.counts["no room"] += 1
+                client.close()
+                return
+            oldest = next(iter(self._greeting))
+            del self._greeting[oldest]
+            self.counts["pushed out"] += 1
+            oldest.cancel()
+        client.setblocking(False)
+        if client.family != socket.AF_UNIX:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        task = self._loop.create_task(self._run(client))
+        self._clients.add(task)
+        self._greeting[task] = None
+        task.add_done_callback(partial(self._gone, client))
+
+    async def _run(self, client: socket.socket) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        await self._serve(client, lambda: self._greeting.pop(task, None))
+
+    def _gone(self, client: socket.socket, task: asyncio.Task[None]) -> None:
+        client.close()  # a task that is ended before its first step has not begun to see to it
+        self._clients.discard(task)
+        self._greeting.pop(task, None)
+        if not task.cancelled() and task.exception() is not None:
+            self._loop.call_exception_handler({"message": self._what, "exception": task.exception(), "task": task})
