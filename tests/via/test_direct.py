@@ -64,3 +64,37 @@ def test_datagrams_there_and_back() -> None:
             path.close()
 
     asyncio.run(main())
+
+
+def test_only_permitted_addresses_of_a_name_are_connected_to(echo_port: int) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def only_ipv4(address: str, port: int) -> None:
+        asked.append((address, port))
+        if ":" in address:
+            raise OSError(errno.EACCES, "not there")
+
+    async def main() -> None:
+        with await Direct(permit=only_ipv4).open("localhost", echo_port) as stream:
+            assert stream.getpeername()[:2] == ("127.0.0.1", echo_port)
+
+        def nowhere(address: str, port: int) -> None:
+            raise OSError(errno.EACCES, f"not to {address}")
+
+        with pytest.raises(PermissionError, match="not to "):
+            await Direct(permit=nowhere).open("localhost", echo_port)
+
+    asyncio.run(main())
+    assert ("127.0.0.1", echo_port) in asked
+
+
+def test_connections_come_from_the_source_that_was_named(echo_port: int) -> None:
+    async def main() -> None:
+        way = Direct(source="127.0.0.77")
+        assert way.name == "direct from 127.0.0.77"
+        with await way.open("localhost", echo_port) as stream:
+            assert stream.getsockname()[0] == "127.0.0.77"
+        with pytest.raises(OSError, match=r"direct from 203\.0\.113\.9 -> 127\.0\.0\.1"):
+            await Direct(source="203.0.113.9").open("127.0.0.1", echo_port)
+
+    asyncio.run(main())

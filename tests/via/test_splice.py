@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 import struct
@@ -150,3 +151,34 @@ def test_carry_sends_what_opened_returns_first() -> None:
         assert await carrying is None
 
     asyncio.run(main())
+
+
+def test_a_pace_is_kept_by_pauses_and_a_quota_by_a_reset() -> None:
+    taken: list[int] = []
+
+    def pace(count: int) -> float:
+        taken.append(count)
+        if sum(taken) > 100_000:
+            raise OSError(errno.EDQUOT, "enough")
+        return 0.001
+
+    async def main() -> OSError | None:
+        (client, near), (far, server) = pair(), pair()
+        loop = asyncio.get_running_loop()
+        tally = Tally(pace)
+        splicing = asyncio.ensure_future(splice(near, far, tally))
+        with client, server:
+            await loop.sock_sendall(client, bytes(90_000))
+            got = 0
+            while got < 90_000:
+                got += len(await loop.sock_recv(server, 1 << 20))
+            assert max(taken) <= 16_384
+            await loop.sock_sendall(server, bytes(50_000))
+            error = await asyncio.wait_for(splicing, 10)
+            with pytest.raises(ConnectionResetError):
+                await read_all(server)
+        return error
+
+    error = asyncio.run(main())
+    assert error is not None
+    assert error.errno == errno.EDQUOT

@@ -31,14 +31,19 @@ Broken = Callable[[OSError], None]
 Opened = Callable[[socket.socket | None], bytes]
 
 
+#: Told of so many bytes more: for how many seconds nothing is to be read after them. OSError: they were too many.
+Pace = Callable[[int], float]
+
+
 class Tally:
-    """Bytes carried so far: `up` towards the far end, `down` from there."""
+    """Bytes carried so far: `up` towards the far end, `down` from there. `pace`: how fast they may be (see `via.splice`)."""
 
-    __slots__ = ("down", "up")
+    __slots__ = ("down", "pace", "up")
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
         self.up = 0
         self.down = 0
+        self.pace = pace
 
 
 class Datagrams(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hythe.via.base import Broken, Buffer, Receive, Way, failure
@@ -19,43 +19,128 @@ _DATAGRAM: Final = 65_535
 #: Datagrams taken in a row before others have their turn.
 _BATCH: Final = 32
 
+#: ip(7): the port is chosen when the destination is known, so that one of ours may lead to many.
+_IP_BIND_ADDRESS_NO_PORT: Final = 24
+
 _Address = tuple[socket.AddressFamily, Any]
+
+#: Raises OSError where nothing may go to an address (as text) and port.
+Permit = Callable[[str, int], None]
 
 
 class Direct(Way):
-    """Kernel sockets, without Nagle: whoever writes has put together what belongs together."""
+    """Kernel sockets, without Nagle: whoever writes has put together what belongs together.
+
+    `source`: an address of this machine's that connections come from; `interface`: by which they leave. `permit` is asked
+    about each address of a name, and those that it has let pass are connected to: no name is looked up twice, so that it
+    cannot mean something else the second time.
+    """
 
     name = "direct"
     resolves = False
     carries_datagrams = True
 
+    def __init__(self, *, source: str = "", interface: str = "", permit: Permit | None = None) -> None:
+        self._source = source
+        self._interface = interface
+        self._permit = permit
+        self.name = " ".join(("direct", *filter(None, (source and f"from {source}", interface and f"by {interface}"))))
+
+    def permitting(self, permit: Permit) -> Direct:
+        """The same with other permissions."""
+        return Direct(source=self._source, interface=self._interface, permit=permit)
+
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`. Of several addresses whichever answers first; `socket.gaierror` for a name without any."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return await _first(host, port, _interleaved([(family, address) for family, _, _, _, address in found]))
+        family = (socket.AF_INET6 if ":" in self._source else socket.AF_INET) if self._source else socket.AF_UNSPEC
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        addresses: list[_Address] = [(each, address) for each, _, _, _, address in found]
+        if self._permit is not None:
+            addresses = _permitted(addresses, self._permit)
+        return await self._first(host, port, _interleaved(addresses))
 
     async def datagrams(self, receive: Receive, broken: Broken) -> KernelDatagrams:
         """As `Way.datagrams`."""
-        return KernelDatagrams(receive)
+        return KernelDatagrams(receive, self._permit, self._prepare)
 
     async def listen(self, peer: str) -> KernelListening:
         """As `Way.listen`: on the address of this machine that `peer` is reached from."""
         return KernelListening(peer)
 
+    async def _first(self, host: str, port: int, waiting: list[_Address]) -> socket.socket:
+        """Connect to the first that answers; the next is begun when one has failed, or after a while (RFC 8305, 5)."""
+        if len(waiting) == 1:
+            return await self._connect(host, port, *waiting[0])
+        failures: list[OSError] = []
+        attempts: set[asyncio.Task[socket.socket]] = set()
+        try:
+            while waiting or attempts:
+                if waiting:
+                    attempts.add(asyncio.ensure_future(self._connect(host, port, *waiting.pop(0))))
+                limit = _STAGGER if waiting else None
+                done, _ = await asyncio.wait(attempts, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    attempts.remove(task)
+                    try:
+                        return task.result()
+                    except OSError as error:
+                        failures.append(error)
+            raise failures[0]
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+            for made in await asyncio.gather(*attempts, return_exceptions=True):
+                if isinstance(made, socket.socket):
+                    made.close()
+
+    async def _connect(self, host: str, port: int, family: socket.AddressFamily, address: Any) -> socket.socket:
+        stream = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._prepare(stream)
+            await asyncio.get_running_loop().sock_connect(stream, address)
+        except OSError as error:
+            stream.close()
+            raise failure(error.errno or errno.EIO, self.name, host, port) from error
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def _prepare(self, opened: socket.socket) -> None:
+        """Let it leave as it is to."""
+        if self._interface:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode() + b"\0")
+        if self._source:
+            if opened.type & socket.SOCK_STREAM:
+                opened.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            mapped = opened.family == socket.AF_INET6 and ":" not in self._source
+            opened.bind((f"::ffff:{self._source}" if mapped else self._source, 0))
+
 
 class KernelDatagrams:
     """A kernel UDP socket in the loop: one of IPv6 that speaks IPv4 as well, where there is IPv6 (RFC 3493, 3.7)."""
 
-    __slots__ = ("_loop", "_names", "_receive", "_socket")
+    __slots__ = ("_loop", "_names", "_permit", "_receive", "_socket")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(
+        self, receive: Receive, permit: Permit | None = None, prepare: Callable[[socket.socket], None] | None = None
+    ) -> None:
         try:
             self._socket = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         except OSError:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        if prepare is not None:
+            try:
+                prepare(self._socket)
+            except BaseException:
+                self._socket.close()
+                raise
         self._receive = receive
+        self._permit = permit
+        self._asked: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
         self._names = NamedSending(self._find, self._send)
         self._loop.add_reader(self._socket, self._read)
@@ -75,6 +160,8 @@ class KernelDatagrams:
         self._names.close()
 
     def _send(self, data: Buffer, host: str, port: int) -> None:
+        if self._permit is not None:
+            self._permit(host, port)
         family = self._socket.family
         if family == socket.AF_INET6 and ":" not in host:
             host = f"::ffff:{host}"
@@ -143,42 +230,16 @@ def _interleaved(found: Sequence[_Address]) -> list[_Address]:
     return turns + first[len(other) :] + other[len(first) :]
 
 
-async def _first(host: str, port: int, waiting: list[_Address]) -> socket.socket:
-    """Connect to the first that answers; the next is begun when one has failed, or after a while (RFC 8305, 5)."""
-    if len(waiting) == 1:
-        return await _connect(host, port, *waiting[0])
-    failures: list[OSError] = []
-    attempts: set[asyncio.Task[socket.socket]] = set()
-    try:
-        while waiting or attempts:
-            if waiting:
-                attempts.add(asyncio.ensure_future(_connect(host, port, *waiting.pop(0))))
-            limit = _STAGGER if waiting else None
-            done, _ = await asyncio.wait(attempts, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                attempts.remove(task)
-                try:
-                    return task.result()
-                except OSError as error:
-                    failures.append(error)
-        raise failures[0]
-    finally:
-        for attempt in attempts:
-            attempt.cancel()
-        for made in await asyncio.gather(*attempts, return_exceptions=True):
-            if isinstance(made, socket.socket):
-                made.close()
-
-
-async def _connect(host: str, port: int, family: socket.AddressFamily, address: Any) -> socket.socket:
-    stream = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(stream, address)
-    except OSError as error:
-        stream.close()
-        raise failure(error.errno or errno.EIO, "direct", host, port) from error
-    except BaseException:
-        stream.close()
-        raise
-    return stream
+def _permitted(addresses: list[_Address], permit: Permit) -> list[_Address]:
+    """Those that may be connected to. OSError of the first that may not, where there is none."""
+    refusals: list[OSError] = []
+    found = []
+    for family, address in addresses:
+        try:
+            permit(address[0], address[1])
+            found.append((family, address))
+        except OSError as refusal:
+            refusals.append(refusal)
+    if not found:
+        raise refusals[0]
+    return found

@@ -5,6 +5,8 @@ yet. A pump either waits to read or waits to write, never both, so it holds one 
 own. The end of what is read becomes a half-close of what is written; the other direction goes on. An error of either socket
 ends both directions, and closes both sockets by a reset, so that the other end does not take half a stream for a whole one.
 
+Who is to be slow (`Tally.pace`) is not read for a while, which the other end feels as back-pressure.
+
 The sockets are watched by the loop's own callbacks. An idle pair costs no task that waits on each direction, and no buffer.
 """
 
@@ -20,6 +22,8 @@ from hythe.via.base import Tally
 
 #: Most bytes read at once.
 _CHUNK: Final = 256 * 1_024
+#: And of one that has a pace, so that its pauses are short.
+_CHUNK_PACED: Final = 16 * 1_024
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -83,9 +87,9 @@ class _Joint:
 
 
 class _Pump:
-    """One direction. `rest`: what `sink` has not taken yet."""
+    """One direction. `rest`: what `sink` has not taken yet. `pause`: seconds without reading after that."""
 
-    __slots__ = ("joint", "loop", "rest", "sink", "source")
+    __slots__ = ("joint", "loop", "pause", "rest", "sink", "source")
 
     def __init__(self, joint: _Joint, loop: asyncio.AbstractEventLoop, source: socket.socket, sink: socket.socket) -> None:
         self.joint = joint
@@ -93,12 +97,16 @@ class _Pump:
         self.source = source
         self.sink = sink
         self.rest = memoryview(b"")
+        self.pause = 0.0
         loop.add_reader(source, self.read)
 
     def read(self) -> None:
         """`source` has something, or its end."""
+        pace = self.joint.tally.pace
         try:
-            data = self.source.recv(_CHUNK)
+            data = self.source.recv(_CHUNK if pace is None else _CHUNK_PACED)
+            if pace is not None and data:
+                self.pause = pace(len(data))
         except BlockingIOError:
             return
         except OSError as error:
@@ -109,11 +117,24 @@ class _Pump:
         elif self._send(memoryview(data)):
             self.loop.remove_reader(self.source)
             self.loop.add_writer(self.sink, self.write)
+        elif self.pause:
+            self.loop.remove_reader(self.source)
+            self._go_on()
 
     def write(self) -> None:
         """`sink` has room again."""
         if not self._send(self.rest):
             self.loop.remove_writer(self.sink)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Read again, at once or after a pause; by then it may all be over."""
+        if self.joint.ended.done():
+            return
+        pause, self.pause = self.pause, 0.0
+        if pause:
+            self.loop.call_later(pause, self._go_on)
+        else:
             self.loop.add_reader(self.source, self.read)
 
     def _send(self, data: memoryview) -> bool:
