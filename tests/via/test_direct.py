@@ -69,7 +69,8 @@ def test_datagrams_there_and_back() -> None:
 def test_only_permitted_addresses_of_a_name_are_connected_to(echo_port: int) -> None:
     asked: list[tuple[str, int]] = []
 
-    def only_ipv4(address: str, port: int) -> None:
+    def only_ipv4(host: str, address: str, port: int) -> None:
+        assert host == "localhost"
         asked.append((address, port))
         if ":" in address:
             raise OSError(errno.EACCES, "not there")
@@ -78,7 +79,7 @@ def test_only_permitted_addresses_of_a_name_are_connected_to(echo_port: int) -> 
         with await Direct(permit=only_ipv4).open("localhost", echo_port) as stream:
             assert stream.getpeername()[:2] == ("127.0.0.1", echo_port)
 
-        def nowhere(address: str, port: int) -> None:
+        def nowhere(host: str, address: str, port: int) -> None:
             raise OSError(errno.EACCES, f"not to {address}")
 
         with pytest.raises(PermissionError, match="not to "):

@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "connect": ("hythe.cli.connect", "Talk to any service by hand, or through a pipe."),
         "serve": ("hythe.cli.serve", "Serve a folder over HTTP, or one of the classic small services."),
         "wg": ("hythe.cli.wg", "Make WireGuard keys, check configurations, show peers."),
+        "proxy": ("hythe.cli.proxy", "Serve mapped ports, SOCKS and HTTP to many clients, and nothing to the outside."),
         "forward": ("hythe.cli.forward", "Carry ports through SSH, WireGuard or a proxy, as ssh -L -R -D does."),
         "sshd": ("hythe.cli.sshd", "Forward ports for SSH clients, and nothing else."),
         "pkt": ("hythe.cli.pkt", "Run packet scripts against hythe, or against Linux."),

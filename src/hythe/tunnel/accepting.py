@@ -72,6 +72,12 @@ class Acceptor:
             self._loop.remove_reader(listener)
             listener.close()
 
+    def hand_over(self) -> None:
+        """Another has the listening sockets from now on."""
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+        self._listeners.clear()
+
     async def settle(self, seconds: float | None) -> bool:
         """Wait until all clients have gone, as long as that; have they?"""
         if self._clients:

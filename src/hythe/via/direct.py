@@ -24,8 +24,8 @@ _IP_BIND_ADDRESS_NO_PORT: Final = 24
 
 _Address = tuple[socket.AddressFamily, Any]
 
-#: Raises OSError where nothing may go to an address (as text) and port.
-Permit = Callable[[str, int], None]
+#: Raises OSError where nothing may go to a host, as it was asked for, at an address (as text) and port.
+Permit = Callable[[str, str, int], None]
 
 
 class Direct(Way):
@@ -57,7 +57,7 @@ class Direct(Way):
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
         addresses: list[_Address] = [(each, address) for each, _, _, _, address in found]
         if self._permit is not None:
-            addresses = _permitted(addresses, self._permit)
+            addresses = _permitted(host, addresses, self._permit)
         return await self._first(host, port, _interleaved(addresses))
 
     async def datagrams(self, receive: Receive, broken: Broken) -> KernelDatagrams:
@@ -122,7 +122,7 @@ class Direct(Way):
 class KernelDatagrams:
     """A kernel UDP socket in the loop: one of IPv6 that speaks IPv4 as well, where there is IPv6 (RFC 3493, 3.7)."""
 
-    __slots__ = ("_loop", "_names", "_permit", "_receive", "_socket")
+    __slots__ = ("_asked", "_loop", "_names", "_permit", "_receive", "_socket")
 
     def __init__(
         self, receive: Receive, permit: Permit | None = None, prepare: Callable[[socket.socket], None] | None = None
@@ -140,7 +140,7 @@ class KernelDatagrams:
                 raise
         self._receive = receive
         self._permit = permit
-        self._asked: dict[str, str] = {}
+        self._asked: dict[str, str] = {}  # the names of addresses
         self._loop = asyncio.get_running_loop()
         self._names = NamedSending(self._find, self._send)
         self._loop.add_reader(self._socket, self._read)
@@ -161,7 +161,7 @@ class KernelDatagrams:
 
     def _send(self, data: Buffer, host: str, port: int) -> None:
         if self._permit is not None:
-            self._permit(host, port)
+            self._permit(self._asked.get(host, host), host, port)
         family = self._socket.family
         if family == socket.AF_INET6 and ":" not in host:
             host = f"::ffff:{host}"
@@ -177,7 +177,9 @@ class KernelDatagrams:
             found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
         except OSError:
             return None
-        return str(found[0][4][0])
+        address = str(found[0][4][0])
+        self._asked[address] = host
+        return address
 
     def _read(self) -> None:
         for _ in range(_BATCH):
@@ -230,13 +232,13 @@ def _interleaved(found: Sequence[_Address]) -> list[_Address]:
     return turns + first[len(other) :] + other[len(first) :]
 
 
-def _permitted(addresses: list[_Address], permit: Permit) -> list[_Address]:
+def _permitted(host: str, addresses: list[_Address], permit: Permit) -> list[_Address]:
     """Those that may be connected to. OSError of the first that may not, where there is none."""
     refusals: list[OSError] = []
     found = []
     for family, address in addresses:
         try:
-            permit(address[0], address[1])
+            permit(host, address[0], address[1])
             found.append((family, address))
         except OSError as refusal:
             refusals.append(refusal)

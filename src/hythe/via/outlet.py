@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from hythe.tunnel.socks.listening import Receive
 from hythe.tunnel.socks.messages import UNKNOWN, Bound, Request
-from hythe.via.base import Broken, Datagrams, Way
+from hythe.via.base import Broken, Datagrams, Listening, Way
 from hythe.via.splice import join
 
 
@@ -22,7 +22,7 @@ class WayOutlet:
 
     async def connect(self, request: Request, client: socket.socket, opened: Callable[[Bound], bytes]) -> None:
         """As `Outlet.connect`."""
-        await self._way.carry(client, request.host, request.port, opened=lambda far: opened(_bound(far)))
+        await self._way.carry(client, request.host, request.port, opened=lambda far: opened(bound_of(far)))
 
     async def bind(
         self,
@@ -35,24 +35,29 @@ class WayOutlet:
         door = await self._way.listen(request.host)
         try:
             await listening(Bound(*door.address))
-            accepting = asyncio.ensure_future(door.accept())
-            leaving = asyncio.ensure_future(_left(client))
-            try:
-                await asyncio.wait([accepting, leaving], return_when=asyncio.FIRST_COMPLETED)
-                if not accepting.done():
-                    return
-                far, peer = accepting.result()
-            finally:
-                accepting.cancel()
-                leaving.cancel()
-                await asyncio.wait([accepting, leaving])
+            found = await awaited(door, client)
         finally:
             door.close()
-        await join(client, far, opened(Bound(*peer)))
+        if found is not None:
+            far, peer = found
+            await join(client, far, opened(Bound(*peer)))
 
     async def datagrams(self, request: Request, receive: Receive, broken: Broken) -> Datagrams:
         """As `Outlet.datagrams`."""
         return await self._way.datagrams(receive, broken)
+
+
+async def awaited(door: Listening, client: socket.socket) -> tuple[socket.socket, tuple[str, int]] | None:
+    """Who comes to `door`, and whose it is; None when the client has gone before."""
+    accepting = asyncio.ensure_future(door.accept())
+    leaving = asyncio.ensure_future(_left(client))
+    try:
+        await asyncio.wait([accepting, leaving], return_when=asyncio.FIRST_COMPLETED)
+        return accepting.result() if accepting.done() else None
+    finally:
+        accepting.cancel()
+        leaving.cancel()
+        await asyncio.wait([accepting, leaving])
 
 
 async def _left(client: socket.socket) -> None:
@@ -66,7 +71,8 @@ async def _left(client: socket.socket) -> None:
         loop.remove_reader(client)
 
 
-def _bound(far: socket.socket | None) -> Bound:
+def bound_of(far: socket.socket | None) -> Bound:
+    """The address used at the far end, where there is one to tell."""
     if far is None or far.family not in (socket.AF_INET, socket.AF_INET6):
         return UNKNOWN
     return Bound(*far.getsockname()[:2])

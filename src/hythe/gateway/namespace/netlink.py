@@ -36,6 +36,7 @@ _NLM_F_CREATE_EXCL = 0x600
 
 _RTM_NEWLINK = 16
 _RTM_NEWADDR = 20
+_RTM_GETADDR = 22
 _RTM_NEWROUTE = 24
 _RTM_GETROUTE = 26
 
@@ -146,6 +147,16 @@ class RouteSocket:
         body = _ROUTE.pack(family, prefix, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_LINK, _RTN_UNICAST, 0)
         attributes = _attribute(_RTA_DST, network) + _attribute(_RTA_OIF, _UINT.pack(index))
         self._request(_RTM_NEWROUTE, _NLM_F_CREATE_EXCL, body + attributes + _attribute(_RTA_PREFSRC, source))
+
+    def addresses(self, index: int) -> list[tuple[bytes, int]]:
+        """The addresses of interface `index`: (packed, prefix length)."""
+        found = []
+        for data, offset, end in self._dump(_RTM_GETADDR, _ADDRESS.pack(*[0] * 5)):
+            _, prefix, _, _, of = _ADDRESS.unpack_from(data, offset)
+            if of == index:
+                attributes = dict(_attributes(data, offset + _ADDRESS.size, end))
+                found.append((attributes.get(_IFA_LOCAL) or attributes[_IFA_ADDRESS], prefix))
+        return found
 
     def networks(self) -> list[tuple[bytes, int]]:
         """All destinations of all routing tables as (packed address, prefix length), own addresses included."""

@@ -86,15 +86,11 @@ class SocksServer:
     """`check`: clients must log in, and by SOCKS5."""
 
     def __init__(self, outlet: Outlet, *, check: Check | None = None, config: SocksConfig | None = None) -> None:
+        config = config or SocksConfig()
         self._outlet = outlet
         self._check = check
-        self._config = config or SocksConfig()
-        self._loop = asyncio.get_running_loop()
-        self._acceptor = Acceptor(
-            self.serve, "a client of SOCKS", clients=self._config.clients, greeting=self._config.greeting
-        )
-        self._associations = 0
-        self._counts = {"malformed": 0, "unwelcome": 0, "late": 0}
+        self._service = SocksService(config)
+        self._acceptor = Acceptor(self._serve, "a client of SOCKS", clients=config.clients, greeting=config.greeting)
 
     def listen(self, listener: socket.socket) -> None:
         """Serve a listening socket, ours from now on."""
@@ -108,32 +104,36 @@ class SocksServer:
     @property
     def counts(self) -> dict[str, int]:
         """Of clients that came to nothing, by why."""
-        return self._counts | self._acceptor.counts
+        return self._service.counts | self._acceptor.counts
 
     async def close(self) -> None:
         """Stop listening, and end every client."""
         await self._acceptor.close()
 
-    # --- One client
+    async def _serve(self, client: socket.socket, greeted: Callable[[], None]) -> None:
+        await self._service.serve(client, greeted, self._outlet, self._check)
+
+
+class SocksService:
+    """What is said to clients, wherever they come from. `counts`: of those that came to nothing, by why."""
+
+    def __init__(self, config: SocksConfig) -> None:
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._associations = 0
+        self.counts = {"malformed": 0, "unwelcome": 0, "late": 0}
 
     async def serve(
-        self,
-        client: socket.socket,
-        greeted: Callable[[], object],
-        outlet: Outlet | None = None,
-        check: Check | None = None,
+        self, client: socket.socket, greeted: Callable[[], object], outlet: Outlet, check: Check | None = None
     ) -> None:
-        """Serve one connected non-blocking socket until it ends, and close it. `greeted` is called when it has asked.
-
-        `outlet` and `check`: of this client, where they are not those of all.
-        """
+        """Serve one connected non-blocking socket until it ends, and close it. `greeted` is called when it has asked."""
         with client:
-            request = await self._negotiate(client, check or self._check)
+            request = await self._negotiate(client, check)
             greeted()
             if request is None:
                 return
             try:
-                await self._fulfil(request, client, outlet or self._outlet)
+                await self._fulfil(request, client, outlet)
             except OSError as error:
                 if client.fileno() >= 0:
                     await self._refuse(request, client, reply_of(error))
@@ -150,13 +150,13 @@ class SocksServer:
                     await exchange(client, server.verdict(accepted=await check(*greeting.login)))
                 return await exchange(client, server.request5(user))
         except ParseError:
-            self._counts["malformed"] += 1
+            self.counts["malformed"] += 1
         except server.UnwelcomeError:
-            self._counts["unwelcome"] += 1
+            self.counts["unwelcome"] += 1
         except TimeoutError:
-            self._counts["late"] += 1
+            self.counts["late"] += 1
         except OSError:
-            self._counts["malformed"] += 1  # it ended in the middle
+            self.counts["malformed"] += 1  # it ended in the middle
         return None
 
     async def _fulfil(self, request: Request, client: socket.socket, outlet: Outlet) -> None:

@@ -1,0 +1,7 @@
+"""`hythe proxy`: mapped ports, SOCKS and HTTP for the clients inside, by ways that are the administrator's.
+
+`config` says what there is to configure, of `kinds`; `reading` makes it of TOML (`lines`, `sense`) and `schema` tells others
+of it. `zones` is inside and outside, `access` who may go where, `limits` how much, `users` who is who. `clients` is one who
+has come and `passage` his way out, for all entries alike: `mapping` (with `balance`) and `datagrams` for mapped ports,
+`socks`, and `http` (with `heads` and `exchange`). `server` puts it together.
+"""

@@ -1,0 +1,133 @@
+"""Who may go where: the rules, and what no client of a proxy ever reaches unless a rule names it.
+
+Closed are this machine's loopback in any spelling, link-local addresses, the addresses by which clouds tell machines about
+themselves, multicast, broadcast, and the proxy's own ports. A rule names a closed address by a network that lies within what
+is closed (``127.0.0.1``, ``169.254.169.254``), or ``localhost`` by that name; ``*`` and ``0.0.0.0/0`` name nothing.
+The proxy's own ports stay closed in any case: what leads there would come back for ever.
+
+Decisions are made about an address that has been looked up, and the connection goes to that address (`hythe.via.direct`),
+so a name that means something else the next moment gains nothing. Where a way looks names up at its far end, only the name
+is known here.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from hythe.proxy.config import RuleConfig
+from hythe.proxy.kinds import Network
+from hythe.via.patterns import Pattern, endpoint, normal
+from hythe.wire.embedded import embedded
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+#: RFC 6890 for this network, loopback and link-local; RFC 5771, RFC 4291; and where clouds tell a machine who it is: AWS by
+#: IPv6, Google by IPv6, Alibaba, Azure, Oracle (by IPv4 most are link-local).
+_CLOSED: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32"),
+            *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"),
+            *("::/128", "::1/128", "fe80::/10", "ff00::/8", "fd00:ec2::254/128", "fd20:ce::254/128"),
+        ),
+    )
+)
+#: Names that mean loopback wherever they are looked up (RFC 6761, 6.3, and what /etc/hosts has).
+_LOCAL: Final = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
+
+
+class Access:
+    """`rules` in their order; `ours`: is this one of the proxy's own ports?"""
+
+    def __init__(self, rules: Sequence[RuleConfig], ours: Callable[[str, int], bool]) -> None:
+        self._rules = rules
+        self._ours = ours
+
+    def permit(self, client: str, user: str, host: str, address: str, port: int, *, mapped: bool = False) -> None:
+        """May it go there? OSError (EACCES) with the reason if not.
+
+        `host`: as the client said; `address`: what that is, or empty where nobody here knows. Of a mapped port the
+        administrator has chosen where it leads, so nothing is closed.
+        """
+        sought = [normal(host)]
+        if address and normal(address) != sought[0]:
+            sought.append(normal(address))
+        rule = self._first(client, user, sought, port)
+        where = endpoint(host, port)
+        if (rule is None and self._rules) or (rule is not None and rule.action == "refuse"):
+            raise PermissionError(errno.EACCES, f"the rules of this proxy do not let {user or client} go to {where}")
+        if mapped:
+            return
+        if any(self._ours(str(each), port) for each in sought if not isinstance(each, str)):
+            raise PermissionError(errno.EACCES, f"{where} is a port of this proxy itself")
+        if any(map(is_closed, sought)) and (rule is None or not _names(rule, sought, port)):
+            raise PermissionError(errno.EACCES, f"{where} is an address that only a rule naming it opens")
+
+    def _first(self, client: str, user: str, sought: Sequence[str | Address], port: int) -> RuleConfig | None:
+        if not self._rules:
+            return None
+        now, source = datetime.now(), normal(client)
+        return next((each for each in self._rules if _matches(each, source, user, sought, port, now)), None)
+
+
+def is_closed(host: str | Address) -> bool:
+    """Is it what no client reaches unless a rule names it?"""
+    if isinstance(host, str):
+        return host in _LOCAL or host.endswith(".localhost")
+    if any(host in each for each in _CLOSED):
+        return True
+    carried = embedded(host.packed) if isinstance(host, ipaddress.IPv6Address) else None
+    return carried is not None and is_closed(ipaddress.IPv4Address(carried))
+
+
+def canonical(host: str) -> str:
+    """A destination as it is meant: what the C library would read as an address is that (``127.1``, ``0x7f000001``)."""
+    host = host.strip("[]").partition("%")[0]
+    if host[:1].isdigit() and ":" not in host:
+        try:
+            return socket.inet_ntoa(socket.inet_aton(host))
+        except OSError:
+            return host
+    return host
+
+
+def _matches(
+    rule: RuleConfig, client: str | Address, user: str, sought: Iterable[str | Address], port: int, now: datetime
+) -> bool:
+    if rule.clients and not any(not isinstance(client, str) and client in each for each in rule.clients):
+        return False
+    if rule.users and user not in rule.users:
+        return False
+    if rule.hours is not None and not rule.hours.has(now.time()):
+        return False
+    if rule.days is not None and now.weekday() not in rule.days:
+        return False
+    return not rule.to or any(each.matches(host, port) for each in _patterns(rule) for host in sought)
+
+
+def _names(rule: RuleConfig, sought: Sequence[str | Address], port: int) -> bool:
+    """Does the rule mean closed addresses, and these?"""
+    for each in _patterns(rule):
+        if isinstance(each.hosts, Network) and any(_inside(each.hosts, closed) for closed in _CLOSED):
+            if all(isinstance(host, str) or each.matches(host, port) for host in sought):
+                return True
+        elif each.hosts is not None and any(host in _LOCAL and each.text.partition(":")[0] == host for host in sought):
+            if each.matches(next(host for host in sought if isinstance(host, str)), port):
+                return True
+    return False
+
+
+def _inside(network: Network, closed: Network) -> bool:
+    if isinstance(network, ipaddress.IPv4Network):
+        return isinstance(closed, ipaddress.IPv4Network) and network.subnet_of(closed)
+    return isinstance(closed, ipaddress.IPv6Network) and network.subnet_of(closed)
+
+
+def _patterns(rule: RuleConfig) -> Iterable[Pattern]:
+    return (each for several in rule.to for each in several)

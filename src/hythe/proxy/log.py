@@ -1,0 +1,132 @@
+"""The access log: one line for each connection at its end, as text or JSON.
+
+Lines are written some at a time, a moment after they were made: a disk that is slow slows nobody's connection more than
+once a moment. A line that cannot be written is counted, not mourned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from hythe.errors import MachineError
+from hythe.gateway.api.figures import error_name
+from hythe.proxy.config import LogConfig
+from hythe.units import SECOND
+from hythe.via.patterns import endpoint
+
+if TYPE_CHECKING:
+    from hythe.proxy.clients import Flow
+
+#: Seconds that lines wait for others.
+_DELAY: Final = 0.1
+#: Bytes that wait at most; lines beyond them are lost, and counted.
+_WAITING_MAX: Final = 1 << 20
+_STANDARD_OUTPUT: Final = 1
+
+
+class Log:
+    """`lost`: lines that could not be written."""
+
+    def __init__(self, config: LogConfig) -> None:
+        self.config = config
+        self.lost = 0
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._fd = _open(config)
+
+    def reopen(self, config: LogConfig) -> None:
+        """Write to the file that has its name now. MachineError: what was written to stays."""
+        fresh = _open(config)
+        self.flush()
+        self._close()
+        self.config, self._fd = config, fresh
+
+    def tell(self, flow: Flow) -> None:
+        """A connection has ended."""
+        line = _as_json(flow) if self.config.format == "json" else _as_text(flow)
+        data = f"{line}\n".encode(errors="backslashreplace")
+        if self._size + len(data) > _WAITING_MAX:
+            self.lost += 1
+            return
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_DELAY, self.flush)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        data = b"".join(waiting)
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            self.lost += data.count(b"\n")
+
+    def close(self) -> None:
+        """Write what waits, and let go of the file."""
+        self.flush()
+        self._close()
+
+    def _close(self) -> None:
+        if self._fd != _STANDARD_OUTPUT:
+            with contextlib.suppress(OSError):  # what was written before is not the better for it
+                os.close(self._fd)
+
+
+def _open(config: LogConfig) -> int:
+    if not config.file:
+        return _STANDARD_OUTPUT
+    try:
+        return os.open(config.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise MachineError(
+            f"the log {config.file!r} cannot be written ({error.strerror}): name a file in a directory you may write to"
+        ) from error
+
+
+def _as_text(flow: Flow) -> str:
+    """``[time] - client (user) - socks CONNECT host:port [200] up down seconds [why it failed]``."""
+    record, client = flow.record, flow.client
+    user = f" ({client.user})" if client.user else ""
+    ended = f" {error_name(record.error)}{': ' if flow.reason else ''}{flow.reason}" if record.error else ""
+    status = f" {flow.status}" if flow.status else ""
+    who = f"{endpoint(client.host, client.port)}{user}"
+    return (
+        f"[{datetime.now():%Y-%m-%d %H:%M:%S}] - {who} - {client.entry.kind} {flow.what}"
+        f"{status} {record.bytes_up} {record.bytes_down} {(record.ended - record.began) / SECOND:.3f}{ended}"
+    )
+
+
+def _as_json(flow: Flow) -> str:
+    record, client = flow.record, flow.client
+    host, port = record.outside or ("", 0)
+    return json.dumps(
+        {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "client": client.host,
+            "client_port": client.port,
+            "user": client.user or None,
+            "entry": client.entry.kind,
+            "listen": client.entry.text,
+            "request": flow.what,
+            "name": record.name or None,
+            "address": host,
+            "port": port,
+            "status": flow.status or None,
+            "bytes_up": record.bytes_up,
+            "bytes_down": record.bytes_down,
+            "seconds": round((record.ended - record.began) / SECOND, 3),
+            "error": error_name(record.error),
+            "reason": flow.reason or None,
+        }
+    )

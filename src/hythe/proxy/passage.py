@@ -1,0 +1,139 @@
+"""The way out, for every entry alike: may it, has it room, how it goes, and what is told of it afterwards.
+
+    with passage.flow(client, host, port) as flow:      limits, the session's record, the line of the log
+        far = await passage.open(flow, host, port)      rules, the entry's way, the address that was checked
+        await passage.join(flow, far, b"first")         until both directions have ended
+
+A connection between them passes through stages: the accepting side of an entry has its own (`Entry.stages`: PROXY protocol,
+TLS, server names), and so may the far side, between `open` and `join`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+from hythe.gateway.session import Session
+from hythe.proxy.access import Access, canonical
+from hythe.proxy.clients import Client, Flow, key
+from hythe.proxy.limits import Limits, Share, client_key
+from hythe.proxy.log import Log
+from hythe.units import SECOND
+from hythe.via.base import Way, failure
+from hythe.via.direct import Direct
+from hythe.via.patterns import normal
+from hythe.via.rules import Rules
+from hythe.via.splice import join
+
+#: Seconds between two looks at what has been idle for too long.
+SWEEP: Final = 1.0
+
+
+class Passage:
+    """What all entries share. A reload replaces `access`, `per_client` and `per_user`; who is there keeps what he has."""
+
+    def __init__(
+        self,
+        session: Session,
+        log: Log,
+        access: Access,
+        per_client: Limits,
+        per_user: Limits,
+        clock: Callable[[], int],
+    ) -> None:
+        self.session = session
+        self.log = log
+        self.access = access
+        self.per_client = per_client
+        self.per_user = per_user
+        self.clock = clock
+
+    @contextmanager
+    def flow(self, client: Client, host: str, port: int, what: str, protocol: str = "tcp") -> Iterator[Flow]:
+        """A connection of a client to somewhere: counted, limited, and told of at its end. OSError (EDQUOT)."""
+        now = self.clock()
+        session = self.session
+        record = session.begin(protocol, key(client.host, client.port, host, port), (host, port), now)
+        record.name = host if isinstance(normal(host), str) else ""
+        record.state = "SYN_SENT"
+        flow = Flow(client, record, what)
+        try:
+            for share in self._shares(client):
+                flow.shares.append(share)
+            flow.limit()
+            session.enter(flow)
+            yield flow
+        except OSError as error:
+            flow.fail(error)
+            raise
+        except asyncio.CancelledError:
+            record.error = record.error or errno.ECONNABORTED
+            raise
+        finally:
+            for each in flow.shares:
+                each.end()
+            flow.refresh()
+            session.end(record, self.clock(), refused=flow.far is None and bool(record.error))
+            self.log.tell(flow)
+
+    def _shares(self, client: Client) -> Iterator[Share]:
+        for limits, who in ((self.per_client, client_key(client.host)), (self.per_user, client.user)):
+            share = limits.begin(who) if who else None
+            if share is not None:
+                yield share
+
+    async def open(self, flow: Flow, host: str, port: int, *, mapped: bool = False) -> socket.socket:
+        """A socket to there. OSError."""
+        client = flow.client
+        host = canonical(host)
+        way = self.way(client, host, port, mapped=mapped)
+        try:
+            async with asyncio.timeout(client.entry.connect / SECOND):
+                far = await way.open(host, port)
+        except TimeoutError as error:
+            if error.errno is not None:
+                raise
+            words = f"no answer within {client.entry.connect / SECOND:g} s"
+            raise failure(errno.ETIMEDOUT, way.name, host, port, words) from error
+        flow.reached(far)
+        return far
+
+    def way(self, client: Client, host: str, port: int, *, mapped: bool = False) -> Way:
+        """The way there, which asks for permission where it looks names up. OSError (EACCES)."""
+        way = client.entry.way
+        if isinstance(way, Rules):
+            way = way.choose(host, port)
+        permit = partial(self.permit, client, mapped=mapped)
+        if isinstance(way, Direct):
+            return way.permitting(permit)
+        permit(host, "", port)
+        return way
+
+    def permit(self, client: Client, host: str, address: str, port: int, *, mapped: bool = False) -> None:
+        """May a client go there? OSError (EACCES)."""
+        self.access.permit(client.host, client.user, host, address, port, mapped=mapped)
+
+    async def join(self, flow: Flow, far: socket.socket, first: bytes = b"") -> None:
+        """Join the client to it, until both directions have ended; the client gets `first` before all else."""
+        error = await join(flow.client.stream, far, first, flow.tally)
+        if error is not None:
+            flow.fail(error)
+
+    def sweep(self) -> None:
+        """End what nothing has moved on for too long."""
+        now = self.clock()
+        for live in list(self.session.live.values()):
+            assert isinstance(live, Flow)
+            limit = live.client.entry.idle
+            if not limit or live.record.protocol != "tcp":
+                continue
+            moved = live.tally.up + live.tally.down
+            if moved != live.moved[0]:
+                live.moved = (moved, now)
+            elif now - live.moved[1] > limit:
+                live.end(errno.ETIMEDOUT)

@@ -1,0 +1,78 @@
+"""What only the whole of a configuration shows: settings that do not go together."""
+
+from __future__ import annotations
+
+from hythe.errors import UsageError
+from hythe.proxy.config import ProxyConfig
+from hythe.proxy.kinds import Listen, destination
+from hythe.proxy.lines import Path
+from hythe.proxy.users import parse_hash
+from hythe.session.places import check_name
+
+
+class Mistake(Exception):  # noqa: N818 - its reader makes an error of it
+    """A sentence, and where it belongs."""
+
+    def __init__(self, path: Path, sentence: str) -> None:
+        super().__init__(sentence)
+        self.path = path
+
+
+def check(config: ProxyConfig) -> None:
+    """Raises `Mistake` for the first one."""
+    if not (config.map or config.socks or config.http):
+        raise Mistake((), "nothing is to be listened on: write a [[map]], [[socks]] or [[http]]")
+    _check_ports(config)
+    for number, each in enumerate(config.map):
+        _check_destinations(("map", number, "to"), each.to, udp=each.listen.udp)
+        _check_way(("map", number), source=each.source, via=bool(each.via))
+        if each.listen.udp and each.check:
+            raise Mistake(("map", number, "check"), "UDP has no connections that could be tried: leave check out")
+    for kind in ("socks", "http"):
+        for number, entry in enumerate(getattr(config, kind)):
+            _check_way((kind, number), source=entry.source, via=bool(entry.via))
+            if entry.listen.udp:
+                raise Mistake(
+                    (kind, number, "listen"), "a proxy listens on TCP: leave /udp out (SOCKS opens its own UDP ports)"
+                )
+            if entry.login and not config.users:
+                raise Mistake((kind, number, "login"), "there is nobody who could log in: add [users]")
+    for name, word in config.users.items():
+        try:
+            parse_hash(word)
+        except UsageError as error:
+            raise Mistake(("users", name), str(error)) from error
+        if not name or ":" in name or len(name.encode()) > 255:
+            raise Mistake(("users", name), "a user's name has 1 to 255 bytes and no colon (RFC 1929, RFC 7617)")
+    for number, rule in enumerate(config.rule):
+        for user in rule.users:
+            if user not in config.users:
+                raise Mistake(("rule", number, "users"), f"there is no user {user!r}: add one to [users]")
+    try:
+        check_name(config.name)
+    except UsageError as error:
+        raise Mistake(("name",), str(error)) from error
+
+
+def _check_ports(config: ProxyConfig) -> None:
+    taken: dict[tuple[str, int, bool], str] = {}
+    for kind in ("map", "socks", "http"):
+        for number, each in enumerate(getattr(config, kind)):
+            listen: Listen = each.listen
+            place = (listen.address, listen.port, listen.udp)
+            if listen.port and place in taken:
+                raise Mistake((kind, number, "listen"), f"{listen.text} is taken by {taken[place]}: choose another port")
+            taken[place] = f"[[{kind}]] {number + 1}"
+
+
+def _check_destinations(path: Path, texts: tuple[str, ...], *, udp: bool) -> None:
+    for each in texts:
+        try:
+            destination(each, "udp" if udp else "tcp")
+        except UsageError as error:
+            raise Mistake(path, str(error)) from error
+
+
+def _check_way(path: Path, *, source: str, via: bool) -> None:
+    if source and via:
+        raise Mistake((*path, "source"), "a way out has a source of its own: leave source or via out")

@@ -1,0 +1,322 @@
+"""The proxy in one process: its entries, what they share, and how a change of the configuration reaches them.
+
+Theory of operation. An *entry* is one listening port. A connection goes through
+
+    accept -> stages in front -> speak (mapped port, SOCKS, HTTP) -> open by the entry's way -> stages behind -> join
+
+where `Entry.stages` are called with the client, one after the other, before a word is exchanged; one may replace
+`Client.stream` (TLS), or know better who it is (PROXY protocol). A reload keeps the entries that are as before, and makes
+others anew around the listening sockets that stay, so that nobody in the kernel's queue is lost; who is there keeps the
+entry that he came by, with its way, until he goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import resource
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from hythe.forward.places import Place, listen
+from hythe.gateway.session import Session
+from hythe.proxy.access import Access
+from hythe.proxy.clients import Client
+from hythe.proxy.config import EntryConfig, MapConfig, ProxyConfig
+from hythe.proxy.datagrams import DatagramMapping
+from hythe.proxy.http import Http
+from hythe.proxy.kinds import Listen
+from hythe.proxy.limits import Limits
+from hythe.proxy.log import Log
+from hythe.proxy.mapping import Mapping
+from hythe.proxy.passage import SWEEP, Passage
+from hythe.proxy.socks import Socks
+from hythe.proxy.users import Users
+from hythe.proxy.zones import Zones
+from hythe.tunnel.accepting import Acceptor
+from hythe.via.base import Way
+from hythe.via.direct import Direct
+from hythe.via.make import make_all
+from hythe.via.patterns import endpoint
+
+#: Clients that have not said what they want, of one entry.
+_GREETING: Final = 1_000
+_WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
+
+#: Called with each client before it is served. OSError: it is not.
+Stage = Callable[[Client], Awaitable[None]]
+
+
+class Speaker(Protocol):
+    """What is said to the clients of an entry."""
+
+    async def speak(self, client: Client, greeted: Callable[[], object]) -> None:
+        """Serve a client until it ends; `greeted` once it has said what it wants."""
+
+    async def close(self) -> None:
+        """Hold nothing any more. Clients that are there stay."""
+
+
+class Entry:
+    """One listening port. `kind`: map, socks or http; `text`: where it listens."""
+
+    def __init__(self, server: Server, kind: str, config: MapConfig | EntryConfig) -> None:
+        self.kind = kind
+        self.config = config
+        self.listen: Listen = config.listen
+        self.text = config.listen.text
+        self.connect = config.connect
+        self.idle = config.idle
+        self.stages: list[Stage] = []
+        self.way = way_out(config)
+        self.datagrams: DatagramMapping | None = None
+        self.speaker: Speaker | None = None
+        passage = server.passage
+        if isinstance(config, EntryConfig):
+            login = server.must_log_in(config)
+            make = Socks if kind == "socks" else Http
+            self.speaker = make(passage, lambda: server.users, login=login)
+        elif config.listen.udp:
+            self.datagrams = DatagramMapping(self, config, passage)
+        else:
+            self.speaker = Mapping(config, passage, self.way)
+        self._acceptor = Acceptor(self._serve, f"a client of {self.text}", clients=config.connections, greeting=_GREETING)
+
+    def take(self, opened: socket.socket) -> None:
+        """Serve a socket, ours from now on."""
+        (self.datagrams or self._acceptor).listen(opened)
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """What is listened to."""
+        return (self.datagrams or self._acceptor).listeners
+
+    async def _serve(self, stream: socket.socket, greeted: Callable[[], None]) -> None:
+        with stream:
+            task = asyncio.current_task()
+            assert task is not None
+            assert self.speaker is not None
+            try:
+                client = Client(self, stream, stream.getpeername(), task.cancel)
+                for stage in self.stages:
+                    await stage(client)
+            except OSError:
+                return  # it has gone, or is not who it should be
+            await self.speaker.speak(client, greeted)
+
+    def stop(self) -> None:
+        """Listen no more; clients that have said what they want stay."""
+        self._acceptor.stop()
+
+    def hand_over(self) -> None:
+        """Another has its sockets from now on."""
+        (self.datagrams or self._acceptor).hand_over()
+
+    async def fade(self) -> None:
+        """Its clients may stay; when they have gone, it ends."""
+        await self.retire()
+        await self._acceptor.settle(None)
+        await self.way.close()
+
+    async def settle(self, seconds: float) -> bool:
+        """Wait for the clients to go; have they?"""
+        return await self._acceptor.settle(seconds)
+
+    async def close(self) -> None:
+        """End it, with its clients."""
+        await self._acceptor.close()
+        await self.retire()
+        await self.way.close()
+
+    async def retire(self) -> None:
+        """Hold nothing any more that is not a client's."""
+        if self.datagrams is not None:
+            await self.datagrams.close()
+        if self.speaker is not None:
+            await self.speaker.close()
+
+
+class Server:
+    """`open` before anything else."""
+
+    def __init__(self, config: ProxyConfig, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self.config = config
+        self.clock = clock
+        self.session = Session(clock())
+        self.users = Users(config.users, clock)
+        self.passage = Passage(
+            self.session,
+            Log(config.log),
+            Access(config.rule, self.is_ours),
+            Limits(config.per_client, "this client", clock),
+            Limits(config.per_user, "this user", clock),
+            clock,
+        )
+        self.entries: list[Entry] = []
+        self._leaving: dict[asyncio.Task[None], Entry] = {}
+        self._loop = asyncio.get_running_loop()
+        self._sweeping = self._loop.call_later(SWEEP, self._sweep)
+
+    # --- Opening, and changing
+
+    def open(self) -> None:
+        """Listen everywhere. UsageError, MachineError: then nowhere."""
+        raise_descriptor_limit()
+        self._take(self.config, self._sockets(self.config, {}))
+
+    def must_log_in(self, config: EntryConfig) -> bool:
+        """Must clients of an entry log in?"""
+        return bool(self.config.users) if config.login is None else config.login
+
+    def _sockets(self, config: ProxyConfig, kept: dict[Any, list[socket.socket]]) -> list[list[socket.socket]]:
+        """Those of each entry in turn; where one listens already, they are its."""
+        zones = Zones(config.internal, config.external)
+        found: list[list[socket.socket]] = []
+        fresh: list[socket.socket] = []
+        try:
+            for kind, each in _entries(config):
+                login = isinstance(each, EntryConfig) and (bool(config.users) if each.login is None else each.login)
+                places = zones.places(each.listen, expose=each.expose, login=login)
+                opened = kept.get((kind, each.listen))
+                if opened is None:
+                    place = Place(each.listen.text, places, each.listen.port, udp=each.listen.udp)
+                    opened = listen(place, kind)
+                    fresh += opened
+                found.append(opened)
+        except BaseException:
+            for opened_one in fresh:
+                opened_one.close()
+            raise
+        return found
+
+    def _take(self, config: ProxyConfig, sockets: list[list[socket.socket]]) -> None:
+        before = {(each.kind, each.listen): each for each in self.entries}
+        same_users = config.users.keys() == self.config.users.keys()
+        self.config = config
+        self.entries = []
+        for (kind, each), opened in zip(_entries(config), sockets, strict=True):
+            old = before.pop((kind, each.listen), None)
+            if old is not None and old.config == each and same_users:
+                self.entries.append(old)
+                continue
+            if old is not None:
+                old.hand_over()
+                self._let_go(old)
+            entry = Entry(self, kind, each)
+            for one in opened:
+                entry.take(one)
+            self.entries.append(entry)
+        for old in before.values():
+            old.stop()
+            self._let_go(old)
+
+    def reload(self, config: ProxyConfig) -> None:
+        """Go by another configuration. UsageError, MachineError: then by the one before, as if nothing had been asked."""
+        kept = {(each.kind, each.listen): each.sockets for each in self.entries}
+        fresh = self._sockets(config, kept)
+        passage = self.passage
+        passage.log.reopen(config.log)
+        passage.access = Access(config.rule, self.is_ours)
+        passage.per_client = passage.per_client.changed(config.per_client)
+        passage.per_user = passage.per_user.changed(config.per_user)
+        if config.users != self.config.users:
+            self.users = Users(config.users, self.clock)
+        self._take(config, fresh)
+
+    def _let_go(self, entry: Entry) -> None:
+        """Close an entry when its last client has gone."""
+        task = self._loop.create_task(entry.fade())
+        self._leaving[task] = entry
+        task.add_done_callback(self._leaving.pop)
+
+    def places(self) -> list[str]:
+        """Where it listens, and what for, for people."""
+        found = []
+        for entry in self.entries:
+            config = entry.config
+            leads = f" -> {', '.join(config.to)}" if isinstance(config, MapConfig) else ""
+            names = (each.getsockname() for each in entry.sockets)
+            at = " and ".join(endpoint(name[0], name[1]) for name in names)
+            found.append(f"{entry.kind} {at}{'/udp' if entry.listen.udp else ''}{leads}{_by(config)}")
+        return found
+
+    # --- What is ours
+
+    def is_ours(self, address: str, port: int) -> bool:
+        """Is it where we listen?"""
+        for entry in self.entries:
+            for each in entry.sockets:
+                host, own = each.getsockname()[:2]
+                if own == port and (_same(host, address) or (host in _WILDCARDS and is_local(address))):
+                    return True
+        return False
+
+    def _sweep(self) -> None:
+        self.passage.sweep()
+        self._sweeping = self._loop.call_later(SWEEP, self._sweep)
+
+    # --- The end
+
+    async def drain(self, seconds: float) -> bool:
+        """Listen no more, and wait for the clients to go; have they?"""
+        until = self._loop.time() + seconds
+        for entry in self.entries:
+            entry.stop()
+        entries = [*self.entries, *self._leaving.values()]
+        gone = [await each.settle(max(0.0, until - self._loop.time())) for each in entries]
+        return all(gone)
+
+    async def close(self) -> None:
+        """End everything."""
+        self._sweeping.cancel()
+        for entry in [*self.entries, *self._leaving.values()]:
+            await entry.close()
+        self.passage.log.close()
+
+
+def _entries(config: ProxyConfig) -> list[tuple[str, MapConfig | EntryConfig]]:
+    return [
+        *(("map", each) for each in config.map),
+        *(("socks", entry) for entry in config.socks),
+        *(("http", entry) for entry in config.http),
+    ]
+
+
+def way_out(config: MapConfig | EntryConfig) -> Way:
+    """The way of an entry. UsageError, MachineError."""
+    if config.via:
+        return make_all(config.via)
+    if not config.source:
+        return Direct()
+    try:
+        ipaddress.ip_address(config.source)
+    except ValueError:
+        return Direct(interface=config.source)
+    return Direct(source=config.source)
+
+
+def _by(config: MapConfig | EntryConfig) -> str:
+    return f" via {'; '.join(map(str, config.via))}" if config.via else ""
+
+
+def is_local(address: str) -> bool:
+    """Does this machine take packets for an address as its own? The kernel binds to no other."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def raise_descriptor_limit() -> None:
+    """Each client is two descriptors: take all we may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _same(one: str, other: str) -> bool:
+    return ipaddress.ip_address(one.partition("%")[0]) == ipaddress.ip_address(other.partition("%")[0])

@@ -1,0 +1,137 @@
+"""What a client asks of SOCKS, by the proxy's rules (`hythe.tunnel.socks.listening.Outlet`)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hythe.config import SocksConfig
+from hythe.proxy.access import canonical
+from hythe.proxy.clients import Client, Flow
+from hythe.proxy.passage import Passage
+from hythe.tunnel.socks.listening import Check, Receive, SocksService
+from hythe.tunnel.socks.messages import Bound, Request
+from hythe.via.base import Broken, Buffer, Datagrams
+from hythe.via.direct import Direct
+from hythe.via.outlet import awaited, bound_of
+from hythe.via.patterns import endpoint
+from hythe.via.rules import Rules
+
+if TYPE_CHECKING:
+    from hythe.proxy.users import Users
+
+
+class Socks:
+    """SOCKS for the clients of one entry. `users`: who may log in; `login`: they must."""
+
+    def __init__(self, passage: Passage, users: Callable[[], Users], *, login: bool) -> None:
+        self._passage = passage
+        self._users = users
+        self._login = login
+        self._service = SocksService(SocksConfig())
+
+    async def speak(self, client: Client, greeted: Callable[[], object]) -> None:
+        """Serve a client."""
+        check: Check | None = partial(self._users().check, client.host) if self._login else None
+        outlet = _Outlet(self._passage, client, login=self._login)
+        await self._service.serve(client.stream, greeted, outlet, check)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Outlet:
+    """As `Outlet`, of one client. Without `login`, who it says it is means nothing."""
+
+    __slots__ = ("_client", "_login", "_passage")
+
+    def __init__(self, passage: Passage, client: Client, *, login: bool) -> None:
+        self._passage = passage
+        self._client = client
+        self._login = login
+
+    async def connect(self, request: Request, client: socket.socket, opened: Callable[[Bound], bytes]) -> None:
+        """As `Outlet.connect`."""
+        self._hear(request)
+        host, port = request.host, request.port
+        with self._passage.flow(self._client, host, port, f"CONNECT {endpoint(host, port)}") as flow:
+            far = await self._passage.open(flow, host, port)
+            await self._passage.join(flow, far, opened(bound_of(far)))
+
+    async def bind(
+        self,
+        request: Request,
+        client: socket.socket,
+        listening: Callable[[Bound], Awaitable[None]],
+        opened: Callable[[Bound], bytes],
+    ) -> None:
+        """As `Outlet.bind`."""
+        self._hear(request)
+        host, port = canonical(request.host), request.port
+        with self._passage.flow(self._client, host, port, f"BIND {endpoint(host, port)}") as flow:
+            self._passage.permit(self._client, host, "", port)
+            door = await self._passage.way(self._client, host, port).listen(host)
+            try:
+                await listening(Bound(*door.address))
+                found = await awaited(door, client)
+            finally:
+                door.close()
+            if found is not None:
+                far, peer = found
+                flow.reached(far)
+                await self._passage.join(flow, far, opened(Bound(*peer)))
+
+    async def datagrams(self, request: Request, receive: Receive, broken: Broken) -> Datagrams:
+        """As `Outlet.datagrams`: the rules are asked about each destination."""
+        self._hear(request)
+        with ExitStack() as stack:
+            flow = stack.enter_context(self._passage.flow(self._client, "0.0.0.0", 0, "UDP ASSOCIATE", "udp"))
+            association = _Association(self._passage, flow, receive)
+            way = self._client.entry.way
+            if isinstance(way, Direct | Rules):  # which ask when they know what a name means
+                way = way.permitting(partial(self._passage.permit, self._client))
+            association.path = await way.datagrams(association.receive, broken)
+            flow.record.state = "ASSURED"
+            association.held = stack.pop_all()
+        return association
+
+    def _hear(self, request: Request) -> None:
+        self._client.user = request.user if self._login else ""
+
+
+class _Association:
+    """As `Datagrams`, with rules and figures. `held`: what ends with it."""
+
+    __slots__ = ("_flow", "_passage", "_receive", "held", "path")
+
+    def __init__(self, passage: Passage, flow: Flow, receive: Receive) -> None:
+        self._passage = passage
+        self._flow = flow
+        self._receive = receive
+        self.path: Datagrams | None = None
+        self.held = ExitStack()
+
+    def send(self, data: Buffer, host: str, port: int) -> None:
+        """As `Datagrams.send`."""
+        host = canonical(host)
+        client = self._flow.client
+        way = client.entry.way
+        if not isinstance(way.choose(host, port) if isinstance(way, Rules) else way, Direct):
+            self._passage.permit(client, host, "", port)
+        assert self.path is not None
+        self.path.send(data, host, port)
+        self._flow.tally.up += len(data)
+
+    def receive(self, data: bytes, host: str, port: int) -> None:
+        """As `hythe.via.base.Receive`."""
+        self._flow.tally.down += len(data)
+        self._receive(data, host, port)
+
+    def close(self) -> None:
+        """As `Datagrams.close`."""
+        if self.path is not None:
+            self.path.close()
+        self.held.close()

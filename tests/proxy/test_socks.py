@@ -1,0 +1,87 @@
+"""SOCKS by the proxy's rules: streams, datagrams, who has logged in."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hythe.proxy.users import hash_password
+from hythe.tunnel.socks.messages import ASSOCIATE, build_address, build_datagram, parse_datagram
+from tests import needs
+from tests.gateway.servers import echo, tcp_server
+from tests.proxy.running import OPEN, proxy
+
+SOCKS = '[[socks]]\nlisten = "127.0.0.1:0"\n'
+
+
+def curl(proxy: str, url: str) -> subprocess.CompletedProcess[str]:
+    command = [needs.program("curl"), "-sS", "-m", "20", "--noproxy", "", "-x", proxy, "-d", "hello", "--http0.9", url]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=needs.clean_environment())
+
+
+@pytest.mark.parametrize("scheme", ["socks4a", "socks5", "socks5h"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]", "0.0.0.0"])
+def test_loopback_is_closed_in_any_spelling(tmp_path: Path, scheme: str, host: str) -> None:
+    if scheme == "socks4a" and host.startswith("["):
+        scheme = "socks5"  # it knows no IPv6
+    with tcp_server(echo) as port, proxy(SOCKS, tmp_path) as it:
+        said = curl(f"{scheme}://127.0.0.1:{it.ports[0]}", f"http://{host}:{port}/")
+        assert said.returncode != 0
+        assert "EACCES" in it.lines(1)[0]
+
+
+def test_ssh_comes_through_by_a_proxy_command(tmp_path: Path) -> None:
+    """Any client that gives its stream to a program can be led: here the program is nc, as ssh_config(5) has it."""
+    with tcp_server(echo) as port, proxy(SOCKS + OPEN, tmp_path) as it:
+        command = [needs.program("nc"), "-N", "-X", "5", "-x", f"127.0.0.1:{it.ports[0]}", "127.0.0.1", str(port)]
+        said = subprocess.run(command, input=b"through", capture_output=True, timeout=30, check=True)
+        assert said.stdout == b"through"
+
+
+def test_only_users_come_in_and_rules_know_them(tmp_path: Path) -> None:
+    rules = (
+        '[[rule]]\naction = "allow"\nusers = "me"\nto = "127.0.0.1"\n'
+        f'[users]\nme = "{hash_password("secret")}"\nother = "{hash_password("word")}"\n'
+    )
+
+    def last_word(stream: socket.socket) -> None:
+        stream.sendall(stream.recv(1_000)[-5:])
+
+    with tcp_server(last_word) as port, proxy(SOCKS + rules, tmp_path) as it:
+        url, at = f"http://127.0.0.1:{port}/", f"127.0.0.1:{it.ports[0]}"
+        assert "hello" in curl(f"socks5://me:secret@{at}", url).stdout
+        for login in ("", "me:wrong@", "other:word@"):
+            assert curl(f"socks5://{login}{at}", url).returncode != 0
+        lines = it.lines(2)
+        assert "(me) - socks CONNECT" in lines[0]
+        assert "(other) - socks CONNECT" in lines[1]
+        assert "EACCES: the rules of this proxy do not let other go to 127.0.0.1" in lines[1]
+
+
+def test_datagrams_go_where_rules_let_them(tmp_path: Path) -> None:
+    with (
+        proxy(SOCKS + OPEN, tmp_path) as it,
+        socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20) as control,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        for each in (server, client):
+            each.settimeout(20)
+            each.bind(("127.0.0.1", 0))
+        control.sendall(b"\x05\x01\x00")
+        assert control.recv(2) == b"\x05\x00"
+        control.sendall(bytes((5, ASSOCIATE, 0)) + build_address("0.0.0.0", 0))
+        reply = control.recv(100)
+        relay = ("127.0.0.1", int.from_bytes(reply[-2:], "big"))
+        port = server.getsockname()[1]
+        client.sendto(build_datagram("169.254.169.254", 80, b"never"), relay)
+        client.sendto(build_datagram("127.0.0.1", port, b"hello"), relay)
+        data, there = server.recvfrom(100)
+        assert data == b"hello"
+        server.sendto(b"back", there)
+        assert parse_datagram(client.recv(100)) == (("127.0.0.1", port), b"back")
+        control.close()
+        assert "socks UDP ASSOCIATE 5 4 " in it.lines(1)[0]
