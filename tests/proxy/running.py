@@ -93,7 +93,7 @@ class Running:
         raise AssertionError(self.log.read_text())
 
     def open_flows(self) -> int:
-        return self.within(lambda: len(self.server.session.live))
+        return self.within(lambda: len(self.server.flows.live))
 
 
 @contextmanager

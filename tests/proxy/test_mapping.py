@@ -84,9 +84,8 @@ def test_a_server_is_not_read_ahead_of_a_client_that_does_not_read(tmp_path: Pat
         socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20),
     ):
         assert stuck.wait(20)
-        (flow,) = it.within(lambda: list(it.server.session.live.values()))
-        it.within(flow.refresh)
-        assert flow.record.bytes_down < 100 << 20
+        (flow,) = it.within(lambda: list(it.server.flows.live.values()))
+        assert flow.tally.down < 100 << 20
 
 
 def test_nobody_there_is_a_reset(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
@@ -13,8 +12,6 @@ import click
 from hythe.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hythe.proxy.config import ProxyConfig
 
 
@@ -68,15 +65,11 @@ def command(
             return read_file(file)
         return configuration(maps, socks, http, via, expose=expose, log=log, name=name)
 
-    _serve(read)
-    return 0
-
-
-def _serve(read: Callable[[], ProxyConfig]) -> None:
-    from hythe.proxy.service import serve
+    from hythe.proxy.service import Options, run
 
     with contextlib.suppress(KeyboardInterrupt):  # before anybody listened to it
-        asyncio.run(serve(read, _say))
+        return run(Options(read, sys.argv[1:], _say))
+    return 130
 
 
 def _aside(check: str | None, *, schema: bool) -> None:

@@ -59,14 +59,17 @@ def addresses(written: str | None) -> tuple[str, ...]:
     return (written.removeprefix("[").removesuffix("]"),)
 
 
-def listen(place: Place, option: str) -> list[socket.socket]:
-    """Non-blocking sockets, listening or for UDP bound. Raises `MachineError` beginning with `option`."""
+def listen(place: Place, option: str, *, shared: bool = False) -> list[socket.socket]:
+    """Non-blocking sockets, listening or for UDP bound. Raises `MachineError` beginning with `option`.
+
+    `shared`: see `bound`.
+    """
     try:
         if place.path:
             return [_listen_unix(place.path)]
         for _ in range(_PICKS):
             try:
-                return _listen(place)
+                return _listen(place, shared=shared)
             except OSError as error:
                 if place.port or error.errno != errno.EADDRINUSE:
                     raise
@@ -81,14 +84,14 @@ def port_of(listeners: list[socket.socket]) -> int:
     return int(name[1]) if isinstance(name, tuple) else 0
 
 
-def _listen(place: Place) -> list[socket.socket]:
+def _listen(place: Place, *, shared: bool) -> list[socket.socket]:
     port = place.port
     several = len(place.addresses) > 1
     opened: list[socket.socket] = []
     try:
         for address in place.addresses:
             try:
-                opened.append(bound(_numeric(address), port, udp=place.udp))
+                opened.append(bound(_numeric(address), port, udp=place.udp, shared=shared))
             except OSError as error:
                 if not several or not opened or error.errno not in _NO_SUCH_ADDRESS:
                     raise

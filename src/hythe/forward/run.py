@@ -109,7 +109,8 @@ class Forwarding:
 
     async def _begin_all(self, specs: Sequence[TunnelSpec], sockets: list[socket.socket]) -> None:
         """Set all up, and wait until each is."""
-        given = service.assigned(sockets, [each for spec in specs for each in spec.forwards])
+        forwards = [each for spec in specs for each in spec.forwards]
+        given = service.assigned(sockets, [each.place for each in forwards if each.option != "-R"], "-L's and no -D's")
         begun = [self._begin(spec, Tunnel(spec, self.flows, given, exits=self._options.exits)) for spec in specs]
         ending = asyncio.ensure_future(self._ending.wait())
         try:

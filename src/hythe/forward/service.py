@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from hythe.errors import UsageError
 from hythe.forward.places import Place
-from hythe.forward.specs import Forward
 
 _FIRST: Final = 3
 
@@ -41,15 +40,13 @@ def given(environment: Mapping[str, str] = os.environ) -> list[socket.socket]:
     return found
 
 
-def assigned(sockets: Sequence[socket.socket], forwards: Sequence[Forward]) -> Mapping[Place, list[socket.socket]]:
-    """Which of them is whose, by its address. Raises `UsageError` for one that is nobody's."""
+def assigned(sockets: Sequence[socket.socket], places: Sequence[Place], whose: str) -> dict[Place, list[socket.socket]]:
+    """Which of them is whose, by its address. Raises `UsageError` for one that is nobody's; `whose` could have been."""
     found: dict[Place, list[socket.socket]] = {}
     for one in sockets:
-        place = next((each.place for each in forwards if each.option != "-R" and _fits(one, each.place)), None)
+        place = next((each for each in places if _fits(one, each)), None)
         if place is None:
-            raise UsageError(
-                f"the socket at {one.getsockname()} that was handed to us is no -L's and no -D's: name its port"
-            )
+            raise UsageError(f"the socket at {one.getsockname()} that was handed to us is no {whose}: name its port")
         found.setdefault(place, []).append(one)
     return found
 

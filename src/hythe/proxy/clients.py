@@ -5,17 +5,14 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from hythe.gateway.session import FlowRecord
+from hythe.forward.flows import Flow as Record
 from hythe.via.base import Tally
-from hythe.wire.segment import make_key
 
 if TYPE_CHECKING:
     from hythe.proxy.limits import Share
     from hythe.proxy.server import Entry
-
-_NOWHERE: Final = "0.0.0.0"
 
 
 class Client:
@@ -36,76 +33,50 @@ class Client:
 
 
 class Flow:
-    """A connection of a client to somewhere, while it goes on (`hythe.gateway.session.LiveFlow`)."""
+    """A connection of a client to somewhere, while it goes on. `record`: what the session tells of it.
 
-    __slots__ = ("client", "far", "moved", "reason", "record", "shares", "status", "tally", "what")
+    `what` was asked for, in the words of the log; `address`: where that led; `reason`: why it ended before its time;
+    `status`: of HTTP.
+    """
 
-    def __init__(self, client: Client, record: FlowRecord, what: str) -> None:
+    __slots__ = ("address", "client", "error", "moved", "reason", "record", "shares", "status", "what")
+
+    def __init__(self, client: Client, record: Record, what: str) -> None:
         self.client = client
         self.record = record
-        self.what = what  # was asked for, in the words of the log
-        self.reason = ""  # why it ended before its time
-        self.status = 0  # of HTTP
+        self.what = what
+        self.address = ""
+        self.reason = ""
+        self.status = 0
         self.shares: list[Share] = []
-        self.tally = Tally()
-        self.far: socket.socket | None = None
+        self.error: OSError | None = None
         self.moved = (0, record.began)  # bytes, and when there were first so many
+        record.kill = self.kill
 
-    def fail(self, error: OSError) -> None:
-        """It has come to nothing, or ended before its time."""
-        self.record.error = error.errno or errno.EIO
-        self.reason = str(error.strerror or error)
+    @property
+    def tally(self) -> Tally:
+        """Of its bytes."""
+        return self.record.tally
 
     def limit(self) -> None:
         """It has its shares: be as fast as they are."""
         if any(each.paces for each in self.shares):
             self.tally.pace = self.pace
 
-    def reached(self, far: socket.socket | None) -> None:
-        """The far end is there."""
-        self.record.state = "ESTABLISHED"
-        self.far = far
-        if far is not None and far.family in (socket.AF_INET, socket.AF_INET6):
-            name = far.getpeername()
-            self.record.outside = name[:2]
-            self.record.key = key(self.client.host, self.client.port, *name[:2])
+    def fail(self, error: OSError) -> None:
+        """It has come to nothing, or ended before its time."""
+        self.error = error
+        self.reason = str(error.strerror or error)
 
-    def refresh(self) -> None:
-        """As `LiveFlow.refresh`."""
-        self.record.bytes_up = self.tally.up
-        self.record.bytes_down = self.tally.down
+    def kill(self) -> None:
+        """End it, because somebody wants it."""
+        self.end(errno.ECONNABORTED, "ended from this side")
 
-    def fileno(self) -> int:
-        """As `LiveFlow.fileno`."""
-        return self.far.fileno() if self.far is not None else -1
-
-    def kill(self, now: int) -> None:
-        """As `LiveFlow.kill`."""
-        self.end(errno.ECONNABORTED)
-
-    def end(self, number: int) -> None:
+    def end(self, number: int, words: str) -> None:
         """End it, for a reason."""
-        self.record.error = number
+        self.fail(OSError(number, words))
         self.client.leave()
 
     def pace(self, count: int) -> float:
         """As `hythe.via.base.Pace`."""
         return max([each.pace(count) for each in self.shares if each.paces], default=0.0)
-
-
-def key(host: str, port: int, to: str, to_port: int) -> bytes:
-    """The socket pair of a client and where it goes, in one family; what is no address is nowhere."""
-    near, far = _packed(host), _packed(to)
-    if len(near) != len(far):
-        near, far = (each if len(each) == 16 else bytes(10) + b"\xff\xff" + each for each in (near, far))
-    return make_key(near, port, far, to_port)
-
-
-def _packed(host: str) -> bytes:
-    host = host.partition("%")[0]
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            return socket.inet_pton(family, host)
-        except OSError:
-            continue
-    return socket.inet_pton(socket.AF_INET, _NOWHERE)

@@ -140,7 +140,6 @@ class _Association:
         client = Client(mapping.entry, who[0], who[1], self.end)
         self._held = ExitStack()
         self._flow: Flow = self._held.enter_context(mapping.passage.flow(client, to.host, to.port, f"-> {to}/udp", "udp"))
-        self._flow.record.state = "UNREPLIED"
         target.connections += 1
         self._host = to.host
         self._path: Datagrams | None = None
@@ -157,12 +156,13 @@ class _Association:
                 found = await loop.getaddrinfo(to.host, to.port, type=socket.SOCK_DGRAM)
                 self._host = str(found[0][4][0])
                 passage.permit(self._flow.client, to.host, self._host, to.port, mapped=True)
-                self._flow.record.outside = (self._host, to.port)
+                self._flow.address = self._host
             self._path = await way.datagrams(self._receive, self._fail)
         except OSError as error:
             self._mapping.balance.failed(self._target)
             self._fail(error)
             return
+        passage.reached(self._flow, None)
         for data in self._waiting:
             self._send(data)
         self._waiting.clear()
@@ -192,7 +192,6 @@ class _Association:
             return
         self.used = self._mapping.passage.clock()
         self._mapping.associations.move_to_end(self._who)
-        self._flow.record.state = "ASSURED"
         self._flow.tally.down += len(data)
         opened, name, ancillary = self._who
         with contextlib.suppress(OSError):  # no room, or it has gone: lost, as datagrams are

@@ -186,7 +186,7 @@ class _Conversation:
             origin.close()
             flow.fail(error)
             raise _refusal(error) from error
-        flow.reached(origin.stream)
+        self._passage.reached(flow, origin.stream)
 
     def close(self) -> None:
         """Let go of the server."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 from datetime import UTC, datetime
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 from hythe.errors import MachineError
 from hythe.gateway.api.figures import error_name
 from hythe.proxy.config import LogConfig
-from hythe.units import SECOND
 from hythe.via.patterns import endpoint
 
 if TYPE_CHECKING:
@@ -96,20 +96,20 @@ def _open(config: LogConfig) -> int:
 
 def _as_text(flow: Flow) -> str:
     """``[time] - client (user) - socks CONNECT host:port [200] up down seconds [why it failed]``."""
-    record, client = flow.record, flow.client
+    client, tally = flow.client, flow.tally
     user = f" ({client.user})" if client.user else ""
-    ended = f" {error_name(record.error)}{': ' if flow.reason else ''}{flow.reason}" if record.error else ""
-    status = f" {flow.status}" if flow.status else ""
     who = f"{endpoint(client.host, client.port)}{user}"
+    ended = f" {_error(flow)}: {flow.reason}" if flow.error is not None else ""
+    status = f" {flow.status}" if flow.status else ""
     return (
         f"[{datetime.now():%Y-%m-%d %H:%M:%S}] - {who} - {client.entry.kind} {flow.what}"
-        f"{status} {record.bytes_up} {record.bytes_down} {(record.ended - record.began) / SECOND:.3f}{ended}"
+        f"{status} {tally.up} {tally.down} {flow.record.ended - flow.record.began:.3f}{ended}"
     )
 
 
 def _as_json(flow: Flow) -> str:
-    record, client = flow.record, flow.client
-    host, port = record.outside or ("", 0)
+    client, record = flow.client, flow.record
+    host, port = record.far
     return json.dumps(
         {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -119,14 +119,19 @@ def _as_json(flow: Flow) -> str:
             "entry": client.entry.kind,
             "listen": client.entry.text,
             "request": flow.what,
-            "name": record.name or None,
-            "address": host,
+            "host": host,
             "port": port,
+            "address": flow.address or None,
+            "via": record.via,
             "status": flow.status or None,
-            "bytes_up": record.bytes_up,
-            "bytes_down": record.bytes_down,
-            "seconds": round((record.ended - record.began) / SECOND, 3),
-            "error": error_name(record.error),
+            "bytes_up": record.tally.up,
+            "bytes_down": record.tally.down,
+            "seconds": round(record.ended - record.began, 3),
+            "error": _error(flow),
             "reason": flow.reason or None,
         }
     )
+
+
+def _error(flow: Flow) -> str | None:
+    return error_name(flow.error.errno or errno.EIO) if flow.error is not None else None

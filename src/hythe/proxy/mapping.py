@@ -61,7 +61,7 @@ class Mapping:
             assert target is not None
             to = target.destination
             flow.what = f"-> {to}"
-            flow.record.outside = (to.host, to.port)
+            flow.record.far = (to.host, to.port)
             try:
                 return target, await self._passage.open(flow, to.host, to.port, mapped=True)
             except PermissionError:

@@ -13,21 +13,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from hythe.gateway.session import Session
+from hythe.forward.flows import Flows
 from hythe.proxy.access import Access, canonical
-from hythe.proxy.clients import Client, Flow, key
+from hythe.proxy.clients import Client, Flow
 from hythe.proxy.limits import Limits, Share, client_key
 from hythe.proxy.log import Log
 from hythe.units import SECOND
 from hythe.via.base import Way, failure
 from hythe.via.direct import Direct
-from hythe.via.patterns import normal
-from hythe.via.rules import Rules
 from hythe.via.splice import join
 
 #: Seconds between two looks at what has been idle for too long.
@@ -39,14 +38,15 @@ class Passage:
 
     def __init__(
         self,
-        session: Session,
+        flows: Flows,
         log: Log,
         access: Access,
         per_client: Limits,
         per_user: Limits,
         clock: Callable[[], int],
     ) -> None:
-        self.session = session
+        self.flows = flows
+        self._live: dict[int, Flow] = {}
         self.log = log
         self.access = access
         self.per_client = per_client
@@ -56,30 +56,33 @@ class Passage:
     @contextmanager
     def flow(self, client: Client, host: str, port: int, what: str, protocol: str = "tcp") -> Iterator[Flow]:
         """A connection of a client to somewhere: counted, limited, and told of at its end. OSError (EDQUOT)."""
-        now = self.clock()
-        session = self.session
-        record = session.begin(protocol, key(client.host, client.port, host, port), (host, port), now)
-        record.name = host if isinstance(normal(host), str) else ""
-        record.state = "SYN_SENT"
+        record = self.flows.begin(protocol, (client.host, client.port), (host, port), client.entry.way.name)
         flow = Flow(client, record, what)
         try:
             for share in self._shares(client):
                 flow.shares.append(share)
             flow.limit()
-            session.enter(flow)
+            self._live[record.number] = flow
             yield flow
         except OSError as error:
             flow.fail(error)
             raise
         except asyncio.CancelledError:
-            record.error = record.error or errno.ECONNABORTED
+            if flow.error is None:
+                flow.fail(OSError(errno.ECONNABORTED, "ended from this side"))
             raise
         finally:
             for each in flow.shares:
                 each.end()
-            flow.refresh()
-            session.end(record, self.clock(), refused=flow.far is None and bool(record.error))
+            self._live.pop(record.number, None)
+            self.flows.end(record, flow.error)
             self.log.tell(flow)
+
+    def reached(self, flow: Flow, far: socket.socket | None) -> None:
+        """The far end is there, or, of datagrams, the way."""
+        if far is not None and far.family in (socket.AF_INET, socket.AF_INET6):
+            flow.address = far.getpeername()[0]
+        self.flows.opened(flow.record)
 
     def _shares(self, client: Client) -> Iterator[Share]:
         for limits, who in ((self.per_client, client_key(client.host)), (self.per_user, client.user)):
@@ -95,19 +98,19 @@ class Passage:
         try:
             async with asyncio.timeout(client.entry.connect / SECOND):
                 far = await way.open(host, port)
+        except socket.gaierror as error:
+            raise failure(errno.EHOSTUNREACH, way.name, host, port, str(error.strerror).lower()) from error
         except TimeoutError as error:
             if error.errno is not None:
                 raise
             words = f"no answer within {client.entry.connect / SECOND:g} s"
             raise failure(errno.ETIMEDOUT, way.name, host, port, words) from error
-        flow.reached(far)
+        self.reached(flow, far)
         return far
 
     def way(self, client: Client, host: str, port: int, *, mapped: bool = False) -> Way:
         """The way there, which asks for permission where it looks names up. OSError (EACCES)."""
-        way = client.entry.way
-        if isinstance(way, Rules):
-            way = way.choose(host, port)
+        way = client.entry.way.choose(host, port)
         permit = partial(self.permit, client, mapped=mapped)
         if isinstance(way, Direct):
             return way.permitting(permit)
@@ -126,14 +129,13 @@ class Passage:
 
     def sweep(self) -> None:
         """End what nothing has moved on for too long."""
-        now = self.clock()
-        for live in list(self.session.live.values()):
-            assert isinstance(live, Flow)
-            limit = live.client.entry.idle
-            if not limit or live.record.protocol != "tcp":
+        now = time.time()
+        for flow in list(self._live.values()):
+            limit = flow.client.entry.idle / SECOND
+            if not limit or flow.record.protocol != "tcp":
                 continue
-            moved = live.tally.up + live.tally.down
-            if moved != live.moved[0]:
-                live.moved = (moved, now)
-            elif now - live.moved[1] > limit:
-                live.end(errno.ETIMEDOUT)
+            moved = flow.tally.up + flow.tally.down
+            if moved != flow.moved[0]:
+                flow.moved = (moved, now)
+            elif now - flow.moved[1] > limit:
+                flow.end(errno.ETIMEDOUT, f"nothing has moved for {limit:g} s")

@@ -62,6 +62,8 @@ def _check_ports(config: ProxyConfig) -> None:
             place = (listen.address, listen.port, listen.udp)
             if listen.port and place in taken:
                 raise Mistake((kind, number, "listen"), f"{listen.text} is taken by {taken[place]}: choose another port")
+            if config.workers > 1 and not listen.port:
+                raise Mistake((kind, number, "listen"), "several workers cannot share a port that each picks: name one")
             taken[place] = f"[[{kind}]] {number + 1}"
 
 

@@ -17,11 +17,12 @@ import ipaddress
 import resource
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, Protocol
 
+from hythe.forward import service
+from hythe.forward.flows import Flows
 from hythe.forward.places import Place, listen
-from hythe.gateway.session import Session
 from hythe.proxy.access import Access
 from hythe.proxy.clients import Client
 from hythe.proxy.config import EntryConfig, MapConfig, ProxyConfig
@@ -30,7 +31,7 @@ from hythe.proxy.http import Http
 from hythe.proxy.kinds import Listen
 from hythe.proxy.limits import Limits
 from hythe.proxy.log import Log
-from hythe.proxy.mapping import Mapping
+from hythe.proxy.mapping import Mapping as MappedPort
 from hythe.proxy.passage import SWEEP, Passage
 from hythe.proxy.socks import Socks
 from hythe.proxy.users import Users
@@ -75,13 +76,13 @@ class Entry:
         self.speaker: Speaker | None = None
         passage = server.passage
         if isinstance(config, EntryConfig):
-            login = server.must_log_in(config)
+            login = must_log_in(server.config, config)
             make = Socks if kind == "socks" else Http
             self.speaker = make(passage, lambda: server.users, login=login)
         elif config.listen.udp:
             self.datagrams = DatagramMapping(self, config, passage)
         else:
-            self.speaker = Mapping(config, passage, self.way)
+            self.speaker = MappedPort(config, passage, self.way)
         self._acceptor = Acceptor(self._serve, f"a client of {self.text}", clients=config.connections, greeting=_GREETING)
 
     def take(self, opened: socket.socket) -> None:
@@ -139,15 +140,16 @@ class Entry:
 
 
 class Server:
-    """`open` before anything else."""
+    """`open` before anything else. `shares`: its ports, with other processes."""
 
-    def __init__(self, config: ProxyConfig, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, config: ProxyConfig, clock: Callable[[], int] = time.monotonic_ns, *, shares: bool = False) -> None:
+        self._shares = shares
         self.config = config
         self.clock = clock
-        self.session = Session(clock())
+        self.flows = Flows()
         self.users = Users(config.users, clock)
         self.passage = Passage(
-            self.session,
+            self.flows,
             Log(config.log),
             Access(config.rule, self.is_ours),
             Limits(config.per_client, "this client", clock),
@@ -161,35 +163,10 @@ class Server:
 
     # --- Opening, and changing
 
-    def open(self) -> None:
-        """Listen everywhere. UsageError, MachineError: then nowhere."""
+    def open(self, given: Sequence[socket.socket] = ()) -> None:
+        """Listen everywhere, with the sockets that were handed over. UsageError, MachineError: then nowhere."""
         raise_descriptor_limit()
-        self._take(self.config, self._sockets(self.config, {}))
-
-    def must_log_in(self, config: EntryConfig) -> bool:
-        """Must clients of an entry log in?"""
-        return bool(self.config.users) if config.login is None else config.login
-
-    def _sockets(self, config: ProxyConfig, kept: dict[Any, list[socket.socket]]) -> list[list[socket.socket]]:
-        """Those of each entry in turn; where one listens already, they are its."""
-        zones = Zones(config.internal, config.external)
-        found: list[list[socket.socket]] = []
-        fresh: list[socket.socket] = []
-        try:
-            for kind, each in _entries(config):
-                login = isinstance(each, EntryConfig) and (bool(config.users) if each.login is None else each.login)
-                places = zones.places(each.listen, expose=each.expose, login=login)
-                opened = kept.get((kind, each.listen))
-                if opened is None:
-                    place = Place(each.listen.text, places, each.listen.port, udp=each.listen.udp)
-                    opened = listen(place, kind)
-                    fresh += opened
-                found.append(opened)
-        except BaseException:
-            for opened_one in fresh:
-                opened_one.close()
-            raise
-        return found
+        self._take(self.config, open_all(self.config, {}, given, shares=self._shares))
 
     def _take(self, config: ProxyConfig, sockets: list[list[socket.socket]]) -> None:
         before = {(each.kind, each.listen): each for each in self.entries}
@@ -215,7 +192,7 @@ class Server:
     def reload(self, config: ProxyConfig) -> None:
         """Go by another configuration. UsageError, MachineError: then by the one before, as if nothing had been asked."""
         kept = {(each.kind, each.listen): each.sockets for each in self.entries}
-        fresh = self._sockets(config, kept)
+        fresh = open_all(config, kept, (), shares=self._shares)
         passage = self.passage
         passage.log.reopen(config.log)
         passage.access = Access(config.rule, self.is_ours)
@@ -274,6 +251,43 @@ class Server:
         for entry in [*self.entries, *self._leaving.values()]:
             await entry.close()
         self.passage.log.close()
+
+
+def open_all(
+    config: ProxyConfig,
+    kept: Mapping[tuple[str, Listen], list[socket.socket]],
+    given: Sequence[socket.socket],
+    *,
+    shares: bool,
+) -> list[list[socket.socket]]:
+    """The sockets of each entry in turn: those `kept`, those `given`, or fresh ones. UsageError, MachineError: then none."""
+    zones = Zones(config.internal, config.external)
+    places = []
+    for kind, each in _entries(config):
+        addresses = zones.places(each.listen, expose=each.expose, login=must_log_in(config, each))
+        places.append((kind, each, Place(each.listen.text, addresses, each.listen.port, udp=each.listen.udp)))
+    assigned = service.assigned(given, [place for _, _, place in places], "port of the configuration")
+    found: list[list[socket.socket]] = []
+    fresh: list[socket.socket] = []
+    try:
+        for kind, each, place in places:
+            opened = kept.get((kind, each.listen)) or assigned.get(place)
+            if opened is None:
+                opened = listen(place, kind, shared=shares)
+                fresh += opened
+            found.append(opened)
+    except BaseException:
+        for one in fresh:
+            one.close()
+        raise
+    return found
+
+
+def must_log_in(config: ProxyConfig, entry: MapConfig | EntryConfig) -> bool:
+    """Must clients of an entry log in? Of a mapped port they cannot."""
+    if isinstance(entry, MapConfig):
+        return False
+    return bool(config.users) if entry.login is None else entry.login
 
 
 def _entries(config: ProxyConfig) -> list[tuple[str, MapConfig | EntryConfig]]:

@@ -81,7 +81,7 @@ class _Outlet:
                 door.close()
             if found is not None:
                 far, peer = found
-                flow.reached(far)
+                self._passage.reached(flow, far)
                 await self._passage.join(flow, far, opened(Bound(*peer)))
 
     async def datagrams(self, request: Request, receive: Receive, broken: Broken) -> Datagrams:
@@ -94,7 +94,7 @@ class _Outlet:
             if isinstance(way, Direct | Rules):  # which ask when they know what a name means
                 way = way.permitting(partial(self._passage.permit, self._client))
             association.path = await way.datagrams(association.receive, broken)
-            flow.record.state = "ASSURED"
+            self._passage.reached(flow, None)
             association.held = stack.pop_all()
         return association
 
@@ -118,8 +118,7 @@ class _Association:
         """As `Datagrams.send`."""
         host = canonical(host)
         client = self._flow.client
-        way = client.entry.way
-        if not isinstance(way.choose(host, port) if isinstance(way, Rules) else way, Direct):
+        if not isinstance(client.entry.way.choose(host, port), Direct):
             self._passage.permit(client, host, "", port)
         assert self.path is not None
         self.path.send(data, host, port)

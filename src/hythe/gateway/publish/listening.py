@@ -46,8 +46,11 @@ def _listen(publication: Publication) -> list[socket.socket]:
     return opened
 
 
-def bound(address: str, port: int, *, udp: bool) -> socket.socket:
-    """A non-blocking socket at a numeric address, listening or, for UDP, bound. Raises OSError."""
+def bound(address: str, port: int, *, udp: bool, shared: bool = False) -> socket.socket:
+    """A non-blocking socket at a numeric address, listening or, for UDP, bound. Raises OSError.
+
+    `shared`: other processes of this user listen there, too, and the kernel deals out what comes (SO_REUSEPORT).
+    """
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
     # Not bind's own look-up: it would lose the zone of an IPv6 address.
     found: list[Any] = socket.getaddrinfo(address, port, type=kind, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE)
@@ -58,6 +61,8 @@ def bound(address: str, port: int, *, udp: bool) -> socket.socket:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if not udp:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         opened.bind(name)
         if not udp:
             opened.listen(_BACKLOG)
