@@ -52,9 +52,12 @@ class Direct(Way):
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`. Of several addresses whichever answers first; `socket.gaierror` for a name without any."""
-        loop = asyncio.get_running_loop()
         family = (socket.AF_INET6 if ":" in self._source else socket.AF_INET) if self._source else socket.AF_UNSPEC
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        if is_address(host):  # a thread for what needs no waiting would cost more than the connection
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        else:
+            loop = asyncio.get_running_loop()
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
         addresses: list[_Address] = [(each, address) for each, _, _, _, address in found]
         if self._permit is not None:
             addresses = _permitted(host, addresses, self._permit)
