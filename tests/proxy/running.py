@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,6 +78,10 @@ class Running:
 
         return asyncio.run_coroutine_threadsafe(called(), self._loop).result(20)
 
+    def wait_for(self, what: Coroutine[Any, Any, T]) -> T:
+        """What comes of it in the loop's thread."""
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(30)
+
     def reload(self, text: str) -> None:
         self.within(lambda: self.server.reload(parse(self.configuration(text), "proxy.toml")))
 
@@ -112,7 +116,12 @@ def talk(port: int, data: bytes, *, end: bool = True, host: str = "127.0.0.1") -
         stream.sendall(data)
         if end:
             stream.shutdown(socket.SHUT_WR)
-        parts = []
-        while part := stream.recv(1 << 20):
-            parts.append(part)
-        return b"".join(parts)
+        return read_all(stream)
+
+
+def read_all(stream: socket.socket) -> bytes:
+    """Everything to the end."""
+    parts = []
+    while part := stream.recv(1 << 20):
+        parts.append(part)
+    return b"".join(parts)

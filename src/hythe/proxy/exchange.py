@@ -191,8 +191,7 @@ class _Exchange:
         machine = self._origin.machine
         try:
             while (event := machine.next_event()) is h11.NEED_DATA:
-                async with asyncio.timeout(PATIENCE):
-                    machine.receive_data(await self._loop.sock_recv(self._origin.stream, _READ))
+                machine.receive_data(await self._heard())
         except h11.RemoteProtocolError as error:
             raise Refusal(HTTPStatus.BAD_GATEWAY, f"the server's answer is not HTTP/1.1 ({error})") from error
         except TimeoutError as error:
@@ -203,6 +202,17 @@ class _Exchange:
             raise Refusal(HTTPStatus.BAD_GATEWAY, "the server has closed the connection without an answer")
         assert event is not h11.NEED_DATA
         return event  # type: ignore[return-value]  # of its two sentinels this is the one that can be left
+
+    async def _heard(self) -> bytes:
+        """What the server sends. TimeoutError when neither it nor the client's body has moved for too long."""
+        while True:
+            moved = self._flow.tally.up
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    return await self._loop.sock_recv(self._origin.stream, _READ)
+            except TimeoutError:
+                if moved == self._flow.tally.up:
+                    raise
 
     async def _down(self, event: h11.Event) -> None:
         data = self._client.send(event) or b""

@@ -74,6 +74,9 @@ class _Conversation:
         """One request after the other. `Refusal`, OSError."""
         rest, patience = b"", HEAD
         while True:
+            resting = self._client.entry.resting
+            if patience == IDLE:
+                resting.add(self._client)
             try:
                 async with asyncio.timeout(patience):
                     read = await read_head(self._stream, rest)
@@ -81,6 +84,8 @@ class _Conversation:
                 if patience == IDLE:
                     return
                 raise Refusal(HTTPStatus.REQUEST_TIMEOUT, f"the request took longer than {HEAD:g} s") from None
+            finally:
+                resting.discard(self._client)
             greeted()
             if read is None:
                 return
@@ -146,7 +151,11 @@ class _Conversation:
             else:
                 self._again(flow, origin)
             stack.callback(origin.close)
-            done = await exchange(flow, request, to, machine, origin)
+            try:
+                done = await exchange(flow, request, to, machine, origin)
+            except Refusal as refusal:
+                flow.status, flow.reason = refusal.status, str(refusal)
+                raise
             if done.switched is not None:
                 up, down = done.switched
                 far = origin.give_away()

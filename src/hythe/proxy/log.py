@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import select
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,8 @@ _DELAY: Final = 0.1
 #: Bytes that wait at most; lines beyond them are lost, and counted.
 _WAITING_MAX: Final = 1 << 20
 _STANDARD_OUTPUT: Final = 1
+#: A pipe that can be written to has room for so much (pipe(7), PIPE_BUF).
+_PIECE: Final = 4_096
 
 
 class Log:
@@ -67,14 +70,25 @@ class Log:
         waiting, self._waiting, self._size = self._waiting, [], 0
         data = b"".join(waiting)
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            while data and self._has_room():
+                data = data[os.write(self._fd, data[:_PIECE]) :]
         except OSError:
             self.lost += data.count(b"\n")
+            return
+        if data:  # a pipe that nobody reads: what waits is bounded, and nobody else waits for it
+            self._waiting, self._size = [data], len(data)
+            self._timer = asyncio.get_running_loop().call_later(_DELAY, self.flush)
+
+    def _has_room(self) -> bool:
+        writable = select.poll()
+        writable.register(self._fd, select.POLLOUT)
+        return bool(writable.poll(0))
 
     def close(self) -> None:
         """Write what waits, and let go of the file."""
         self.flush()
+        if self._timer is not None:
+            self._timer.cancel()
         self._close()
 
     def _close(self) -> None:

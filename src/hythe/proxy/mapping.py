@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from hythe.proxy.balance import Balance, Target
@@ -33,6 +33,8 @@ class Mapping:
         self._way = way
         self._config = config
         self.balance = Balance([destination(each) for each in config.to], config.balance, passage.clock)
+        #: Carries a connection to its end; one that follows a protocol may stand here.
+        self.carry: Callable[[Flow, socket.socket], Awaitable[None]] = passage.join
         self._checking: asyncio.Task[None] | None = None
         if config.check:
             self._checking = asyncio.get_running_loop().create_task(self.balance.check(config.check, self._reach))
@@ -46,7 +48,7 @@ class Mapping:
                 target, far = await self._open(flow)
                 target.connections += 1
                 try:
-                    await self._passage.join(flow, far)
+                    await self.carry(flow, far)
                 finally:
                     target.connections -= 1
         except OSError:  # the log has told of it

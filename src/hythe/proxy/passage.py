@@ -27,6 +27,7 @@ from hythe.proxy.log import Log
 from hythe.units import SECOND
 from hythe.via.base import Way, failure
 from hythe.via.direct import Direct
+from hythe.via.patterns import endpoint
 from hythe.via.splice import join
 
 #: Seconds between two looks at what has been idle for too long.
@@ -106,6 +107,8 @@ class Passage:
             words = f"no answer within {client.entry.connect / SECOND:g} s"
             raise failure(errno.ETIMEDOUT, way.name, host, port, words) from error
         self.reached(flow, far)
+        for stage in client.entry.behind:
+            far = await stage(client, far)
         return far
 
     def way(self, client: Client, host: str, port: int, *, mapped: bool = False) -> Way:
@@ -119,6 +122,8 @@ class Passage:
 
     def permit(self, client: Client, host: str, address: str, port: int, *, mapped: bool = False) -> None:
         """May a client go there? OSError (EACCES)."""
+        if mapped and address and client.entry.is_at(address, port):
+            raise PermissionError(errno.EACCES, f"{endpoint(host, port)} leads back to the mapped port itself")
         self.access.permit(client.host, client.user, host, address, port, mapped=mapped)
 
     async def join(self, flow: Flow, far: socket.socket, first: bytes = b"") -> None:

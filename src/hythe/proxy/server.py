@@ -48,6 +48,8 @@ _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
 
 #: Called with each client before it is served. OSError: it is not.
 Stage = Callable[[Client], Awaitable[None]]
+#: Called with each connection to a destination; what it returns is used in its place. OSError.
+Behind = Callable[[Client, socket.socket], Awaitable[socket.socket]]
 
 
 class Speaker(Protocol):
@@ -61,7 +63,7 @@ class Speaker(Protocol):
 
 
 class Entry:
-    """One listening port. `kind`: map, socks or http; `text`: where it listens."""
+    """One listening port. `kind`: map, socks or http; `text`: where it listens. `resting`: clients that want nothing now."""
 
     def __init__(self, server: Server, kind: str, config: MapConfig | EntryConfig) -> None:
         self.kind = kind
@@ -71,6 +73,8 @@ class Entry:
         self.connect = config.connect
         self.idle = config.idle
         self.stages: list[Stage] = []
+        self.behind: list[Behind] = []
+        self.resting: set[Client] = set()
         self.way = way_out(config)
         self.datagrams: DatagramMapping | None = None
         self.speaker: Speaker | None = None
@@ -95,21 +99,38 @@ class Entry:
         return (self.datagrams or self._acceptor).listeners
 
     async def _serve(self, stream: socket.socket, greeted: Callable[[], None]) -> None:
-        with stream:
-            task = asyncio.current_task()
-            assert task is not None
-            assert self.speaker is not None
-            try:
-                client = Client(self, stream, stream.getpeername(), task.cancel)
-                for stage in self.stages:
-                    await stage(client)
-            except OSError:
-                return  # it has gone, or is not who it should be
+        task = asyncio.current_task()
+        assert task is not None
+        assert self.speaker is not None
+        try:
+            client = Client(self, stream, stream.getpeername(), task.cancel)
+        except OSError:
+            stream.close()
+            return  # it has gone
+        try:
+            for stage in self.stages:
+                await stage(client)
+        except OSError:
+            return  # it has gone, or is not who it should be
+        else:
             await self.speaker.speak(client, greeted)
+        finally:
+            client.stream.close()  # which a stage may have put in the place of the other
+            stream.close()
+
+    def is_at(self, address: str, port: int) -> bool:
+        """Does it listen there?"""
+        for each in self.sockets:
+            host, own = each.getsockname()[:2]
+            if own == port and (_same(host, address) or (host in _WILDCARDS and is_local(address))):
+                return True
+        return False
 
     def stop(self) -> None:
         """Listen no more; clients that have said what they want stay."""
         self._acceptor.stop()
+        for client in list(self.resting):
+            client.leave()
 
     def hand_over(self) -> None:
         """Another has its sockets from now on."""
@@ -223,12 +244,7 @@ class Server:
 
     def is_ours(self, address: str, port: int) -> bool:
         """Is it where we listen?"""
-        for entry in self.entries:
-            for each in entry.sockets:
-                host, own = each.getsockname()[:2]
-                if own == port and (_same(host, address) or (host in _WILDCARDS and is_local(address))):
-                    return True
-        return False
+        return any(entry.is_at(address, port) for entry in self.entries)
 
     def _sweep(self) -> None:
         self.passage.sweep()
