@@ -78,8 +78,8 @@ class _Joint:
         """Close both: by a reset unless both directions have run to their ends."""
         clean = not self._pumping and self.ended.done() and not self.ended.cancelled() and self.ended.result() is None
         for each in (self.near, self.far):
-            self._loop.remove_reader(each)
-            self._loop.remove_writer(each)
+            self._loop.remove_reader(each.fileno())
+            self._loop.remove_writer(each.fileno())
             if not clean and each.family != socket.AF_UNIX:
                 with contextlib.suppress(OSError):  # one that is broken already may refuse
                     each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -87,18 +87,23 @@ class _Joint:
 
 
 class _Pump:
-    """One direction. `rest`: what `sink` has not taken yet. `pause`: seconds without reading after that."""
+    """One direction. `rest`: what `sink` has not taken yet. `pause`: seconds without reading after that.
 
-    __slots__ = ("joint", "loop", "pause", "rest", "sink", "source")
+    The loop is given descriptors: for a socket that it does not watch it would first put together what to call it.
+    """
+
+    __slots__ = ("joint", "loop", "pause", "rest", "sink", "sink_fd", "source", "source_fd")
 
     def __init__(self, joint: _Joint, loop: asyncio.AbstractEventLoop, source: socket.socket, sink: socket.socket) -> None:
         self.joint = joint
         self.loop = loop
         self.source = source
         self.sink = sink
+        self.source_fd = source.fileno()
+        self.sink_fd = sink.fileno()
         self.rest = memoryview(b"")
         self.pause = 0.0
-        loop.add_reader(source, self.read)
+        loop.add_reader(self.source_fd, self.read)
 
     def read(self) -> None:
         """`source` has something, or its end."""
@@ -115,16 +120,16 @@ class _Pump:
         if not data:
             self._half_close()
         elif self._send(memoryview(data)):
-            self.loop.remove_reader(self.source)
-            self.loop.add_writer(self.sink, self.write)
+            self.loop.remove_reader(self.source_fd)
+            self.loop.add_writer(self.sink_fd, self.write)
         elif self.pause:
-            self.loop.remove_reader(self.source)
+            self.loop.remove_reader(self.source_fd)
             self._go_on()
 
     def write(self) -> None:
         """`sink` has room again."""
         if not self._send(self.rest):
-            self.loop.remove_writer(self.sink)
+            self.loop.remove_writer(self.sink_fd)
             self._go_on()
 
     def _go_on(self) -> None:
@@ -135,7 +140,7 @@ class _Pump:
         if pause:
             self.loop.call_later(pause, self._go_on)
         else:
-            self.loop.add_reader(self.source, self.read)
+            self.loop.add_reader(self.source_fd, self.read)
 
     def _send(self, data: memoryview) -> bool:
         """Whether some is left to send."""
@@ -154,7 +159,7 @@ class _Pump:
         return sent < len(data)
 
     def _half_close(self) -> None:
-        self.loop.remove_reader(self.source)
+        self.loop.remove_reader(self.source_fd)
         try:
             self.sink.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -163,6 +168,6 @@ class _Pump:
         self.joint.end(None)
 
     def _broken(self, error: OSError) -> None:
-        self.loop.remove_reader(self.source)
-        self.loop.remove_writer(self.sink)
+        self.loop.remove_reader(self.source_fd)
+        self.loop.remove_writer(self.sink_fd)
         self.joint.end(error)
