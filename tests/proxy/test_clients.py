@@ -14,6 +14,8 @@ import pytest
 from tests import needs
 from tests.connect.connecting import read_line, server
 from tests.connect.mail import Box, letter, pop3, smtp
+from tests.forward.forwarding import forwarding, home
+from tests.gateway.nameserver import PLAIN, NameServer
 from tests.gateway.servers import tcp_server
 from tests.proxy.running import OPEN, proxy
 from tests.tunnel.ssh.peers import openssh
@@ -89,3 +91,17 @@ def test_chromium(tmp_path: Path, number: int) -> None:
         words += ["--dump-dom", f"http://localhost:{port}/"]
         said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         assert "by the proxy" in said.stdout, said.stderr
+
+
+def test_dig_over_udp_associate(tmp_path: Path) -> None:
+    """dig speaks no SOCKS: `hythe forward` takes its datagrams and asks the proxy for an association."""
+    dig = needs.program("dig")
+    with NameServer() as names, proxy(BOTH, tmp_path) as it:
+        environment = home(tmp_path)
+        words = ["-L", f"0:127.0.0.1:{names.port}/udp", "--via", f"socks5://127.0.0.1:{it.ports[0]}"]
+        with forwarding(environment, *words) as forward:
+            port = forward.port(f"127.0.0.1:{names.port}")
+            asked = [dig, "+short", "+notcp", "+time=5", "+tries=1", "@127.0.0.1", "-p", str(port), "plain.test"]
+            said = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True)
+            assert said.stdout.strip() == socket.inet_ntoa(PLAIN)
+        assert "socks UDP ASSOCIATE" in it.lines(1)[0]
