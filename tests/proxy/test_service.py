@@ -30,7 +30,7 @@ def test_its_session_is_shown_and_a_connection_can_be_killed(runtime: Path) -> N
             session = find("mail")
             about = session.about()
             assert about.totals.open == 1
-            assert about.command[:2] == ["proxy", "--map"]
+            assert about.command[:3] == ["hythe", "proxy", "--map"]
             (listener,) = session.listeners()
             assert listener.outside is not None
             assert (listener.outside.port, listener.inside.port) == (place[1], port)

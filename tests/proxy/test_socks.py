@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hythe.proxy.users import hash_password
-from hythe.tunnel.socks.messages import ASSOCIATE, build_address, build_datagram, parse_datagram
+from hythe.tunnel.socks.messages import ASSOCIATE, BIND, build_address, build_datagram, parse_datagram
 from tests import needs
 from tests.gateway.servers import echo, tcp_server
 from tests.proxy.running import OPEN, proxy
@@ -33,8 +33,7 @@ def test_loopback_is_closed_in_any_spelling(tmp_path: Path, scheme: str, host: s
         assert "EACCES" in it.lines(1)[0]
 
 
-def test_ssh_comes_through_by_a_proxy_command(tmp_path: Path) -> None:
-    """Any client that gives its stream to a program can be led: here the program is nc, as ssh_config(5) has it."""
+def test_nc(tmp_path: Path) -> None:
     with tcp_server(echo) as port, proxy(SOCKS + OPEN, tmp_path) as it:
         command = [needs.program("nc"), "-N", "-X", "5", "-x", f"127.0.0.1:{it.ports[0]}", "127.0.0.1", str(port)]
         said = subprocess.run(command, input=b"through", capture_output=True, timeout=30, check=True)
@@ -59,6 +58,52 @@ def test_only_users_come_in_and_rules_know_them(tmp_path: Path) -> None:
         assert "(me) - socks CONNECT" in lines[0]
         assert "(other) - socks CONNECT" in lines[1]
         assert "EACCES: the rules of this proxy do not let other go to 127.0.0.1" in lines[1]
+
+
+def test_a_peer_is_waited_for_where_rules_let_it_come(tmp_path: Path) -> None:
+    with proxy(SOCKS + OPEN, tmp_path) as it:
+        for peer, reply in (("127.0.0.1", 0), ("169.254.1.1", 2)):
+            with socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20) as control:
+                control.sendall(b"\x05\x01\x00")
+                assert control.recv(2) == b"\x05\x00"
+                control.sendall(bytes((5, BIND, 0)) + build_address(peer, 0))
+                said = control.recv(100)
+                assert said[:2] == bytes((5, reply))
+                if reply:
+                    continue
+                with socket.create_connection(("127.0.0.1", int.from_bytes(said[-2:], "big")), timeout=20) as far:
+                    assert control.recv(100)[:2] == b"\x05\x00"
+                    far.sendall(b"back")
+                    assert control.recv(4) == b"back"
+        assert "socks BIND 127.0.0.1:0 0 4 " in it.lines(2)[0]
+
+
+def test_the_way_out_is_the_entrys(tmp_path: Path) -> None:
+    """One proxy by another: the first knows only what it is asked for, the second what that is."""
+    (tmp_path / "far").mkdir()
+    with tcp_server(echo) as port, proxy(SOCKS + OPEN, tmp_path / "far") as far:
+        near = SOCKS + f'via = "socks5://127.0.0.1:{far.ports[0]}"\n' + OPEN
+        with proxy(near, tmp_path) as it:
+            command = [needs.program("nc"), "-N", "-X", "5", "-x", f"127.0.0.1:{it.ports[0]}"]
+            said = subprocess.run(
+                [*command, "localhost", str(port)], input=b"x", capture_output=True, timeout=30, check=True
+            )
+            assert said.stdout == b"x"
+            said = subprocess.run([*command, "10.0.0.1", "80"], input=b"x", capture_output=True, timeout=30, check=False)
+            assert said.returncode != 0
+            assert f"localhost:{port}" in far.lines(1)[0]
+            assert "EACCES" in it.lines(2)[1]
+        assert len(far.lines(1)) == 1
+
+
+def test_connections_leave_from_the_source_of_the_entry(tmp_path: Path) -> None:
+    def tell(stream: socket.socket) -> None:
+        stream.sendall(stream.getpeername()[0].encode())
+
+    with tcp_server(tell) as port, proxy(SOCKS + 'source = "127.0.0.9"\n' + OPEN, tmp_path) as it:
+        command = [needs.program("nc"), "-X", "5", "-x", f"127.0.0.1:{it.ports[0]}", "127.0.0.1", str(port)]
+        said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=True)
+        assert said.stdout == b"127.0.0.9"
 
 
 def test_datagrams_go_where_rules_let_them(tmp_path: Path) -> None:

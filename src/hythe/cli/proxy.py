@@ -68,7 +68,7 @@ def command(
     from hythe.proxy.service import Options, run
 
     with contextlib.suppress(KeyboardInterrupt):  # before anybody listened to it
-        return run(Options(read, sys.argv[1:], _say))
+        return run(Options(read, ("hythe", *sys.argv[1:]), _say))
     return 130
 
 

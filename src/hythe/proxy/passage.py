@@ -106,9 +106,13 @@ class Passage:
                 raise
             words = f"no answer within {client.entry.connect / SECOND:g} s"
             raise failure(errno.ETIMEDOUT, way.name, host, port, words) from error
-        self.reached(flow, far)
-        for stage in client.entry.behind:
-            far = await stage(client, far)
+        try:
+            self.reached(flow, far)
+            for stage in client.entry.behind:
+                far = await stage(client, far)
+        except BaseException:
+            far.close()
+            raise
         return far
 
     def way(self, client: Client, host: str, port: int, *, mapped: bool = False) -> Way:
