@@ -40,9 +40,3 @@ def running(*words: str, **options: Any) -> Iterator[Proxy]:
 def say(stream: socket.socket, word: bytes) -> bytes:
     stream.sendall(word)
     return stream.recv(100)
-
-
-def knock(place: tuple[str, int]) -> None:
-    """Until nobody is there any more."""
-    while True:
-        socket.create_connection(place, timeout=20).close()

@@ -110,7 +110,8 @@ def test_clients_that_rest_do_not_hold_up_the_end(tmp_path: Path) -> None:
         stream.sendall(f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         assert b"200 OK" in stream.recv(100)
         it.lines(1)
-        assert it.wait_for(it.server.drain(20))
+        it.within(it.server.stop)
+        assert it.wait_for(it.server.settle(20))
         assert stream.recv(1) == b""
 
 

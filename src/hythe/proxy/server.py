@@ -252,11 +252,14 @@ class Server:
 
     # --- The end
 
-    async def drain(self, seconds: float) -> bool:
-        """Listen no more, and wait for the clients to go; have they?"""
-        until = self._loop.time() + seconds
+    def stop(self) -> None:
+        """Listen no more; clients that have said what they want stay."""
         for entry in self.entries:
             entry.stop()
+
+    async def settle(self, seconds: float) -> bool:
+        """Wait for the clients to go; have they?"""
+        until = self._loop.time() + seconds
         entries = [*self.entries, *self._leaving.values()]
         gone = [await each.settle(max(0.0, until - self._loop.time())) for each in entries]
         return all(gone)

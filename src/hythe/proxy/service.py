@@ -119,7 +119,9 @@ async def _run(server: Server, options: Options) -> None:
     try:
         await asked.wait()
         notify("STOPPING=1")
-        draining = loop.create_task(server.drain(server.config.drain / SECOND))
+        server.stop()
+        options.say(f"listening no more, {len(server.flows.live)} connections go on")
+        draining = loop.create_task(server.settle(server.config.drain / SECOND))
         impatient = loop.create_task(again.wait())
         await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
         for task in (draining, impatient):
