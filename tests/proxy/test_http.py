@@ -179,7 +179,9 @@ def test_users_log_in(tmp_path: Path, rng: random.Random) -> None:
         ):
             said = curl(f"http://{login}{at}", *options, "-o", "/dev/null", "-w", "%{http_code}", url)
             assert said.stdout == status, (login, said.stderr)
-        assert "(me) - http GET" in it.lines(2)[0]
+        lines = it.lines(3)
+        assert lines[0].endswith(" - http login as 'me' refused")
+        assert "(me) - http GET" in lines[1]
 
 
 def test_a_silent_client_holds_nobody_up(tmp_path: Path, rng: random.Random) -> None:

@@ -118,7 +118,7 @@ class _Conversation:
         login = credentials(request)
         if login is None:
             raise Refusal(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, "this proxy wants to know who asks: log in")
-        if not await self._users.check(self._client.host, *login):
+        if not await self._passage.log_in(self._users, self._client, *login):
             raise Refusal(
                 HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
                 "user or password is wrong; after several failures it is worth waiting",

@@ -21,7 +21,7 @@ from hythe.proxy.config import LogConfig
 from hythe.via.patterns import endpoint
 
 if TYPE_CHECKING:
-    from hythe.proxy.clients import Flow
+    from hythe.proxy.clients import Client, Flow
 
 #: Seconds that lines wait for others.
 _DELAY: Final = 0.1
@@ -52,7 +52,17 @@ class Log:
 
     def tell(self, flow: Flow) -> None:
         """A connection has ended."""
-        line = _as_json(flow) if self.config.format == "json" else _as_text(flow)
+        self._put(_as_json(flow) if self.config.format == "json" else _as_text(flow))
+
+    def tell_login(self, client: Client, user: str) -> None:
+        """Somebody could not prove to be `user`, or has to wait before the next attempt."""
+        what = f"login as {user!r} refused"
+        if self.config.format == "json":
+            self._put(json.dumps({**_whose(client, user), "request": what, "error": error_name(errno.EACCES)}))
+        else:
+            self._put(f"{_stamp(client)} - {client.entry.kind} {what}")
+
+    def _put(self, line: str) -> None:
         data = f"{line}\n".encode(errors="backslashreplace")
         if self._size + len(data) > _WAITING_MAX:
             self.lost += 1
@@ -111,12 +121,10 @@ def _open(config: LogConfig) -> int:
 def _as_text(flow: Flow) -> str:
     """``[time] - client (user) - socks CONNECT host:port [200] up down seconds [why it failed]``."""
     client, tally = flow.client, flow.tally
-    user = f" ({client.user})" if client.user else ""
-    who = f"{endpoint(client.host, client.port)}{user}"
     ended = f" {_error(flow)}: {flow.reason}" if flow.error is not None else ""
     status = f" {flow.status}" if flow.status else ""
     return (
-        f"[{datetime.now():%Y-%m-%d %H:%M:%S}] - {who} - {client.entry.kind} {flow.what}"
+        f"{_stamp(client)} - {client.entry.kind} {flow.what}"
         f"{status} {tally.up} {tally.down} {flow.record.ended - flow.record.began:.3f}{ended}"
     )
 
@@ -126,12 +134,7 @@ def _as_json(flow: Flow) -> str:
     host, port = record.far
     return json.dumps(
         {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "client": client.host,
-            "client_port": client.port,
-            "user": client.user or None,
-            "entry": client.entry.kind,
-            "listen": client.entry.text,
+            **_whose(client, client.user),
             "request": flow.what,
             "host": host,
             "port": port,
@@ -145,6 +148,22 @@ def _as_json(flow: Flow) -> str:
             "reason": flow.reason or None,
         }
     )
+
+
+def _stamp(client: Client) -> str:
+    user = f" ({client.user})" if client.user else ""
+    return f"[{datetime.now():%Y-%m-%d %H:%M:%S}] - {endpoint(client.host, client.port)}{user}"
+
+
+def _whose(client: Client, user: str) -> dict[str, str | int | None]:
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "client": client.host,
+        "client_port": client.port,
+        "user": user or None,
+        "entry": client.entry.kind,
+        "listen": client.entry.text,
+    }
 
 
 def _error(flow: Flow) -> str | None:

@@ -24,6 +24,7 @@ from hythe.proxy.access import Access, canonical
 from hythe.proxy.clients import Client, Flow
 from hythe.proxy.limits import Limits, Share, client_key
 from hythe.proxy.log import Log
+from hythe.proxy.users import Users
 from hythe.units import SECOND
 from hythe.via.base import Way, failure
 from hythe.via.direct import Direct
@@ -123,6 +124,13 @@ class Passage:
             return way.permitting(permit)
         permit(host, "", port)
         return way
+
+    async def log_in(self, users: Users, client: Client, user: str, password: str) -> bool:
+        """Is it who it says it is?"""
+        proven = await users.check(client.host, user, password)
+        if not proven:
+            self.log.tell_login(client, user)
+        return proven
 
     def permit(self, client: Client, host: str, address: str, port: int, *, mapped: bool = False) -> None:
         """May a client go there? OSError (EACCES)."""

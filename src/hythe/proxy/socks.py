@@ -35,7 +35,7 @@ class Socks:
 
     async def speak(self, client: Client, greeted: Callable[[], object]) -> None:
         """Serve a client."""
-        check: Check | None = partial(self._users().check, client.host) if self._login else None
+        check: Check | None = partial(self._passage.log_in, self._users(), client) if self._login else None
         outlet = _Outlet(self._passage, client, login=self._login)
         await self._service.serve(client.stream, greeted, outlet, check)
 
