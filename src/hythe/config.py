@@ -273,6 +273,16 @@ class WireguardConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class FtpConfig:
+    """FTP whose data ports are mapped."""
+
+    #: How long a data connection may take to be made, at either end. vsftpd accept_timeout, connect_timeout.
+    data_wait: int = 60 * SECOND
+    #: First and last port for clients' passive data connections; 0: any that the kernel picks.
+    data_ports: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class SocksConfig:
     """A SOCKS server and its clients."""
 

@@ -41,6 +41,15 @@ def test_datagrams() -> None:
     assert not parse("-L", "5353:192.0.2.1:53/tcp").udp
 
 
+def test_ftp() -> None:
+    assert parse("-L", "2121:box:ftp").ftp
+    assert parse("-L", "2121:box:2100/ftp").ftp
+    assert not parse("-L", "2121:box:2100").ftp
+    assert not parse("-L", "2121:box:21/tcp").ftp
+    assert not parse("-L", "2121:box:21/udp").ftp
+    assert not parse("-R", "2121:box:21").ftp
+
+
 @pytest.mark.parametrize(
     ("text", "bind"),
     [("80:a:1", "localhost"), ("*:80:a:1", ""), (":80:a:1", ""), ("192.0.2.1:80:a:1", "192.0.2.1"), ("[::1]:80:a:1", "::1")],
@@ -70,6 +79,8 @@ def test_dynamic() -> None:
         ("-D", "/run/socks", "does not say"),
         ("-D", "1080/udp", "leave /udp out"),
         ("-R", "8080", "does not say"),
+        ("-R", "2121:box:21/ftp", "by -L alone"),
+        ("-L", "/a.sock:box:21/ftp", "not Unix sockets"),
     ],
 )
 def test_what_is_wrong(option: str, text: str, said: str) -> None:

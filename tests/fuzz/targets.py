@@ -6,6 +6,7 @@ folder without a target, or a target without one, fails the tests.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -15,6 +16,8 @@ from hythe.errors import ParseError, UsageError
 from hythe.host.fragments import Reassembler, fragment4, fragment6
 from hythe.host.hostsfile import HostsFile
 from hythe.host.resolvconf import parse_resolv_conf
+from hythe.tunnel.ftp.control import Announced, Control, DoorWanted, Held
+from hythe.tunnel.ftp.messages import Endpoint
 from hythe.tunnel.socks import server as socks_server
 from hythe.tunnel.socks.client import RejectedError, request4, request5
 from hythe.tunnel.socks.messages import parse_datagram
@@ -252,6 +255,23 @@ def _wireguard_config(data: bytes) -> None:
         raise ParseError("says why") from error
 
 
+def _ftp(data: bytes) -> None:
+    """Those that begin with a digit or a space are the server's. What is asked of the shell is done; nobody is led away."""
+    control = Control("192.0.2.1", "192.0.2.9")
+    for line in data.splitlines(keepends=True):
+        (control.receive_server if line[:1].isdigit() or line[:1] == b" " else control.receive_client)(line)
+        while control.events:
+            event = control.events.popleft()
+            if isinstance(event, Announced) and event.near is None:
+                control.listening(4_000)
+            elif isinstance(event, DoorWanted):
+                control.door(Endpoint("198.51.100.1", 5_000))
+            elif isinstance(event, Held):
+                control.go(joined=True)
+    asked = [line for line in bytes(control.to_server).split(b"\r\n") if re.match(rb"(?i)(PORT|EPRT)(?![A-Z])", line)]
+    assert control.raw or set(asked) <= {b"PORT 198,51,100,1,19,136"}
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
     {
         "arp": lambda data: arp.parse(data, len(data)),
@@ -263,6 +283,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "filter": _filter,
         "fragmenting": _fragmenting,
         "fragments": _fragments,
+        "ftp": _ftp,
         "gso": _gso,
         "hosts": lambda data: HostsFile(data.decode("utf-8", "replace")),
         "icmp": lambda data: icmp.parse(data, len(data), False),

@@ -39,7 +39,7 @@ def program(*words: str, port: int, cwd: Path, host: str = "127.0.0.1") -> Itera
 
 
 def _answers(host: str, port: int) -> bool:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         return probe.connect_ex((host, port)) == 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hythe.via.base import Buffer, Datagrams, Opened, Tally, Way
+from hythe.via.base import Buffer, Datagrams, Listening, Opened, Tally, Way
 
 #: Ended ones that are remembered.
 KEPT: Final = 2_000
@@ -153,6 +153,10 @@ class Counted(Way):
             raise
         self._flows.opened(flow)
         return _Association(association, flow, self._flows)
+
+    async def listen(self, peer: str) -> Listening:
+        """As `Way.listen`; not counted either."""
+        return await self._way.listen(peer)
 
     async def close(self) -> None:
         """As `Way.close`."""

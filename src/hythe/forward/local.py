@@ -46,7 +46,11 @@ class LocalPort:
         self.forward = forward
         self.listeners = listeners
         self._way = way
-        self._counted = Counted(way, flows)
+        self._counted: Way = Counted(way, flows)
+        if forward.ftp:  # the channel is a stream of its own, and so is each data connection
+            from hythe.via.ftp import FollowingFtp
+
+            self._counted = Counted(FollowingFtp(self._counted, told=flows.notice), flows)
         self._flows = flows
         self._tunnel = tunnel
         self._loop = asyncio.get_running_loop()

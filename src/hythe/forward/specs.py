@@ -1,4 +1,4 @@
-"""What is to be forwarded, in ssh's own words: -L, -R and -D, with ``/udp`` behind for datagrams.
+"""What is to be forwarded, in ssh's own words: -L, -R and -D, with ``/udp`` behind for datagrams, and ``/ftp`` for FTP.
 
     [BIND:]PORT:HOST:HOSTPORT   [BIND:]PORT:SOCKET   SOCKET:HOST:HOSTPORT   SOCKET:SOCKET   (-D) [BIND:]PORT
 
@@ -16,6 +16,8 @@ from hythe.forward.places import EVERYWHERE, LOOPBACK, Place, addresses
 from hythe.services.ports import port_number
 from hythe.via.patterns import endpoint
 
+#: Whose data ports are mapped without being asked for.
+_FTP: Final = 21
 _TOKEN: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:|$)")
 _EXAMPLES: Final = {
     "-L": "8080:localhost:80, [::1]:8080:[fd00::1]:80, 5353:192.0.2.1:53/udp or /run/my.sock:localhost:80",
@@ -40,7 +42,7 @@ class Target:
 class Forward:
     """One of them. `option`: -L, -R or -D. `place`: where it begins, on this machine, or for -R at the far end.
 
-    `bind`: for -R the address as SSH says it (RFC 4254, 7.1): "localhost", "" for all.
+    `bind`: for -R the address as SSH says it (RFC 4254, 7.1): "localhost", "" for all. `ftp`: data ports are mapped, too.
     """
 
     option: str
@@ -48,6 +50,7 @@ class Forward:
     place: Place
     target: Target
     bind: str = "localhost"
+    ftp: bool = False
 
     @property
     def udp(self) -> bool:
@@ -62,9 +65,12 @@ def parse(option: str, text: str) -> Forward:
     """Read one. Raises `UsageError`."""
     body, slash, protocol = text.rpartition("/")
     udp = bool(slash) and protocol == "udp"
-    if not udp:
+    ftp = bool(slash) and protocol == "ftp"
+    if not udp and not ftp:
         body = text.removesuffix("/tcp")
     tokens = _tokens(option, text, body)
+    if ftp and option != "-L":
+        raise UsageError(f"{option} {text}: FTP's data ports are mapped by -L alone: leave /ftp out")
     if option == "-D":
         if udp:
             raise UsageError(f"{option} {text}: SOCKS is spoken over TCP, and brings its datagrams along: leave /udp out")
@@ -76,7 +82,10 @@ def parse(option: str, text: str) -> Forward:
     target = _target(option, text, rest, udp=udp)
     if udp and (place.path or target.path):
         raise UsageError(f"{option} {text}: datagrams go between UDP ports, not Unix sockets: leave /udp out")
-    return Forward(option, text, place, target, _bind(place))
+    if ftp and (place.path or target.path):
+        raise UsageError(f"{option} {text}: FTP's data goes between TCP ports, not Unix sockets: leave /ftp out")
+    ftp = ftp or (option == "-L" and target.port == _FTP and not udp and not text.endswith("/tcp"))
+    return Forward(option, text, place, target, _bind(place), ftp)
 
 
 def _tokens(option: str, text: str, body: str) -> list[str]:

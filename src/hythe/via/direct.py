@@ -198,20 +198,20 @@ class KernelDatagrams:
 
 
 class KernelListening:
-    """As `Listening`: on any port of the kernel's, for connections of `peer` alone."""
+    """As `Listening`: for connections of `peer` alone.
+
+    `local`: the address to listen on, unless it is the one that `peer` is reached from. `ports`: the first and the last
+    that will do.
+    """
 
     __slots__ = ("_peer", "_socket", "address")
 
-    def __init__(self, peer: str) -> None:
+    def __init__(self, peer: str, local: str = "", ports: tuple[int, int] = (0, 0)) -> None:
         family = socket.AF_INET6 if ":" in peer else socket.AF_INET
         if not is_address(peer):
             raise failure(errno.EADDRNOTAVAIL, "direct", peer, 0, "only an address can be waited for")
         self._peer = socket.inet_pton(family, peer)
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:  # sends nothing, but is told the way there
-            probe.connect((peer, 9))
-            local = probe.getsockname()[0]
-        self._socket = socket.create_server((local, 0), family=family, backlog=1)
-        self._socket.setblocking(False)
+        self._socket = _listening(family, local or _local(family, peer), *ports)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
 
     async def accept(self) -> tuple[socket.socket, tuple[str, int]]:
@@ -225,6 +225,27 @@ class KernelListening:
     def close(self) -> None:
         """As `Listening.close`."""
         self._socket.close()
+
+
+def _local(family: socket.AddressFamily, peer: str) -> str:
+    """The address that `peer` is reached from."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:  # sends nothing, but is told the way there
+        probe.connect((peer, 9))
+        return str(probe.getsockname()[0])
+
+
+def _listening(family: socket.AddressFamily, local: str, first: int, last: int) -> socket.socket:
+    """On the first of these ports that is free."""
+    for port in range(first, last + 1):
+        try:
+            found = socket.create_server((local, port), family=family, backlog=1)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or port == last:
+                raise
+            continue
+        found.setblocking(False)
+        return found
+    raise failure(errno.EADDRINUSE, "direct", local, first, f"there is no port up to {last}")
 
 
 def _interleaved(found: Sequence[_Address]) -> list[_Address]:
