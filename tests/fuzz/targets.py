@@ -16,6 +16,7 @@ from hythe.errors import ParseError, UsageError
 from hythe.host.fragments import Reassembler, fragment4, fragment6
 from hythe.host.hostsfile import HostsFile
 from hythe.host.resolvconf import parse_resolv_conf
+from hythe.proxy import proxyprotocol, sni
 from hythe.tunnel.ftp.control import Announced, Control, DoorWanted, Held
 from hythe.tunnel.ftp.messages import Endpoint
 from hythe.tunnel.socks import server as socks_server
@@ -272,9 +273,18 @@ def _ftp(data: bytes) -> None:
     assert control.raw or set(asked) <= {b"PORT 198,51,100,1,19,136"}
 
 
+def _beginning(read: Callable[[bytes], object], data: bytes) -> None:
+    """What is incomplete asks for more than there is."""
+    need = read(data)
+    if isinstance(need, int):
+        assert need > len(data)
+        raise ParseError("cut off")
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
     {
         "arp": lambda data: arp.parse(data, len(data)),
+        "client-hello": lambda data: _beginning(sni.read, data),
         "dhcp": lambda data: dhcp.parse(data, len(data)),
         "dns-query": lambda data: dns.parse_query(data, len(data)),
         "dns-response": lambda data: dnsmessage.parse_message(data, len(data)),
@@ -296,6 +306,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "options": _options,
         "pcap": _pcap,
         "pcapng": lambda data: list(pcapng.read(data)),
+        "proxy-protocol": lambda data: _beginning(proxyprotocol.read, data),
         "quote4": quote.parse4,
         "quote6": quote.parse6,
         "resolv-conf": lambda data: parse_resolv_conf(data.decode("utf-8", "replace")),
