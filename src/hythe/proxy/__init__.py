@@ -3,5 +3,7 @@
 `config` says what there is to configure, of `kinds`; `reading` makes it of TOML (`lines`, `sense`) and `schema` tells others
 of it. `zones` is inside and outside, `access` who may go where, `limits` how much, `users` who is who. `clients` is one who
 has come and `passage` his way out, for all entries alike: `mapping` (with `balance`) and `datagrams` for mapped ports,
-`socks`, and `http` (with `heads` and `exchange`). `server` puts it together.
+`socks`, and `http` (with `heads` and `exchange`). `stages` stand before what is said and `behind` after it: the PROXY
+protocol (`proxyprotocol`) and TLS; `sni` is what a TLS client says first (both by `peeking`), `ftp` carries data
+connections. `server` puts it together.
 """

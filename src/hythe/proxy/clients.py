@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from collections.abc import Callable
@@ -15,20 +16,27 @@ if TYPE_CHECKING:
     from hythe.proxy.server import Entry
 
 
+def end_of(name: Any) -> tuple[str, int]:
+    """The address of a socket's name, in its usual form, and the port."""
+    return (name[0].removeprefix("::ffff:") if "." in name[0] else name[0]), name[1]
+
+
 class Client:
     """Who has come to `entry`. `host` and `port`: whose it is, which a stage in front may know better than the socket.
 
-    `user`: who it has logged in as. `leave` ends it, with all it has.
+    `to`: the address and port that it has connected to. `user`: who it has logged in as. `leave` ends it, with all it has.
+    `rest` is set when the last of what it is sent has left, where that is not the kernel's to see to.
     """
 
-    __slots__ = ("entry", "host", "leave", "port", "stream", "user")
+    __slots__ = ("entry", "host", "leave", "port", "rest", "stream", "to", "user")
 
     def __init__(self, entry: Entry, stream: socket.socket, name: Any, leave: Callable[[], object]) -> None:
         self.entry = entry
         self.stream = stream
-        self.host: str = name[0].removeprefix("::ffff:") if "." in name[0] else name[0]
-        self.port: int = name[1]
+        self.host, self.port = end_of(name)
+        self.to = end_of(stream.getsockname())
         self.user = ""
+        self.rest: asyncio.Event | None = None
         self.leave = leave
 
 
@@ -36,10 +44,10 @@ class Flow:
     """A connection of a client to somewhere, while it goes on. `record`: what the session tells of it.
 
     `what` was asked for, in the words of the log; `address`: where that led; `reason`: why it ended before its time;
-    `status`: of HTTP.
+    `status`: of HTTP. `others`: connections that go on because of it, which it rests for and does not idle.
     """
 
-    __slots__ = ("address", "client", "error", "moved", "reason", "record", "shares", "status", "what")
+    __slots__ = ("address", "client", "error", "moved", "others", "reason", "record", "shares", "status", "what")
 
     def __init__(self, client: Client, record: Record, what: str) -> None:
         self.client = client
@@ -48,6 +56,7 @@ class Flow:
         self.address = ""
         self.reason = ""
         self.status = 0
+        self.others = 0
         self.shares: list[Share] = []
         self.error: OSError | None = None
         self.moved = (0, record.began)  # bytes, and when there were first so many

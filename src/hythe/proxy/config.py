@@ -36,6 +36,27 @@ class MapConfig:
     connections: int = setting(kinds.COUNT, "Most clients of this map at a time.", 9_000)
     via: tuple[Route, ...] = setting(kinds.ROUTES, "The way out; direct unless given.", ())
     source: str = setting(kinds.TEXT, "An address or interface of this machine's that connections leave from.", "")
+    proxied: tuple[Network, ...] = setting(
+        kinds.NETWORKS, "Senders of the PROXY protocol (v1, v2): they begin each connection by it, others never do.", ()
+    )
+    certificate: str = setting(
+        kinds.TEXT, "A file with our certificate (PEM): clients speak TLS to us. Read anew as it changes.", ""
+    )
+    key: str = setting(kinds.TEXT, "A file with its key, unless that is in the same.", "")
+    proxy_protocol: str = setting(
+        kinds.PROXY_PROTOCOL, "Tell destinations whose the connection is by the PROXY protocol.", ""
+    )
+    tls: bool = setting(kinds.FLAG, "Speak TLS to destinations, which have to prove that they are who `to` says.", False)
+    authorities: str = setting(
+        kinds.TEXT, "A file with the authorities (PEM) that they are proved by; the machine's unless given.", ""
+    )
+    names: Mapping[str, str] = setting(
+        kinds.TEXTS_BY_NAME,
+        "Other destinations by the name that a TLS client asks for, which may begin with `*.`; nothing is decrypted.",
+        _NOBODY,
+    )
+    ftp: bool | None = setting(kinds.FLAG, "Follow FTP and map its data ports; true if all destinations are port 21.", None)
+    data_ports: tuple[int, int] = setting(kinds.PORTS, "Ports for FTP's passive data connections; any unless given.", (0, 0))
     expose: bool = setting(kinds.EXPOSE, "Lets the port be open to networks that are not internal.", False)
 
 
@@ -50,6 +71,13 @@ class EntryConfig:
     connections: int = setting(kinds.COUNT, "Most clients of this port at a time.", 9_000)
     via: tuple[Route, ...] = setting(kinds.ROUTES, "The way out; direct unless given.", ())
     source: str = setting(kinds.TEXT, "An address or interface of this machine's that connections leave from.", "")
+    proxied: tuple[Network, ...] = setting(
+        kinds.NETWORKS, "Senders of the PROXY protocol (v1, v2): they begin each connection by it, others never do.", ()
+    )
+    certificate: str = setting(
+        kinds.TEXT, "A file with our certificate (PEM): clients speak TLS to us. Read anew as it changes.", ""
+    )
+    key: str = setting(kinds.TEXT, "A file with its key, unless that is in the same.", "")
     expose: bool = setting(kinds.EXPOSE, "Lets the port be open to networks that are not internal.", False)
 
 

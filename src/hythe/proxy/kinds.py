@@ -153,6 +153,15 @@ def days(text: str) -> frozenset[int]:
     return frozenset(found)
 
 
+def ports(text: str) -> tuple[int, int]:
+    """``50000-50100``. UsageError."""
+    match = re.fullmatch(r"(\d{1,5})\s*-\s*(\d{1,5})", text.strip())
+    first, last = (int(match[1]), int(match[2])) if match is not None else (0, 0)
+    if not 0 < first <= last <= 0xFFFF:
+        raise UsageError(f"{text!r} are no ports: write for example 50000-50100")
+    return first, last
+
+
 def _exposed(text: str) -> bool:
     if text != EVERYONE:
         raise UsageError(f'{text!r} is not what opens a port to everyone: write expose = "{EVERYONE}", or leave it out')
@@ -212,5 +221,7 @@ HOURS: Final = _text('a time of day such as "08:00-18:00"', hours)
 DAYS_OF_WEEK: Final = _text('days such as "mon-fri"', days)
 ACTION: Final = _word("action", ("allow", "refuse"))
 BALANCE: Final = _word("balance", ("failover", "least-connections"))
+PROXY_PROTOCOL: Final = _word("version of the PROXY protocol", ("v1", "v2"))
+PORTS: Final = _text('ports such as "50000-50100"', ports)
 FORMAT: Final = _word("format", ("text", "json"))
 TEXTS_BY_NAME: Final = Kind("names with texts", {"type": "object", "additionalProperties": {"type": "string"}}, dict)

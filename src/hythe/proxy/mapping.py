@@ -9,69 +9,103 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from hythe.config import FtpConfig
+from hythe.proxy import sni
 from hythe.proxy.balance import Balance, Target
+from hythe.proxy.behind import Behind, follows_ftp
 from hythe.proxy.clients import Client, Flow
 from hythe.proxy.config import MapConfig
 from hythe.proxy.kinds import Destination, destination
 from hythe.proxy.passage import Passage
+from hythe.proxy.peeking import peek
 from hythe.units import SECOND
 
 if TYPE_CHECKING:
     from hythe.via.base import Way
 
+#: How long a client may take to say its name.
+_HELLO: Final = 10 * SECOND
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Mapping:
-    """`way`: by which destinations are checked, too."""
+    """`way`: by which destinations are checked, too. `behind`: what is said to them before the client is heard."""
 
     def __init__(self, config: MapConfig, passage: Passage, way: Way) -> None:
         self._passage = passage
         self._way = way
         self._config = config
+        self.behind = Behind(config)
         self.balance = Balance([destination(each) for each in config.to], config.balance, passage.clock)
-        #: Carries a connection to its end; one that follows a protocol may stand here.
-        self.carry: Callable[[Flow, socket.socket], Awaitable[None]] = passage.join
+        self._named = {
+            name.lower(): Balance([destination(to)], config.balance, passage.clock) for name, to in config.names.items()
+        }
+        self._ftp = follows_ftp(config)
         self._checking: asyncio.Task[None] | None = None
         if config.check:
             self._checking = asyncio.get_running_loop().create_task(self.balance.check(config.check, self._reach))
 
     async def speak(self, client: Client, greeted: Callable[[], object]) -> None:
         """Serve a client."""
-        greeted()  # there is nothing that it has to say first
-        first = self.balance.targets[0].destination
         try:
+            balance = await self._by_name(client) if self._named else self.balance
+            greeted()
+            first = balance.targets[0].destination
             with self._passage.flow(client, first.host, first.port, f"-> {first}") as flow:
-                target, far = await self._open(flow)
+                target, far, rest = await self._open(flow, balance)
                 target.connections += 1
                 try:
-                    await self.carry(flow, far)
+                    await self._join(flow, far, target.destination)
+                    if rest is not None:
+                        await rest.wait()
                 finally:
                     target.connections -= 1
         except OSError:  # the log has told of it
-            if client.stream.fileno() >= 0:
+            if client.stream.fileno() >= 0 and client.stream.family != socket.AF_UNIX:
                 client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
-    async def _open(self, flow: Flow) -> tuple[Target, socket.socket]:
+    async def _by_name(self, client: Client) -> Balance:
+        """By what a TLS client asks for; it is left unread. OSError."""
+        hello = await peek(client.stream, sni.read, sni.STREAM_MAX, _HELLO)
+        labels = hello.name.split(".")
+        patterns = [hello.name, *(".".join(("*", *labels[each:])) for each in range(1, len(labels)))]
+        return next((self._named[each] for each in patterns if each in self._named), self.balance)
+
+    async def _join(self, flow: Flow, far: socket.socket, to: Destination) -> None:
+        if not self._ftp:
+            await self._passage.join(flow, far)
+            return
+        from hythe.proxy.ftp import DataWay
+        from hythe.via.ftp import follow
+
+        way = DataWay(self._passage, flow, self._way.choose(to.host, to.port))
+        config = FtpConfig(data_ports=self._config.data_ports)
+        told = self._passage.flows.notice
+        error = await follow(way, flow.client.stream, far, (to.host, to.port), config, told, tally=flow.tally)
+        if error is not None:
+            flow.fail(error)
+
+    async def _open(self, flow: Flow, balance: Balance) -> tuple[Target, socket.socket, asyncio.Event | None]:
         """Try one after the other. OSError of the last."""
         tried: list[Target] = []
         while True:
-            target = self.balance.choose(tried)
+            target = balance.choose(tried)
             assert target is not None
             to = target.destination
             flow.what = f"-> {to}"
             flow.record.far = (to.host, to.port)
             try:
-                return target, await self._passage.open(flow, to.host, to.port, mapped=True)
+                far = await self._passage.open(flow, to.host, to.port, mapped=True)
+                return target, *await self.behind.begin(flow.client, far, to.host)
             except PermissionError:
                 raise
             except OSError:
-                self.balance.failed(target)
+                balance.failed(target)
                 tried.append(target)
-                if len(tried) == len(self.balance.targets):
+                if len(tried) == len(balance.targets):
                     raise
 
     async def _reach(self, to: Destination) -> bool:

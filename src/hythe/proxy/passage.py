@@ -109,8 +109,6 @@ class Passage:
             raise failure(errno.ETIMEDOUT, way.name, host, port, words) from error
         try:
             self.reached(flow, far)
-            for stage in client.entry.behind:
-                far = await stage(client, far)
         except BaseException:
             far.close()
             raise
@@ -152,7 +150,7 @@ class Passage:
             if not limit or flow.record.protocol != "tcp":
                 continue
             moved = flow.tally.up + flow.tally.down
-            if moved != flow.moved[0]:
+            if moved != flow.moved[0] or flow.others:
                 flow.moved = (moved, now)
             elif now - flow.moved[1] > limit:
                 flow.end(errno.ETIMEDOUT, f"nothing has moved for {limit:g} s")

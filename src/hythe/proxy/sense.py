@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from hythe.errors import UsageError
-from hythe.proxy.config import ProxyConfig
+from hythe.proxy.config import MapConfig, ProxyConfig
 from hythe.proxy.kinds import Listen, destination
 from hythe.proxy.lines import Path
 from hythe.proxy.users import parse_hash
@@ -28,6 +31,7 @@ def check(config: ProxyConfig) -> None:
         _check_way(("map", number), source=each.source, via=bool(each.via))
         if each.listen.udp and each.check:
             raise Mistake(("map", number, "check"), "UDP has no connections that could be tried: leave check out")
+        _check_stages(("map", number), each)
     for kind in ("socks", "http"):
         for number, entry in enumerate(getattr(config, kind)):
             _check_way((kind, number), source=entry.source, via=bool(entry.via))
@@ -35,6 +39,10 @@ def check(config: ProxyConfig) -> None:
                 raise Mistake(
                     (kind, number, "listen"), "a proxy listens on TCP: leave /udp out (SOCKS opens its own UDP ports)"
                 )
+            if entry.certificate and kind == "socks":
+                raise Mistake((kind, number, "certificate"), "SOCKS has no TLS: leave it out, or map a port that has")
+            if entry.key and not entry.certificate:
+                raise Mistake((kind, number, "key"), "it belongs to a certificate: name that as well, or leave key out")
             if entry.login and not config.users:
                 raise Mistake((kind, number, "login"), "there is nobody who could log in: add [users]")
     for name, word in config.users.items():
@@ -73,6 +81,30 @@ def _check_destinations(path: Path, texts: tuple[str, ...], *, udp: bool) -> Non
             destination(each, "udp" if udp else "tcp")
         except UsageError as error:
             raise Mistake(path, str(error)) from error
+
+
+#: What only a TCP port may have.
+_STREAMS: Final = ("proxied", "certificate", "key", "proxy_protocol", "tls", "authorities", "names", "ftp")
+#: What FTP cannot be followed through.
+_AROUND: Final = ("proxied", "certificate", "proxy_protocol", "tls", "names")
+
+
+def _check_stages(path: Path, each: MapConfig) -> None:
+    for name in _STREAMS:
+        if each.listen.udp and getattr(each, name):
+            raise Mistake((*path, name), "this is for TCP: leave it out, or /udp")
+    for name in _AROUND:
+        if each.ftp and getattr(each, name):
+            raise Mistake((*path, name), "FTP that is to be followed comes and goes as it is: leave this or ftp out")
+    if each.names and each.certificate:
+        raise Mistake((*path, "names"), "names are for TLS that is not decrypted here: leave this or certificate out")
+    for needed, name in (("certificate", "key"), ("tls", "authorities")):
+        if getattr(each, name) and not getattr(each, needed):
+            raise Mistake((*path, name), f"it belongs to {needed}: write that as well, or leave {name} out")
+    for name, to in each.names.items():
+        if not re.fullmatch(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", name):
+            raise Mistake((*path, "names"), f"{name!r} is no name: write for example mail.example.com or *.example.com")
+        _check_destinations((*path, "names", name), (to,), udp=False)
 
 
 def _check_way(path: Path, *, source: str, via: bool) -> None:

@@ -13,17 +13,19 @@ entry that he came by, with its way, until he goes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import resource
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from hythe.forward import service
 from hythe.forward.flows import Flows
 from hythe.forward.places import Place, listen
 from hythe.proxy.access import Access
+from hythe.proxy.behind import Behind
 from hythe.proxy.clients import Client
 from hythe.proxy.config import EntryConfig, MapConfig, ProxyConfig
 from hythe.proxy.datagrams import DatagramMapping
@@ -34,6 +36,7 @@ from hythe.proxy.log import Log
 from hythe.proxy.mapping import Mapping as MappedPort
 from hythe.proxy.passage import SWEEP, Passage
 from hythe.proxy.socks import Socks
+from hythe.proxy.stages import Stage, stages
 from hythe.proxy.users import Users
 from hythe.proxy.zones import Zones
 from hythe.tunnel.accepting import Acceptor
@@ -44,12 +47,9 @@ from hythe.via.patterns import endpoint
 
 #: Clients that have not said what they want, of one entry.
 _GREETING: Final = 1_000
+#: Seconds that the last of what a client is sent may take to leave, where TLS is in between.
+_REST: Final = 30.0
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
-
-#: Called with each client before it is served. OSError: it is not.
-Stage = Callable[[Client], Awaitable[None]]
-#: Called with each connection to a destination; what it returns is used in its place. OSError.
-Behind = Callable[[Client, socket.socket], Awaitable[socket.socket]]
 
 
 class Speaker(Protocol):
@@ -72,8 +72,7 @@ class Entry:
         self.text = config.listen.text
         self.connect = config.connect
         self.idle = config.idle
-        self.stages: list[Stage] = []
-        self.behind: list[Behind] = []
+        self.stages: list[Stage] = stages(config, server.flows.notice)
         self.resting: set[Client] = set()
         self.way = way_out(config)
         self.datagrams: DatagramMapping | None = None
@@ -109,11 +108,15 @@ class Entry:
             return  # it has gone
         try:
             for stage in self.stages:
-                await stage(client)
+                await stage.admit(client)
         except OSError:
             return  # it has gone, or is not who it should be
         else:
             await self.speaker.speak(client, greeted)
+            client.stream.close()
+            if client.rest is not None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(client.rest.wait(), _REST)
         finally:
             client.stream.close()  # which a stage may have put in the place of the other
             stream.close()
@@ -140,7 +143,7 @@ class Entry:
         """Its clients may stay; when they have gone, it ends."""
         await self.retire()
         await self._acceptor.settle(None)
-        await self.way.close()
+        await self._end()
 
     async def settle(self, seconds: float) -> bool:
         """Wait for the clients to go; have they?"""
@@ -150,6 +153,14 @@ class Entry:
         """End it, with its clients."""
         await self._acceptor.close()
         await self.retire()
+        await self._end()
+
+    async def _end(self) -> None:
+        """The last client has gone."""
+        for stage in self.stages:
+            await stage.close()
+        if isinstance(self.speaker, MappedPort):
+            await self.speaker.behind.close()
         await self.way.close()
 
     async def retire(self) -> None:
@@ -280,6 +291,8 @@ def open_all(
     shares: bool,
 ) -> list[list[socket.socket]]:
     """The sockets of each entry in turn: those `kept`, those `given`, or fresh ones. UsageError, MachineError: then none."""
+    for _, each in _entries(config):
+        prove(each)
     zones = Zones(config.internal, config.external)
     places = []
     for kind, each in _entries(config):
@@ -300,6 +313,13 @@ def open_all(
             one.close()
         raise
     return found
+
+
+def prove(config: MapConfig | EntryConfig) -> None:
+    """See that the files of an entry are there and can be used, before anything is changed. MachineError."""
+    stages(config, lambda _: None)
+    if isinstance(config, MapConfig):
+        Behind(config)
 
 
 def must_log_in(config: ProxyConfig, entry: MapConfig | EntryConfig) -> bool:

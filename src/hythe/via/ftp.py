@@ -59,15 +59,10 @@ class FollowingFtp(Way):
         far = await self._way.open(host, port)
         try:
             first = opened(far) if opened is not None else b""
-            channel = _Channel(self._way, client, far, host, port, self._config, self._told)
-        except OSError as error:  # the client has gone while we connected
-            far.close()
-            client.close()
-            return error
         except BaseException:
             far.close()
             raise
-        return await channel.run(first, tally or Tally())
+        return await follow(self._way, client, far, (host, port), self._config, self._told, first=first, tally=tally)
 
     async def datagrams(self, receive: Receive, broken: Broken) -> Datagrams:
         """As `Way.datagrams`."""
@@ -80,6 +75,30 @@ class FollowingFtp(Way):
     async def close(self) -> None:
         """As `Way.close`."""
         await self._way.close()
+
+
+async def follow(
+    way: Way,
+    client: socket.socket,
+    far: socket.socket,
+    place: tuple[str, int],
+    config: FtpConfig,
+    told: Told | None,
+    *,
+    first: bytes = b"",
+    tally: Tally | None = None,
+) -> OSError | None:
+    """Follow a client's channel to a server's, `far`, at `place`; data connections go by `way`. Both sockets are closed.
+
+    `client` gets `first` before all else. Returns what ended the channel before its time.
+    """
+    try:
+        channel = _Channel(way, client, far, place, config, told)
+    except OSError as error:  # the client has gone while we connected
+        far.close()
+        client.close()
+        return error
+    return await channel.run(first, tally or Tally())
 
 
 class _Passage:
@@ -122,14 +141,19 @@ class _Channel:
     """One control channel with its passages. `passage`: the last that was announced."""
 
     def __init__(
-        self, way: Way, client: socket.socket, far: socket.socket, host: str, port: int, config: FtpConfig, told: Told | None
+        self,
+        way: Way,
+        client: socket.socket,
+        far: socket.socket,
+        place: tuple[str, int],
+        config: FtpConfig,
+        told: Told | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._way = way
         self._client = client
         self._far = far
-        self._host = host
-        self._port = port
+        self._host, self._port = place
         self._config = config
         self._told = told
         self._wait = config.data_wait / SECOND

@@ -11,6 +11,8 @@ import contextlib
 import errno
 import socket
 import ssl
+from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from hythe.via.pairs import Pairs
@@ -24,16 +26,31 @@ class Wrapper:
     __slots__ = ("_context", "_pairs")
 
     def __init__(self, context: ssl.SSLContext) -> None:
+        self._pairs = Pairs()
+        self.use(context)
+
+    def use(self, context: ssl.SSLContext) -> None:
+        """Of those to come."""
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python sets, for the sake of careless servers
         self._context = context
-        self._pairs = Pairs()
 
-    async def wrap(self, stream: socket.socket, name: str) -> socket.socket:
-        """The socket, once the server has proved to be `name`. `stream` is ours from now on. OSError (`ssl.SSLError`)."""
+    async def wrap(
+        self, stream: socket.socket, name: str | None, ended: Callable[[], object] | None = None
+    ) -> socket.socket:
+        """The socket, once the server has proved to be `name`. `stream` is ours from now on. OSError (`ssl.SSLError`).
+
+        No name: we are the server. `ended` is called when the last of what was written has left.
+        """
         inside = _Inside(stream, self._context, name)
+
+        def end(_: bool) -> None:
+            stream.close()
+            if ended is not None:
+                ended()
+
         try:
             await inside.shake_hands()
-            return self._pairs.make(inside.up, inside.down, lambda _: stream.close())
+            return self._pairs.make(inside.up, inside.down, end)
         except BaseException:
             stream.close()
             raise
@@ -46,14 +63,15 @@ class Wrapper:
 class _Inside:
     """TLS on one stream."""
 
-    __slots__ = ("_incoming", "_loop", "_outgoing", "_sending", "_stream", "_tls")
+    __slots__ = ("_incoming", "_loop", "_outgoing", "_sending", "_stream", "_taken", "_tls")
 
-    def __init__(self, stream: socket.socket, context: ssl.SSLContext, name: str) -> None:
+    def __init__(self, stream: socket.socket, context: ssl.SSLContext, name: str | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._stream = stream
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, name is None, name)
+        self._taken: deque[bytes] = deque()
         self._sending = asyncio.Lock()  # either direction may have something to send
 
     async def shake_hands(self) -> None:
@@ -76,6 +94,7 @@ class _Inside:
         while data := await self._loop.sock_recv(theirs, _CHUNK):
             self._tls.write(data)
             await self._flush()
+        self._take_all()
         with contextlib.suppress(ssl.SSLWantReadError):  # the other side's own end is not waited for
             self._tls.unwrap()
         await self._flush()
@@ -83,6 +102,8 @@ class _Inside:
     async def down(self, theirs: socket.socket) -> None:
         """What comes out can be read from it."""
         while True:
+            while self._taken:
+                await self._loop.sock_sendall(theirs, self._taken.popleft())
             try:
                 data = self._tls.read(_CHUNK)
             except ssl.SSLWantReadError:
@@ -95,6 +116,12 @@ class _Inside:
                 theirs.shutdown(socket.SHUT_WR)
                 return
             await self._loop.sock_sendall(theirs, data)
+
+    def _take_all(self) -> None:
+        """Take what has come: OpenSSL's shutdown looks for the other side's own, and would stumble over it."""
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            while data := self._tls.read(_CHUNK):
+                self._taken.append(data)
 
     async def _fill(self) -> bool:
         """More from the stream; False at its end."""
