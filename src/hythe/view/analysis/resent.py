@@ -1,0 +1,81 @@
+"""Segments that came again: why their sender sent them, told by what it had been told before.
+
+The kinds and their sections are those by which a sender decides. hythe says itself why it sends again, in the comments of
+its captures: then that is believed. What a sender thought lost and was not is found out afterwards, by what the receiver
+says of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+#: Retransmissions kept with all their particulars; of more there is only the count.
+KEPT: Final = 10_000
+
+
+class Kind(Enum):
+    """Why a segment came again. `section` says by which rule, `words` in a few words."""
+
+    SACK = ("fast", "RFC 6675, 4", "the receiver reported later data, but not these")
+    RACK = ("rack", "RFC 8985, 6.2", "data sent later had arrived, and enough time had passed")
+    DUPLICATES = ("duplicate ACKs", "RFC 5681, 3.2", "three acknowledgments in a row asked for them")
+    PARTIAL = ("partial ACK", "RFC 6582, 3.2", "the repair of an earlier loss showed this one")
+    PROBE = ("tail-loss probe", "RFC 8985, 7.3", "nothing was heard of the last data that were sent")
+    TIMEOUT = ("time-out", "RFC 6298, 5.4", "the retransmission timer ran out")
+    AFTER = ("after a time-out", "RFC 5681, 3.1", "it was behind what a time-out had declared lost")
+    SYN = ("SYN again", "RFC 6298, 5.7", "the connection was not answered in time")
+    FIN = ("FIN again", "RFC 6298, 5.4", "the end of the stream was not acknowledged in time")
+    KEEP_ALIVE = ("keep-alive", "RFC 9293, 3.8.4", "to see whether the other end is still there")
+    WINDOW_PROBE = ("window probe", "RFC 9293, 3.8.6.1", "to see whether the closed window has opened")
+    NETWORK = ("duplicate", "RFC 9293, 3.4", "the network delivered the same packet twice")
+
+    def __init__(self, label: str, section: str, words: str) -> None:
+        self.label = label
+        self.section = section
+        self.words = words
+
+    @property
+    def repairs(self) -> bool:
+        """Does it stand for a loss, or for what its sender thought one?"""
+        return self not in (Kind.KEEP_ALIVE, Kind.WINDOW_PROBE, Kind.NETWORK)
+
+
+#: Kinds that end a wait for a timer rather than follow from an acknowledgment.
+BY_TIMER: Final = frozenset({Kind.PROBE, Kind.TIMEOUT, Kind.SYN, Kind.FIN})
+
+
+@dataclass(slots=True)
+class Resent:
+    """One. `original` is the packet that carried the same first, 0 where the capture has none.
+
+    `tries`: how often it had been sent before. `tail`: nothing had been sent behind it. `waited`: ns in which its sender
+    had not sent anything. `told`: hythe's own word. `spurious`: the packet that proves it needless.
+    """
+
+    kind: Kind
+    number: int
+    time: int
+    start: int
+    end: int
+    original: int
+    tries: int
+    tail: bool
+    waited: int
+    told: str = ""
+    spurious: int = 0
+    ts_val: int | None = None
+    congested: bool = False  # the round-trip time had grown: a queue was full
+    crowded: bool = False  # the receiver may have had more than its SACK could tell
+    reordered: bool = False  # what looked like a loss was an overtaking
+    evidence: int = 0  # the acknowledgment that showed the loss
+
+
+@dataclass(slots=True)
+class Late:
+    """A segment that others had overtaken: `number`, after the first of them, `overtaker`; `behind` ns later."""
+
+    number: int
+    overtaker: int
+    behind: int
