@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.view import packets
 from tests.view.analysis.situations import SITUATIONS
 
 
@@ -42,7 +41,8 @@ def test_json_has_a_line_for_each_connection(refused: Path) -> None:
 
 
 def test_what_is_well_is_not_told_of_among_problems(refused: Path, tmp_path: Path) -> None:
-    calm = packets.write_pcap(tmp_path / "a.pcap", packets.tcp_conversation())
+    calm = tmp_path / "calm.pcapng"
+    calm.write_bytes(next(each.calm for each in SITUATIONS if each.cause.name == "SYN_LOSS").run(1)[0])
     assert "nothing is wrong" in why(calm)[0]
     assert why("--problems", calm) == ("", "")
     assert "refused" in why("--problems", refused)[0]

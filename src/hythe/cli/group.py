@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "dump": ("hythe.cli.dump", "Show packets of a file or an interface, as tcpdump does."),
         "layers": ("hythe.cli.layers", "Show packets layer by layer, as sender and receiver see them."),
         "why": ("hythe.cli.why", "Tell why connections were slow, or ended, with the packets that prove it."),
+        "plot": ("hythe.cli.plot", "Draw a connection: sequence numbers, round trips, throughput, flight."),
         "netstat": ("hythe.cli.netstat", "Show sockets, of this machine and of sessions, and who holds them."),
         "services": ("hythe.cli.services", "Tell what a port is for, or which port a service has."),
         "connect": ("hythe.cli.connect", "Talk to any service by hand, or through a pipe."),

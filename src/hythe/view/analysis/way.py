@@ -17,7 +17,7 @@ from hythe.view.analysis.records import Record, Records
 from hythe.view.analysis.resent import BY_TIMER, KEPT, Kind, Late, Resent
 from hythe.view.analysis.rtt import RoundTrips
 from hythe.view.analysis.segments import Captured
-from hythe.view.analysis.series import Series
+from hythe.view.analysis.series import Series, Stretch
 from hythe.view.analysis.waits import Reason, Span, Visible, Waits
 from hythe.wire.segment import ACK, FIN, RST, SYN
 
@@ -123,6 +123,8 @@ class Way:
             if start == self.top - 1 and self.top == self.una and self.segments and not segment.comment:
                 self._probe(segment, start, end)
             return
+        if segment.flags & SYN:
+            self._sign(segment, start, "SYN")
         if segment.flags & FIN:
             self.fin = self.fin or segment.number
             self._sign(segment, end - 1, "FIN")
@@ -155,7 +157,7 @@ class Way:
         self.records.add(Record(start, end, number, segment.options.ts_val), now)
         self.top = end
         if self.series is not None and self.series.room():
-            self.series.data.append((now, start, end, number))
+            self._draw(self.series.data, segment, start)
             self.series.flight.append((now, self.top - max(self.waits.una, 1)))
 
     def _waited(self, segment: Captured) -> None:
@@ -238,7 +240,7 @@ class Way:
             self.waits.add(Span(Reason.READER, self.last_time, now, self.last_number, segment.number))
         self.top = max(self.top, end)
         if self.series is not None and self.series.room():
-            self.series.resent.append((now, start, end, segment.number))
+            self._draw(self.series.resent, segment, start)
 
     def _keep(self, found: Resent) -> None:
         self.resent_count += 1
@@ -296,7 +298,7 @@ class Way:
         self.octets += segment.size
         self._overtook(late)
         if self.series is not None and self.series.room():
-            self.series.late.append((segment.time, start, end, segment.number))
+            self._draw(self.series.late, segment, start)
 
     def _overtook(self, late: Late) -> None:
         self.late_count += 1
@@ -430,6 +432,12 @@ class Way:
         sample = segment.time - sent
         if self.last_number and (segment.time - self.last_time) * 2 < sample:
             self.other.echoed.add(sample, segment.number, prompt=True)
+
+    def _draw(self, into: list[Stretch], segment: Captured, start: int) -> None:
+        """Its text; SYN and FIN have signs."""
+        if segment.size:
+            first = start + (segment.flags & SYN != 0)
+            into.append((segment.time, first, first + segment.size, segment.number))
 
     def _sign(self, segment: Captured, at: int, sign: str) -> None:
         if self.series is not None:

@@ -1,0 +1,77 @@
+"""`hythe plot`: a TCP connection drawn, as an image or as a page with zoom."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+
+import click
+
+from hythe.cli.why import packets
+from hythe.errors import UsageError
+
+_KINDS = ("sequence", "rtt", "throughput", "flight")
+_FORMS = ("png", "svg", "html")
+
+
+@click.command()
+@click.option("--session", metavar="NAME", help="Packets of a running session, from now on, until it ends or ^C.")
+@click.option(
+    "--stream",
+    "streams",
+    type=click.IntRange(0),
+    metavar="N",
+    multiple=True,
+    help="Connection N; again for others beside it.",
+)
+@click.option("--kind", "kinds", type=click.Choice(_KINDS), multiple=True, help="What to draw: sequence, without it.")
+@click.option(
+    "--way", type=click.Choice(["there", "back"]), help="From who opened it, or to: what carries more, without it."
+)
+@click.option(
+    "-o", "--output", default="plot.html", show_default=True, metavar="FILE", help="A name in .png, .svg or .html."
+)
+@click.argument("file", metavar="[FILE]", required=False)
+def command(
+    file: str | None, session: str | None, streams: tuple[int, ...], kinds: tuple[str, ...], way: str | None, output: str
+) -> int:
+    """Draw TCP connections of FILE (pcap or pcapng, - for standard input): connection 0, or those of --stream.
+
+    `hythe why FILE` tells which there are.
+    """
+    from hythe.view.analysis.causes import plural
+    from hythe.view.analysis.conversation import Conversations
+    from hythe.view.plot.graph import busier, graph
+
+    form = os.path.splitext(output)[1].removeprefix(".").lower()
+    if form not in _FORMS:
+        raise UsageError(f"-o {output} does not say what to write: give it a name that ends in .png, .svg or .html")
+    chosen = streams or (0,)
+    conversations = Conversations(frozenset(chosen))
+    with ExitStack() as stack:
+        conversations.read(packets(file, session, stack))
+    graphs = []
+    for number in chosen:
+        if number >= len(conversations.all):
+            raise UsageError(
+                f"--stream {number} is not there: {plural(len(conversations.all), 'TCP connection')} in these packets"
+            )
+        each = conversations.all[number]
+        index = busier(each) if way is None else int(way == "back")
+        graphs += [graph(each, index, kind) for kind in kinds or ("sequence",)]
+        missing = sum(one.series.missing for one in each.ways if one.series is not None)
+        if missing:
+            click.echo(f"hythe: {plural(missing, 'mark')} of connection {number} found no room in the picture", err=True)
+    if form == "html":
+        from hythe.view.plot.page import page
+
+        try:
+            with open(output, "w", encoding="utf-8") as target:
+                target.write(page(graphs))
+        except OSError as error:
+            raise UsageError(f"-o {output} cannot be written: {error.strerror}") from error
+    else:
+        from hythe.view.plot.image import draw
+
+        draw(graphs, output, form)
+    return 0
