@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -49,13 +51,20 @@ def command(file: str | None, session: str | None, stream: int | None, problems:
     try:
         for index, each in enumerate(chosen):
             lines = [json.dumps(plain(each))] if as_json else ([""] if index else []) + list(report(each))
-            click.echo("\n".join(lines))
+            click.echo("\n".join(lines if as_json or not sys.stdout.isatty() else map(_wrapped, lines)))
     except BrokenPipeError:
         # Whoever read has seen enough. Python would say more when it closes its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if conversations.left_out:
         click.echo(f"hythe: {plural(conversations.left_out, 'packet')} of further connections were left out", err=True)
     return 0
+
+
+def _wrapped(line: str) -> str:
+    """As wide as the terminal; what continues stands a little further in."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    width = max(40, shutil.get_terminal_size().columns)
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def packets(file: str | None, session: str | None, stack: ExitStack) -> Iterator[CapturedPacket]:

@@ -89,8 +89,10 @@ def _opening(conversation: Conversation) -> Iterator[Finding]:
     opening, (near, far) = conversation.opening, conversation.ways
     syns, answers = opening.syns, opening.answers
     if far.reset and syns and not answers:
-        yield Finding(Cause.REFUSED, 0, 0, (syns[0][0], far.reset))
-        return
+        yield Finding(Cause.REFUSED, 0, 0, (syns[-1][0], far.reset))
+        if len(syns) < 2 or syns[1][0] > far.reset:
+            return  # who asks again after a refusal has lost nothing
+        answers = [(far.reset, syns[-1][1])]
     for each in (syns, answers):
         if len(each) < 2 or each[-1][1] - each[0][1] < _SYN_LEAST or (each is answers and len(syns) > 1):
             continue

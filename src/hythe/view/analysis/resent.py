@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 #: Retransmissions kept with all their particulars; of more there is only the count.
-KEPT: Final = 10_000
+KEPT: Final = 2_000
 
 
 class Kind(Enum):

@@ -117,13 +117,13 @@ def stalls(way: Way) -> list[Span]:
 
 def resent_text(each: Resent) -> str:
     """One retransmission: which, why, by which rule, and what became of it."""
-    size = each.end - each.start
-    text = f"packet {each.number}: {each.kind.label}, {each.kind.words} ({each.kind.section})"
-    if each.told:
-        text = f"packet {each.number}: {each.told}, says its sender; {each.kind.words}"
+    why = f"{each.told}, says its sender" if each.told else f"{each.kind.label}, {each.kind.words} ({each.kind.section})"
+    text = f"packet {each.number}: {why}"
     if each.kind in (Kind.KEEP_ALIVE, Kind.WINDOW_PROBE):
         return text
-    text += f"; {plural(size, 'byte')}" + (f" of packet {each.original}" if each.original else ", first sent unseen")
+    if each.kind not in (Kind.SYN, Kind.FIN):
+        text += f"; {plural(each.end - each.start, 'byte')}"
+    text += f", as packet {each.original}" if each.original else ", first sent unseen"
     if each.waited >= MILLISECOND:
         text += f", after {duration(each.waited)}"
     if each.spurious:
