@@ -82,4 +82,5 @@ def packets(file: str | None, session: str | None, stack: ExitStack) -> Iterator
     source = stack.enter_context(Session(session))
     for number in (signal.SIGINT, signal.SIGTERM):
         stack.callback(signal.signal, number, signal.signal(number, lambda *_: source.stop()))
+    click.echo(f"hythe: looking at session {session} until it ends, or ^C", err=True)
     return iter(source)

@@ -232,8 +232,8 @@ def _tail_loss(way: Way, index: int) -> Finding | None:
 
 def _reordering(way: Way, index: int) -> Finding | None:
     mistaken = [each for each in way.resent if each.reordered]
-    count = way.late_count + len(mistaken)
-    if count < 3 or count * 500 < way.segments:
+    weight = way.late_count + 2 * len(mistaken)  # of these both ends are sure
+    if weight < 3 or weight * 500 < way.segments:
         return None
     numbers = {number for each in way.late[: PROOF // 2] for number in (each.overtaker, each.number)}
     numbers |= {

@@ -99,6 +99,8 @@ class Waits:
     def add(self, span: Span) -> None:
         """Count one."""
         length = span.end - span.start
+        if length < 0:
+            return  # the capture's clock was set back
         self.spent[span.reason] += length
         self.counts[span.reason] += 1
         best = self.longest[span.reason]

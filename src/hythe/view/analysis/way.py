@@ -183,7 +183,7 @@ class Way:
                 reason = self._blocked(window)
             elif flight <= 0:
                 reason = Reason.APPLICATION
-            elif self.last_size % self.full and not last.carries:
+            elif max(self.last_size, segment.size) < self.full and not last.carries:
                 reason = Reason.NAGLE
             else:
                 reason = Reason.PATH

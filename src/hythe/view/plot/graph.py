@@ -131,9 +131,10 @@ def _throughput(series: Series, start: int) -> Graph:
 def _rates(sizes: Sequence[tuple[int, int]], start: int, part: int) -> list[tuple[float, ...]]:
     if not sizes:
         return []
-    parts = [0] * (max(time - start for time, _ in sizes) // part + 2)
-    for time, size in sizes:
-        parts[max(0, time - start) // part] += size
+    places = [max(0, time - start) // part for time, _ in sizes]  # captures may have packets out of order
+    parts = [0] * (max(places) + 2)
+    for place, (_, size) in zip(places, sizes, strict=True):
+        parts[place] += size
     return [(index * part / SECOND, size * SECOND / part) for index, size in enumerate(parts)]
 
 

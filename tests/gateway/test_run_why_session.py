@@ -1,0 +1,82 @@
+"""`hythe why --session` and `hythe plot --session`: a running session looked at until it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import needs
+from tests.gateway.servers import tcp_server
+from tests.gateway.sessions import session, until
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+    from tests.gateway.conftest import Person
+
+#: When it is told to, 30 kB, and the end.
+CLIENT = """
+import signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+print("ready", flush=True)
+signal.sigwait({signal.SIGUSR1})
+with socket.create_connection(("host.hythe.internal", int(sys.argv[1]))) as one:
+    one.sendall(bytes(30_000))
+    one.shutdown(socket.SHUT_WR)
+    one.recv(1)
+signal.sigwait({signal.SIGUSR1})
+"""
+
+
+def view(person: Person, *words: str) -> subprocess.Popen[str]:
+    """Start one, and wait until it sees packets."""
+    process = subprocess.Popen(
+        [*person.prefix, person.python, "-m", "hythe", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=person.folder,
+        env=needs.clean_environment(),
+    )
+    assert process.stderr is not None
+    assert "until it ends, or ^C" in process.stderr.readline()
+    return process
+
+
+@pytest.mark.parametrize("interrupted", [False, True], ids=["to its end", "until ^C"])
+def test_a_session_is_looked_at(nobody: Person, folder: Path, interrupted: bool) -> None:
+    needs.network()
+    done = threading.Event()
+
+    def takes(connection: socket.socket) -> None:
+        while connection.recv(65_536):
+            pass
+        done.set()
+
+    options = "--host-loopback -4"
+    with tcp_server(takes) as port, session(nobody, options, *nobody.script(CLIENT, str(port))) as (running, asked):
+        assert running.line() == "ready\n"
+        why = view(nobody, "why", "--json", "--session", asked.name)
+        plot = view(nobody, "plot", "-o", f"{folder}/drawn.html", "--session", asked.name)
+        with why, plot:
+            running.process.send_signal(signal.SIGUSR1)
+            assert done.wait(20)
+            if interrupted:
+                until(lambda: [each for each in asked.connections(ended=9) if each.ended])
+                for each in (why, plot):
+                    each.send_signal(signal.SIGINT)
+            else:
+                running.process.send_signal(signal.SIGUSR1)
+            told = why.communicate(timeout=20)[0]
+            plot.communicate(timeout=20)
+    assert (why.returncode, plot.returncode) == (0, 0)
+    found = json.loads(told)
+    assert found["ways"][0]["octets"] == 30_000
+    assert not [each for each in found["findings"] if each["problem"]]
+    assert "sequence numbers" in (folder / "drawn.html").read_text()
