@@ -32,6 +32,8 @@ with socket.create_connection(("host.hythe.internal", int(sys.argv[1]))) as one:
     one.recv(1)
 signal.sigwait({signal.SIGUSR1})
 """
+#: 30 kB, and all that comes.
+READER = CLIENT.replace("one.recv(1)\nsignal.sigwait({signal.SIGUSR1})", "while one.recv(65536):\n        pass")
 
 
 def view(person: Person, *words: str) -> subprocess.Popen[str]:
@@ -80,3 +82,25 @@ def test_a_session_is_looked_at(nobody: Person, folder: Path, interrupted: bool)
     assert found["ways"][0]["octets"] == 30_000
     assert not [each for each in found["findings"] if each["problem"]]
     assert "sequence numbers" in (folder / "drawn.html").read_text()
+
+
+def test_a_session_tells_its_congestion_window(nobody: Person, folder: Path) -> None:
+    needs.network()
+    told = threading.Event()
+
+    def gives(connection: socket.socket) -> None:
+        while connection.recv(65_536):
+            pass
+        connection.sendall(bytes(600_000))
+        told.set()
+
+    options = "--host-loopback -4 --delay 20ms"
+    with tcp_server(gives) as port, session(nobody, options, *nobody.script(READER, str(port))) as (running, asked):
+        assert running.line() == "ready\n"
+        words = ["--kind", "flight", "--way", "back", "-o", f"{folder}/drawn.html"]
+        with view(nobody, "plot", *words, "--session", asked.name) as plot:
+            running.process.send_signal(signal.SIGUSR1)
+            assert told.wait(20)
+            said = plot.communicate(timeout=20)[1]
+    assert plot.returncode == 0, said
+    assert " of congestion window" in (folder / "drawn.html").read_text()

@@ -49,7 +49,15 @@ def command(
     chosen = streams or (0,)
     conversations = Conversations(frozenset(chosen))
     with ExitStack() as stack:
+        windows = None
+        if session is not None and "flight" in kinds:
+            from hythe.view.plot.sampling import Windows
+
+            windows = stack.enter_context(Windows(session))
         conversations.read(packets(file, session, stack))
+    if windows is not None:
+        for one in conversations.all:
+            windows.give(one)
     graphs = []
     for number in chosen:
         if number >= len(conversations.all):

@@ -17,7 +17,8 @@ class Series:
     """The points of one way.
 
     `data` was sent for the first time, `resent` again, `late` came out of order; `acks` are (time, acknowledged, right edge
-    of the window), `sacks` the blocks; `rtt` and `flight` are (time, ns) and (time, bytes). `signs` are SYN, FIN, RST.
+    of the window), `sacks` the blocks; `rtt` and `flight` are (time, ns) and (time, bytes), and so
+    is `cwnd`, which no packet tells, but a session does. `signs` are SYN, FIN, RST.
     """
 
     data: list[Stretch] = field(default_factory=list)
@@ -27,6 +28,7 @@ class Series:
     sacks: list[Stretch] = field(default_factory=list)
     rtt: list[tuple[int, int]] = field(default_factory=list)
     flight: list[tuple[int, int]] = field(default_factory=list)
+    cwnd: list[tuple[int, int]] = field(default_factory=list)
     signs: list[tuple[int, int, str]] = field(default_factory=list)
     missing: int = 0
 

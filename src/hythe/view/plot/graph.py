@@ -102,10 +102,15 @@ def _rtt(series: Series, start: int) -> Graph:
 def _flight(series: Series, start: int) -> Graph:
     marks: list[tuple[float, ...]] = [((time - start) / SECOND, size) for time, size in series.flight]
     window = [((time - start) / SECOND, edge - ack) for time, ack, edge in series.acks]
+    cwnd = [((time - start) / SECOND, size) for time, size in series.cwnd]
     return Graph(
         "bytes in flight",
         "bytes",
-        [Layer("window", STEPS, "window", list(window)), Layer("in flight", STEPS, "data", marks)],
+        [
+            Layer("window", STEPS, "window", list(window)),
+            Layer("congestion window", STEPS, "resent", list(cwnd)),
+            Layer("in flight", STEPS, "data", marks),
+        ],
     )
 
 
