@@ -9,6 +9,7 @@ import pytest
 from hythe.errors import MachineError
 from hythe.view.analysis.conversation import Conversations
 from hythe.view.analysis.segments import segments
+from hythe.view.analysis.words import report
 from hythe.wire import pcapng
 from hythe.wire.pcapng import CapturedPacket, Interface
 
@@ -127,3 +128,12 @@ def test_a_flood_of_connections_takes_bounded_room() -> None:
     )
     found = Conversations().read(flood)
     assert (len(found.all), found.left_out) == (10_000, 50)
+
+
+def test_what_the_capture_lacks_is_told() -> None:
+    there = [packet(ip4(tcp(1_000 + 100 * each)), pcapng.LINKTYPE_RAW, time=each) for each in (0, 1, 4)]
+    head = struct.pack(">HHIIBBHHH", 80, 4_000, 7, 1_500, 0x50, 0x10, 512, 0, 0)
+    back = packet(ip4(head, source=FAR, target=NEAR), pcapng.LINKTYPE_RAW, time=9)
+    (found,) = Conversations().read([*there, back]).all
+    assert found.ways[0].uncaptured == 200
+    assert any("the capture lacks 200 B that 192.0.2.2:80 acknowledged" in line for line in report(found))

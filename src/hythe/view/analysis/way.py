@@ -368,6 +368,8 @@ class Way:
             self._needless(segment, ack)
         self._duplicates = 0
         self.sacked.forget_below(ack)
+        # What was acknowledged and never seen has come past the capture without being written down.
+        self.uncaptured += sum(each[1] - each[0] for each in self._gaps if each[1] <= ack)
         self._gaps = [each for each in self._gaps if each[1] > ack]
 
     def _blocks(self, segment: Captured, ack: int, reported: int) -> None:
