@@ -33,6 +33,7 @@ def test_a_hash_fits_its_password_alone() -> None:
         *("", "secret", "scrypt:1:2:3", "md5" + WORD[6:], WORD + "!", WORD.replace(":8:", ":-8:")),
         *(WORD.replace("16384", "16383"), WORD.replace("16384", "1073741824")),
     ],
+    ids=["empty", "word", "short", "other", "longer", "negative", "no-power", "huge"],  # its salt is another each time
 )
 def test_what_is_no_hash(text: str) -> None:
     with pytest.raises(UsageError, match="hythe proxy --hash-password"):
