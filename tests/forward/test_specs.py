@@ -61,6 +61,9 @@ def test_what_the_far_end_binds(text: str, bind: str) -> None:
 def test_dynamic() -> None:
     assert parse("-D", "1080").place.addresses == LOOPBACK
     assert parse("-D", "*:socks").place.port == 1080
+    for text, bind in (("1080", "localhost"), ("*:1080", ""), ("[::1]:1080", "::1"), ("0/tcp", "localhost")):
+        found = parse("-R", text)
+        assert (found.bind, str(found.target), bool(found.target)) == (bind, "SOCKS", False)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +81,12 @@ def test_dynamic() -> None:
         ("-D", "1080:box:80", "does not say"),
         ("-D", "/run/socks", "does not say"),
         ("-D", "1080/udp", "leave /udp out"),
-        ("-R", "8080", "does not say"),
         ("-R", "2121:box:21/ftp", "by -L alone"),
         ("-L", "/a.sock:box:21/ftp", "not Unix sockets"),
+        ("-R", "1080/udp", "leave /udp out"),
+        ("-R", "8080:localhost:", "does not say"),
+        ("-R", "/run/socks", "does not say"),
+        ("-R", "a:b", "'b' is neither a port nor a service"),
     ],
 )
 def test_what_is_wrong(option: str, text: str, said: str) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command
 @click.option("-L", "local", multiple=True, metavar="[ADDR:]PORT:HOST:PORT[/udp]", help="A port here leads there.")
-@click.option("-R", "remote", multiple=True, metavar="[ADDR:]PORT:HOST:PORT[/udp]", help="A port there leads here.")
+@click.option("-R", "remote", multiple=True, metavar="[ADDR:]PORT[:HOST:PORT[/udp]]", help="A port there, or SOCKS there.")
 @click.option("-D", "dynamic", multiple=True, metavar="[ADDR:]PORT", help="A SOCKS server here (4a, 5).")
 @click.option("--via", metavar="WAY", help="The tunnel: ssh://[USER@]HOST[:PORT], wg:FILE, a chain of several …")
 @click.option("-C", "--compress", is_flag=True, help="Compress (SSH).")

@@ -101,13 +101,20 @@ class Flows:
 
 
 class Counted(Way):
-    """A way whose streams and associations are records of `flows`."""
+    """A way whose streams and associations are records of `flows`.
 
-    def __init__(self, way: Way, flows: Flows) -> None:
-        self.name = way.name
+    `whose` tells the end of a client that is at the far end of the way `via`, where clients are inbound.
+    """
+
+    def __init__(
+        self, way: Way, flows: Flows, *, via: str = "", whose: Callable[[socket.socket], End] | None = None
+    ) -> None:
+        self.name = via or way.name
         self.resolves = way.resolves
         self._way = way
         self._flows = flows
+        self._whose = whose or end_of
+        self._inbound = whose is not None
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`; not counted, for nobody of ours carries what is opened."""
@@ -117,7 +124,7 @@ class Counted(Way):
         self, client: socket.socket, host: str, port: int, *, opened: Opened | None = None, tally: Tally | None = None
     ) -> OSError | None:
         """As `Way.carry`."""
-        flow = self._flows.begin("tcp", end_of(client), (host, port), self.name)
+        flow = self._flows.begin("tcp", self._whose(client), (host, port), self.name, inbound=self._inbound)
         flow.kill = lambda: client.shutdown(socket.SHUT_RDWR)
 
         def ready(far: socket.socket | None) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncssh
 
-from hythe.forward.flows import Flow, Flows, end_of
+from hythe.forward.flows import Counted, End, Flow, Flows, end_of
 from hythe.tunnel.ssh.datagrams import DatagramChannel, read
 from hythe.tunnel.ssh.splice import Splice
 from hythe.via.direct import Direct
@@ -34,6 +34,7 @@ class RemotePort:
         self._via = via
         self._flows = flows
         self._direct = Direct()
+        self._socks = None if forward.target or forward.udp else SocksBack(flows, via)
 
     async def open(self, connection: ClientConnection) -> None:
         """Ask the server to listen. OSError when it does not."""
@@ -57,7 +58,9 @@ class RemotePort:
         return self._client(self.forward.place.path, 0)
 
     async def _client(self, host: str, port: int) -> Splice:
-        """A client at the far end: join it to the target on this side."""
+        """A client at the far end: join it to the target on this side, or to the one it asks for."""
+        if self._socks is not None:
+            return self._socks.serve((host, port))
         target = self.forward.target
         leads_to = (target.path or target.host, target.port)
         flow = self._flows.begin("tcp", (host, port), leads_to, self._via, inbound=True)
@@ -71,6 +74,32 @@ class RemotePort:
         flow.kill = splice.abort
         self._flows.opened(flow)
         splice.ended.add_done_callback(lambda ended: self._flows.end(flow, ended.result()))
+        return splice
+
+
+class SocksBack:
+    """-R of a port alone: clients at the far end ask by SOCKS for what is to be reached from this side."""
+
+    def __init__(self, flows: Flows, via: str) -> None:
+        from hythe.tunnel.socks.listening import SocksServer
+        from hythe.via.outlet import WayOutlet
+
+        self._whose: dict[socket.socket, End] = {}
+        way = Counted(Direct(), flows, via=via, whose=self._whose.__getitem__)
+        self._server = SocksServer(WayOutlet(way))
+
+    def serve(self, client: End) -> Splice:
+        """What the client's channel is joined to. A channel that breaks ends what was opened for it."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._whose[ours] = client
+        task = self._server.take(ours)
+        if task is None:
+            del self._whose[ours]
+            theirs.close()
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many clients of SOCKS")
+        task.add_done_callback(lambda _: self._whose.pop(ours))
+        splice = Splice(theirs)
+        splice.ended.add_done_callback(lambda ended: task.cancel() if ended.result() is not None else None)
         return splice
 
 

@@ -1,6 +1,6 @@
 """What is to be forwarded, in ssh's own words: -L, -R and -D, with ``/udp`` behind for datagrams, and ``/ftp`` for FTP.
 
-    [BIND:]PORT:HOST:HOSTPORT   [BIND:]PORT:SOCKET   SOCKET:HOST:HOSTPORT   SOCKET:SOCKET   (-D) [BIND:]PORT
+    [BIND:]PORT:HOST:HOSTPORT   [BIND:]PORT:SOCKET   SOCKET:HOST:HOSTPORT   SOCKET:SOCKET   (-D, -R) [BIND:]PORT
 
 What has a slash in it is a Unix socket. An IPv6 address stands in brackets. PORT 0 picks one; ports may be services.
 """
@@ -21,21 +21,25 @@ _FTP: Final = 21
 _TOKEN: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:|$)")
 _EXAMPLES: Final = {
     "-L": "8080:localhost:80, [::1]:8080:[fd00::1]:80, 5353:192.0.2.1:53/udp or /run/my.sock:localhost:80",
-    "-R": "8080:localhost:80, *:8080:localhost:80 or /run/far.sock:/run/my.sock",
+    "-R": "8080:localhost:80, *:8080:localhost:80, /run/far.sock:/run/my.sock or, for SOCKS, 1080",
     "-D": "1080 or 127.0.0.1:1080",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where it leads: `port` of `host`, or with `path` a Unix socket."""
+    """Where it leads: `port` of `host`, or with `path` a Unix socket; with neither, wherever its clients ask by SOCKS."""
 
     host: str = ""
     port: int = 0
     path: str = ""
 
     def __str__(self) -> str:
-        return self.path or endpoint(self.host, self.port)
+        return "SOCKS" if not self else self.path or endpoint(self.host, self.port)
+
+    def __bool__(self) -> bool:
+        """Is it one place?"""
+        return bool(self.path or self.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,13 @@ def parse(option: str, text: str) -> Forward:
     tokens = _tokens(option, text, body)
     if ftp and option != "-L":
         raise UsageError(f"{option} {text}: FTP's data ports are mapped by -L alone: leave /ftp out")
-    if option == "-D":
+    if option == "-D" or (option == "-R" and len(tokens) <= 2 and not any("/" in each for each in tokens)):
         if udp:
-            raise UsageError(f"{option} {text}: SOCKS is spoken over TCP, and brings its datagrams along: leave /udp out")
-        place, rest = _place(option, text, tokens, udp=False)
+            raise UsageError(f"{option} {text}: SOCKS is spoken over TCP, and has no datagrams of its own: leave /udp out")
+        place, rest = _place(option, text, tokens, udp=False, behind=0)
         if rest or place.path:
             raise _wrong(option, text)
-        return Forward(option, text, place, Target(), "localhost")
+        return Forward(option, text, place, Target(), _bind(place))
     place, rest = _place(option, text, tokens, udp=udp)
     target = _target(option, text, rest, udp=udp)
     if udp and (place.path or target.path):
@@ -101,13 +105,12 @@ def _tokens(option: str, text: str, body: str) -> list[str]:
     return tokens
 
 
-def _place(option: str, text: str, tokens: list[str], *, udp: bool) -> tuple[Place, list[str]]:
-    """Where it begins, and the tokens behind that."""
+def _place(option: str, text: str, tokens: list[str], *, udp: bool, behind: int | None = None) -> tuple[Place, list[str]]:
+    """Where it begins, and the tokens behind that, as many as `behind`."""
     if "/" in tokens[0]:
         return Place(text, path=tokens[0]), tokens[1:]
-    behind = 1 if tokens[-1].startswith("/") or (len(tokens) > 1 and "/" in tokens[-1]) else 2
-    if option == "-D":
-        behind = 0
+    if behind is None:
+        behind = 1 if tokens[-1].startswith("/") or (len(tokens) > 1 and "/" in tokens[-1]) else 2
     own = tokens[: len(tokens) - behind]
     if len(own) not in (1, 2):
         raise _wrong(option, text)

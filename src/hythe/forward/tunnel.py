@@ -174,8 +174,7 @@ class Tunnel:
         for local in self.locals:
             forward, place = local.forward, local.forward.place
             shown = Place(place.text, place.addresses, port_of(local.listeners), place.udp, place.path)
-            target = "SOCKS" if forward.option == "-D" else str(forward.target)
-            found.append(f"{shown}{'/udp' if place.udp else ''} -> {target} by {self.way.name}")
+            found.append(f"{shown}{'/udp' if place.udp else ''} -> {forward.target} by {self.way.name}")
         for remote in self.remotes:
             place = remote.forward.place
             shown = Place(place.text, place.addresses, remote.port, place.udp, place.path)

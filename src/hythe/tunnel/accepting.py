@@ -103,18 +103,19 @@ class Acceptor:
                     self._loop.call_later(_PAUSE, self._resume, listener)
                     return
                 continue  # it has gone already
-            self._begin(client)
+            self.take(client)
 
     def _resume(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
             self._loop.add_reader(listener, self._accept, listener)
 
-    def _begin(self, client: socket.socket) -> None:
+    def take(self, client: socket.socket) -> asyncio.Task[None] | None:
+        """Serve a connected socket, ours from now on; None where there is no room for one more."""
         if len(self._clients) >= self._most or len(self._greeting) >= self._most_greeting:
             if not self._greeting:
                 self.counts["no room"] += 1
                 client.close()
-                return
+                return None
             oldest = next(iter(self._greeting))
             del self._greeting[oldest]
             self.counts["pushed out"] += 1
@@ -127,6 +128,7 @@ class Acceptor:
         self._clients.add(task)
         self._greeting[task] = None
         task.add_done_callback(partial(self._gone, client))
+        return task
 
     async def _run(self, client: socket.socket) -> None:
         task = asyncio.current_task()

@@ -96,6 +96,10 @@ class SocksServer:
         """Serve a listening socket, ours from now on."""
         self._acceptor.listen(listener)
 
+    def take(self, client: socket.socket) -> asyncio.Task[None] | None:
+        """Serve a connected socket, ours from now on; None where there is no room for one more."""
+        return self._acceptor.take(client)
+
     @property
     def clients(self) -> int:
         """How many there are now."""
@@ -187,6 +191,8 @@ class SocksService:
             client.recv(_DATAGRAM)
 
     async def _associate(self, request: Request, client: socket.socket, outlet: Outlet) -> None:
+        if client.family == socket.AF_UNIX:
+            raise OSError(errno.EOPNOTSUPP, "a client that has no address cannot send datagrams to a relay")
         if self._associations >= self._config.associations:
             raise OSError(errno.ENOBUFS, "too many associations")
         self._associations += 1
