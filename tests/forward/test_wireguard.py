@@ -6,12 +6,14 @@ import asyncio
 import random
 from pathlib import Path
 
+import pytest
+
 import hythe
 from hythe.tunnel.wireguard.config import parse
 from hythe.tunnel.wireguard.keys import clamp, key_text, public_key
 from hythe.tunnel.wireguard.link import WireguardLink
 from tests import needs
-from tests.forward.forwarding import forwarding
+from tests.forward.forwarding import failing, forwarding
 from tests.forward.test_forward import asked, captured
 from tests.gateway.servers import closed_port
 from tests.via.test_wireguard import FILE, SERVER, Echo
@@ -50,6 +52,10 @@ def test_the_example_of_pop3(rng: random.Random, tmp_path: Path) -> None:
             forward.port("10.7.0.1:110")
             said = forward.hythe("connect", "localhost", str(local), sent="QUIT\r\n")
             assert asked(datagrams, b"hello") == b"HELLO"
+            assert f"[wg:{file} up]" in forward.hythe("ps")
+            shown = forward.hythe("wg", "show")
+            assert f"endpoint: 127.0.0.1:{port}" in shown
+            assert "every 15 seconds" in shown
         return said.encode()
 
     assert asyncio.run(main()) == b"+OK POP3 mail.test ready\n+OK Sayonara\n"
@@ -57,3 +63,15 @@ def test_the_example_of_pop3(rng: random.Random, tmp_path: Path) -> None:
     assert len(snooped) > 500
     for word in (b"Sayonara", b"POP3", b"QUIT", b"+OK", b"HELLO"):
         assert word not in snooped
+
+
+@pytest.mark.slow  # two attempts to shake hands
+def test_a_server_that_does_not_answer(rng: random.Random, tmp_path: Path) -> None:
+    private, peer = clamp(rng.randbytes(32)), public_key(clamp(rng.randbytes(32)))
+    file, port = tmp_path / "client.conf", closed_port()
+    file.write_text(FILE.format(private=key_text(private.reveal()), peer=key_text(peer), port=port, dns=""))
+    file.chmod(0o600)
+    environment = needs.clean_environment(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path))
+    status, said = failing(environment, "-L", "0:10.7.0.1:110", "--via", f"wg:{file}")
+    assert status == 1
+    assert f"wg:{file}: {key_text(peer)} does not answer at 127.0.0.1:{port}: does it run" in said

@@ -16,7 +16,7 @@ from hythe.forward.places import port_of
 from hythe.gateway.api import metrics
 from hythe.gateway.api.broadcast import Broadcast
 from hythe.gateway.api.door import Door
-from hythe.gateway.api.figures import error_name
+from hythe.gateway.api.figures import error_name, peer
 from hythe.session import model, places
 from hythe.session.plain import plain
 from hythe.session.routes import API
@@ -150,8 +150,9 @@ class ForwardResources:
         return []
 
     async def peers(self) -> list[model.Peer]:
-        """It is no tunnel of packets."""
-        return []
+        """The far sides of its WireGuard tunnels."""
+        now = time.time_ns()
+        return [peer(report, now) for tunnel in self._forwarding.tunnels for report in tunnel.peers()]
 
     async def capture(self, *, snaplen: int = 0) -> AsyncGenerator[bytes, None]:
         """Not here."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from hythe.errors import MachineError, UsageError
 from hythe.forward.flows import Flows
+from hythe.forward.handshakes import Handshakes
 from hythe.forward.local import LocalPort, SocksPort, UdpPort
 from hythe.forward.places import Place, listen, port_of
 from hythe.forward.specs import Forward
@@ -25,12 +26,19 @@ from hythe.via.base import Way
 
 if TYPE_CHECKING:
     from hythe.forward.remote import RemotePort
+    from hythe.tunnel.wireguard.report import PeerReport
     from hythe.via.ssh import Ssh
+    from hythe.via.wireguard import Wireguard
 
 #: Seconds that the way to a server may take to open once the tunnel has been up: no longer than a network's return may.
 _ATTEMPT: Final = 4.0
 #: Seconds until the far end is asked again to listen where it would not, as it does while it holds a lost connection.
 _AGAIN: Final = 2.0
+#: Seconds between signs of life by WireGuard, as those by SSH are.
+_ALIVE: Final = 15.0
+#: Seconds between looks at its handshakes, and before the first is complete.
+_LOOK: Final = 0.5
+_LOOK_FIRST: Final = 0.02
 CONNECTING: Final = "connecting"
 UP: Final = "up"
 DOWN: Final = "down"
@@ -65,7 +73,7 @@ class Tunnel:
         self._given = given
         self._exits = exits
         self._changed = asyncio.Event()
-        self.way, self._ssh = _way(spec, asks=asks)
+        self.way, self._ssh, self._wireguard = _way(spec, asks=asks)
         self._retries: set[asyncio.Task[None]] = set()
 
     def listen(self) -> None:
@@ -83,6 +91,8 @@ class Tunnel:
 
     async def ready(self, patience: float) -> bool:
         """Is it up, or within so many seconds?"""
+        if self.state != UP and self._wireguard is not None:
+            self._wireguard.greet()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while self.state != UP:
@@ -93,7 +103,10 @@ class Tunnel:
     async def run(self, begun: Callable[[], None]) -> None:
         """Keep it up; `begun` is called once it is for the first time. Raises `UsageError`, `MachineError` in the end."""
         try:
-            if self._ssh is None:
+            if self._wireguard is not None:
+                await self._wireguard.up()
+                await self._keep_shaking(self._wireguard, begun)
+            elif self._ssh is None:
                 self._become(UP)
                 begun()
                 await asyncio.Event().wait()
@@ -103,6 +116,29 @@ class Tunnel:
                 await self._keep_up(self._ssh)
         except OSError as error:
             raise MachineError(error.strerror or str(error)) from error
+
+    async def _keep_shaking(self, way: Wireguard, begun: Callable[[], None]) -> None:
+        """WireGuard sees to itself: tell how it is."""
+        handshakes = Handshakes()
+        started = False
+        while True:
+            reason = handshakes.look(way.peers(), time.monotonic_ns())
+            if not reason and self.state != UP:
+                self._become(UP)
+                if started:
+                    self._flows.notice(f"{self.spec.name}: up again")
+                started = True
+                begun()
+            elif handshakes.in_vain and (self._exits or not started):
+                raise MachineError(f"{way.name}: {reason}")
+            elif reason and started and reason != self.reason:
+                self._become(DOWN, reason)
+                self._flows.notice(f"{self.spec.name}: {reason}")
+            await asyncio.sleep(_LOOK if started else _LOOK_FIRST)
+
+    def peers(self) -> list[PeerReport]:
+        """The far sides of a WireGuard tunnel."""
+        return self._wireguard.peers() if self._wireguard is not None else []
 
     async def _keep_up(self, ssh: Ssh) -> None:
         from hythe.tunnel.ssh.client import UnreachableError
@@ -190,8 +226,8 @@ class Tunnel:
         await self.way.close()
 
 
-def _way(spec: TunnelSpec, *, asks: bool) -> tuple[Way, Ssh | None]:
-    """The way, and if its last hop is SSH, that."""
+def _way(spec: TunnelSpec, *, asks: bool) -> tuple[Way, Ssh | None, Wireguard | None]:
+    """The way, and if its last hop is SSH or WireGuard, that."""
     from hythe.via.make import make
     from hythe.via.spec import Route, parse
 
@@ -205,10 +241,16 @@ def _way(spec: TunnelSpec, *, asks: bool) -> tuple[Way, Ssh | None]:
                 raise UsageError(f"{each}: {route} listens nowhere for us: -R takes --via ssh://…")
         if spec.compress or spec.identities:
             raise UsageError(f"-C and -i belong to SSH, and the way is {route}: leave them out")
-        return make(route), None
+        if last.scheme != "wg":
+            return make(route), None, None
+        from hythe.via.wireguard import Wireguard
+
+        alive = _ALIVE if spec.keepalive is None else spec.keepalive
+        wireguard = Wireguard(last, make(Route(route.hops[:-1])), keepalive=alive)
+        return wireguard, None, wireguard
     from hythe.tunnel.ssh.client import Target
     from hythe.via.ssh import Ssh
 
     target = Target(last.host, last.port, last.user, spec.identities, spec.compress or None, spec.keepalive, asks)
     ssh = Ssh(target, make(Route(route.hops[:-1])))
-    return ssh, ssh
+    return ssh, ssh, None

@@ -8,9 +8,11 @@ servers, through the tunnel. The tunnel's own datagrams leave by this machine's 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import socket
 from collections.abc import Awaitable, Callable
+from time import monotonic_ns
 from typing import Any, Final
 
 from hythe.aio.host import Host
@@ -18,6 +20,8 @@ from hythe.aio.resolver import Resolver
 from hythe.errors import HytheError, UsageError
 from hythe.tunnel.wireguard.config import Configuration, read
 from hythe.tunnel.wireguard.link import WireguardLink
+from hythe.tunnel.wireguard.report import PeerReport
+from hythe.units import SECOND
 from hythe.via.base import Broken, Buffer, Datagrams, Receive, Way, failure
 from hythe.via.direct import Direct
 from hythe.via.naming import NamedSending
@@ -31,15 +35,19 @@ _STAGGER: Final = 0.25
 
 
 class Wireguard(Way):
-    """The tunnel comes up with the first stream. Raises `UsageError`, `MachineError` for what the file says."""
+    """The tunnel comes up with the first stream, or by `up`. Raises `UsageError`, `MachineError` for what the file says.
+
+    `keepalive`: seconds between signs of life to those peers for which the file has none.
+    """
 
     carries_datagrams = True
 
-    def __init__(self, hop: Hop, before: Way) -> None:
+    def __init__(self, hop: Hop, before: Way, *, keepalive: float = 0) -> None:
         if not isinstance(before, Direct):
             raise UsageError(f"{hop}: a tunnel's datagrams leave by this machine's own sockets: write it first in a chain")
         self.name = str(hop)
-        self.configuration: Configuration = read(hop.path).require_client()
+        self.configuration: Configuration = _alive(read(hop.path).require_client(), round(keepalive * SECOND))
+        self._link: WireguardLink | None = None
         self._making = asyncio.Lock()
         self._host: Host | None = None
         self._resolver: Resolver | None = None
@@ -68,9 +76,26 @@ class Wireguard(Way):
                 made.transports[address.version] = transport
         return made
 
+    async def up(self) -> None:
+        """Shake hands without waiting for a stream. Raises `UsageError`, `MachineError` where there can be no tunnel."""
+        async with self._making:
+            if self._host is None:
+                self._host = await self._make()
+        self.greet()
+
+    def greet(self) -> None:
+        """Shake hands anew, where the last time was long ago."""
+        if self._link is not None:
+            self._link.greet(monotonic_ns())
+
+    def peers(self) -> list[PeerReport]:
+        """What there is to tell of the tunnel's peers; none before it comes up."""
+        return self._link.peers(monotonic_ns()) if self._link is not None else []
+
     async def close(self) -> None:
         """As `Way.close`."""
         await self._pairs.close()
+        self._link = None
         stack, self._host = self._host, None
         if stack is not None:
             await stack.close()
@@ -103,12 +128,19 @@ class Wireguard(Way):
         configuration = self.configuration
         # Names of endpoints are looked up at once: not where others would wait for it.
         link = await asyncio.get_running_loop().run_in_executor(None, WireguardLink, configuration)
+        self._link = link
         routes = [str(network) for peer in configuration.peers for network in peer.allowed_ips]
         host = Host(*map(str, configuration.addresses), link=link, routes=routes)
         await host.start()
         if configuration.dns:
             self._resolver = Resolver(*map(_server, configuration.dns), search=configuration.search, via=host)
         return host
+
+
+def _alive(configuration: Configuration, keepalive: int) -> Configuration:
+    """With signs of life to everybody."""
+    peers = [dataclasses.replace(each, keepalive=each.keepalive or keepalive) for each in configuration.peers]
+    return dataclasses.replace(configuration, peers=tuple(peers))
 
 
 def _server(address: Any) -> str:
