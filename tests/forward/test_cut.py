@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import needs
-from tests.forward.forwarding import forwarding, home
+from tests.forward.forwarding import Forwarding, forwarding, home
 from tests.tunnel.ssh.peers import Server
 
 #: Seconds from the network's return to a stream that works.
@@ -46,6 +46,18 @@ class Far:
     def cable(self, state: str) -> None:
         words = f"-n {self.name} link set {self._link}b {state}"
         subprocess.run([needs.program("ip"), *words.split()], check=True, timeout=20)
+
+    def move(self) -> None:
+        """This side gets another address, and the one it had is no more."""
+        moved = self.ours.removesuffix("1") + "3"
+        for words in (f"addr add {moved}/24 dev {self._link}a", f"addr del {self.ours}/24 dev {self._link}a"):
+            subprocess.run([needs.program("ip"), *words.split()], check=True, timeout=20)
+        if f"{moved}/24" not in self.addresses():  # the second of a network goes with the first, unless promoted
+            subprocess.run([needs.program("ip"), *f"addr add {moved}/24 dev {self._link}a".split()], check=True, timeout=20)
+
+    def addresses(self) -> str:
+        words = [needs.program("ip"), "addr", "show", "dev", f"{self._link}a"]
+        return subprocess.run(words, check=True, timeout=20, capture_output=True, text=True).stdout
 
     def inside(self, *words: str) -> list[str]:
         return [needs.program("ip"), "netns", "exec", self.name, *words]
@@ -95,9 +107,10 @@ def works(port: int, patience: float) -> bool:
             return False
 
 
-@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=pytest.mark.slow)])
-def test_it_is_up_again_soon_after_the_network(tmp_path: Path, far: Far, seconds: int) -> None:
-    server = Server(tmp_path, "box")
+@contextlib.contextmanager
+def tunnelled(place: Path, far: Far) -> Iterator[tuple[Forwarding, int]]:
+    """A forward to an echo behind the cable, by OpenSSH's server there."""
+    server = Server(place, "box")
     kind, public, *_ = server.host_key.with_suffix(".pub").read_text().split()
     server.known.write_text(f"[{far.theirs}]:2222 {kind} {public}\n")
     server.port = 2222
@@ -111,17 +124,34 @@ def test_it_is_up_again_soon_after_the_network(tmp_path: Path, far: Far, seconds
     with (
         running(*far.inside(*sshd), address=(far.theirs, 2222)),
         running(*far.inside(*served), address=(far.theirs, 7777)),
-        forwarding(home(tmp_path, server), "-L", "0:localhost:7777", "--via", "ssh://box", "--name", "cut") as forward,
+        forwarding(home(place, server), "-L", "0:localhost:7777", "--via", "ssh://box", "--name", "cut") as forward,
     ):
-        port = forward.port("localhost:7777")
+        yield forward, forward.port("localhost:7777")
+
+
+@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_it_is_up_again_soon_after_the_network(tmp_path: Path, far: Far, seconds: int) -> None:
+    with tunnelled(tmp_path, far) as (forward, port):
         assert works(port, 5)
         far.cable("down")
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             assert not works(port, 0.5)
         far.cable("up")
-        back = time.monotonic()
-        while not works(port, 0.5):
-            assert time.monotonic() - back < WITHIN, (forward.hythe("ps"), forward.err)
-        assert time.monotonic() - back < WITHIN
-        assert "[ssh://box up]" in forward.hythe("ps")
+        back(forward, port)
+
+
+def back(forward: Forwarding, port: int) -> None:
+    """A new stream works within seconds from now."""
+    since = time.monotonic()
+    while not works(port, 0.5):
+        assert time.monotonic() - since < WITHIN, (forward.hythe("ps"), forward.err)
+    assert time.monotonic() - since < WITHIN
+    assert "[ssh://box up]" in forward.hythe("ps")
+
+
+def test_it_is_up_again_soon_after_its_address_has_changed(tmp_path: Path, far: Far) -> None:
+    with tunnelled(tmp_path, far) as (forward, port):
+        assert works(port, 5)
+        far.move()
+        back(forward, port)

@@ -1,18 +1,19 @@
 """Is the far end still there? Told earlier than TCP and the keep-alive do, so that a forward is soon up again.
 
 When a network was away for a while and comes back, TCP goes on with what it has sent only at its next retransmission, which
-may be a minute off. So a connection that is suspicious (nothing heard for a keep-alive and some seconds, or its segments
-are sent again and again) is not waited for alone: a second connection is tried. Once that gets through while the first is
-still silent, the first is given up.
+may be a minute off. So a connection that is suspicious (nothing heard for a keep-alive and some seconds, its segments sent
+again and again, or its own address no more this machine's) is not waited for alone: a second connection is tried. Once that
+gets through while the first is still silent, the first is given up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from hythe.tunnel.ssh.connection import ClientConnection
@@ -60,7 +61,7 @@ async def until_lost(connection: ClientConnection, probe: Callable[[], Awaitable
                 return "the connection was lost"
             quiet = loop.time() - connection.heard
             silent = interval > 0 and quiet > interval + _ANSWER
-            if (silent or _resends(connection)) and await _gets_through(probe):
+            if (silent or _is_stuck(connection)) and await _gets_through(probe):
                 heard = connection.heard
                 await asyncio.wait([closed], timeout=_GRACE)
                 if connection.heard == heard and not closed.done():
@@ -80,10 +81,19 @@ async def _gets_through(probe: Callable[[], Awaitable[socket.socket]]) -> bool:
     return True
 
 
-def _resends(connection: ClientConnection) -> bool:
-    """Does the kernel send the same segments again and again?"""
+def _is_stuck(connection: ClientConnection) -> bool:
+    """Does the kernel send the same segments again and again, or from an address that it does not have any more?"""
     stream = connection.get_extra_info("socket")
     if stream is None or stream.family == socket.AF_UNIX or stream.fileno() < 0:
         return False
     info: bytes = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
-    return info[_RETRANSMITS] >= _RESENT
+    return info[_RETRANSMITS] >= _RESENT or not _has(stream.family, stream.getsockname())
+
+
+def _has(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address[0], 0, *address[2:]))
+        except OSError as error:
+            return error.errno != errno.EADDRNOTAVAIL
+    return True
