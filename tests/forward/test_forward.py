@@ -101,6 +101,15 @@ def test_socks_at_the_far_end(tmp_path: Path, rng: Random) -> None:
                 assert each.recv(1) == b""
 
 
+def test_passwords_are_nowhere_to_be_seen(tmp_path: Path) -> None:
+    way = f"socks5://me:sesame@127.0.0.1:{closed_port()}"
+    with forwarding(home(tmp_path), "-L", "0:localhost:9", "--via", way, "--name", "secret") as forward:
+        assert refused(forward.port("localhost:9"))
+        told = [forward.hythe(*words) for words in (("ps",), ("ps", "secret"), ("ps", "--json"), ("netstat", "-n"))]
+        assert "[socks5://me@127.0.0.1:" in told[0]
+        assert not any("sesame" in each for each in [*told, *forward.out, *forward.err])
+
+
 def _send_all(client: socket.socket, data: bytes) -> None:
     client.sendall(data)
     client.shutdown(socket.SHUT_WR)

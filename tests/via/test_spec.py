@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hythe.errors import UsageError
-from hythe.via.spec import Hop, parse, parse_all
+from hythe.via.spec import Hop, parse, parse_all, shown
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,13 @@ def test_what_a_way_is_for() -> None:
     assert [each.text for each in route.patterns] == ["*.corp.example", "10.0.0.0/8"]
     assert str(route) == "wg:work.conf for *.corp.example, 10.0.0.0/8"
     assert parse("wg:net for home.conf for *.x").hops[0].path == "net for home.conf"
+
+
+def test_a_command_line_is_shown_without_passwords() -> None:
+    words = ["forward", "-L", "1:a:2", "--via", "socks5://me:sesame@box,http://you:sesame@box for *.test", "--name", "a=b"]
+    assert shown(words) == [*words[:4], "socks5://me@box:1080,http://you@box:80 for *.test", "--name", "a=b"]
+    assert shown(["--via=socks5://me:se@same@box:1", "-q"]) == ["--via=socks5://me@box:1", "-q"]
+    assert shown(["--via", "socks6://me:sesame@box"]) == ["--via", "…"]
 
 
 def test_passwords_are_not_shown() -> None:

@@ -51,6 +51,8 @@ def command(
     from hythe.forward.run import Options, forward, to_background
     from hythe.forward.specs import parse
     from hythe.forward.tunnel import TunnelSpec
+    from hythe.via.spec import parse as parse_way
+    from hythe.via.spec import shown
 
     asked = [("-L", local), ("-R", remote), ("-D", dynamic)]
     forwards = tuple(parse(option, text) for option, texts in asked for text in texts)
@@ -63,13 +65,13 @@ def command(
     if where:
         specs = read(where)
     else:
-        specs = (TunnelSpec(via or "", via or "", forwards, identity, compress, keepalive),)
+        specs = (TunnelSpec(str(parse_way(via or "")), via or "", forwards, identity, compress, keepalive),)
     begun = to_background() if background else lambda: None
     with contextlib.suppress(KeyboardInterrupt):  # before anybody listened to it
         return forward(
             Options(
                 specs,
-                ("hythe", *sys.argv[1:]),
+                ("hythe", *shown(sys.argv[1:])),
                 said=_nothing if quiet else _say,
                 told=_nothing if quiet else _tell,
                 begun=begun,

@@ -12,7 +12,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from hythe.errors import MachineError, UsageError
@@ -46,10 +46,10 @@ DOWN: Final = "down"
 
 @dataclass(frozen=True, slots=True)
 class TunnelSpec:
-    """What was asked for. `via`: the text of the way."""
+    """What was asked for. `via`: the text of the way, with its secrets, which `name` has not."""
 
     name: str
-    via: str
+    via: str = field(repr=False)
     forwards: tuple[Forward, ...]
     identities: tuple[str, ...] = ()
     compress: bool = False

@@ -108,6 +108,28 @@ def parse_all(texts: Sequence[str]) -> tuple[Route, ...]:
     return routes
 
 
+def shown(words: Sequence[str]) -> list[str]:
+    """The words of a command line, for views: without the passwords of its ``--via``."""
+    found, before = [], ""
+    for word in words:
+        option, equals, text = word.partition("=")
+        if before == "--via":
+            found.append(_without_secrets(word))
+        elif equals and option == "--via":
+            found.append(f"--via={_without_secrets(text)}")
+        else:
+            found.append(word)
+        before = word
+    return found
+
+
+def _without_secrets(text: str) -> str:
+    try:
+        return str(parse(text))
+    except UsageError:
+        return "…"
+
+
 def _hop(text: str) -> Hop:
     if text == "direct":
         return Hop("direct")
