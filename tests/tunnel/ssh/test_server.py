@@ -300,6 +300,28 @@ def test_limits(tmp_path: Path) -> None:
         assert "Too many authentication failures" in ran.stderr
 
 
+def test_many_that_do_not_log_in_lock_nobody_out(tmp_path: Path) -> None:
+    local = closed_port()
+    with tcp_server(echo) as port, sshd(tmp_path) as server, contextlib.ExitStack() as silent:
+
+        def come(source: str, count: int) -> list[socket.socket]:
+            address = ("127.0.0.1", server.port)
+            return [
+                silent.enter_context(socket.create_connection(address, timeout=10, source_address=(source, 0)))
+                for _ in range(count)
+            ]
+
+        assert [each.recv(8) for each in come("127.0.0.2", 10)] == [b"SSH-2.0-"] * 10
+        for each in come("127.0.0.2", 3):
+            with contextlib.suppress(ConnectionResetError):
+                assert each.recv(8) == b""
+        server.said("127.0.0.2:.* one client too many")
+        assert [each.recv(8) for each in come("127.0.0.3", 10)] == [b"SSH-2.0-"] * 10
+        with server.client("-L", f"{local}:localhost:{port}", ready=local):
+            assert talked(local, b"hello") == b"hello"
+        server.said("127.0.0.[23]:.* had to go")
+
+
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     def failed(kind: type[Exception], said: str, *words: str) -> None:
         with pytest.raises(kind) as caught:

@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Network
 from typing import Any, Final, Protocol, cast
 
 import asyncssh
@@ -54,11 +55,13 @@ _LOOK: Final = 5.0
 class Limits:
     """What one server bears. Times in seconds; `idle`: without any channel or listening port, 0 for no limit.
 
-    `strangers`: connections that have not logged in. `channels` and `listeners`: of one connection.
+    `strangers`: connections that have not logged in, `alike` of them from one address or, of IPv6, one network.
+    `channels` and `listeners`: of one connection.
     """
 
     connections: int = 100
     strangers: int = 20
+    alike: int = 10
     attempts: int = 6
     login: float = 30.0
     idle: float = 0.0
@@ -112,6 +115,23 @@ class Server:
 
     def _connection(self) -> ServerConnection:
         return _Limited(asyncio.get_running_loop(), self._options)
+
+    def has_room(self, new: Guest) -> bool:
+        """May it stay? Who sends many that do not log in, loses those rather than that others lose their place."""
+        strangers: dict[str, list[Guest]] = {}
+        for each in self.guests:
+            if not each.logged_in:
+                strangers.setdefault(each.origin, []).append(each)
+        own = len(strangers.get(new.origin, ()))
+        if len(self.guests) >= self.limits.connections or own >= self.limits.alike:
+            return False
+        if sum(map(len, strangers.values())) < self.limits.strangers:
+            return True
+        most = max(strangers.values(), key=len)
+        if len(most) <= own + 1:
+            return False
+        min(most, key=lambda each: each.since).push_out()
+        return True
 
     def _check(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -191,7 +211,8 @@ class Guest(asyncssh.SSHServer):
         self.port = 0
         self._shown = ""
         self._reason = ""
-        self._logged_in = False
+        self.logged_in = False
+        self.since = asyncio.get_running_loop().time()
         self._listeners = 0
         self._idle_since: float | None = None
 
@@ -204,17 +225,28 @@ class Guest(asyncssh.SSHServer):
         """It has come; if there are too many, it goes."""
         self.connection = conn
         self.address, self.port = conn.get_extra_info("peername", ("", 0))[:2]
-        limits, guests = self.server.limits, self.server.guests
-        strangers = sum(not each._logged_in for each in guests)
-        guests.add(self)
-        if len(guests) > limits.connections or strangers >= limits.strangers:
+        if self.server.has_room(self):
+            self.server.guests.add(self)
+        else:
             self.server.say(f"{self.name} one client too many")
             conn.abort()
+
+    @property
+    def origin(self) -> str:
+        """What somebody may have many ports of: an address, or a network of IPv6 (RFC 4291, 2.5.4)."""
+        address = self.address.partition("%")[0]
+        return str(IPv6Network((address, 64), strict=False)) if ":" in address else address
+
+    def push_out(self) -> None:
+        """Somebody else is to have its place."""
+        self.server.guests.discard(self)
+        self.server.say(f"{self.name} had to go: it has not logged in, and others want to")
+        self.connection.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has gone."""
         self.server.guests.discard(self)
-        if self._logged_in:
+        if self.logged_in:
             self.server.say(f"{self.name} left{f': {exc}' if exc is not None else ''}")
         elif self._reason:
             self.server.say(f"{self.name} was not let in: {self._reason}")
@@ -225,7 +257,7 @@ class Guest(asyncssh.SSHServer):
 
     def check_idle(self, now: float) -> None:
         """Is it here for nothing?"""
-        if not self._logged_in or self.connection._channels or self.connection._local_listeners:
+        if not self.logged_in or self.connection._channels or self.connection._local_listeners:
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = now
@@ -262,7 +294,7 @@ class Guest(asyncssh.SSHServer):
 
     def auth_completed(self) -> None:
         """It has proved it."""
-        self._logged_in = True
+        self.logged_in = True
         self.server.say(f"{self.name} came in as {self.connection.get_extra_info('username')} with {self._shown}")
 
     # --- What it asks for
