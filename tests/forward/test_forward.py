@@ -61,7 +61,9 @@ def test_all_kinds_at_once(tmp_path: Path, rng: Random) -> None:
             with socket.create_connection(("127.0.0.1", local)) as held:
                 held.sendall(b"x")
                 assert held.recv(1) == b"x"
-                assert f" localhost:{port} " in forward.hythe("netstat", "-n", "--session", "all")
+                shown = forward.hythe("netstat", "-n", "--session", "all").splitlines()
+                assert any(each.endswith(" Via") for each in shown)
+                assert any(f" localhost:{port} " in each and each.endswith(" ssh://box") for each in shown)
         assert not near.exists()
 
 

@@ -17,6 +17,7 @@ from hythe.view.visible import visible
 
 _HEADINGS: Final = ("Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "User")
 _RIGHT: Final = frozenset({1, 2})
+_DIRECT: Final = (None, "direct")
 Cells = Sequence[str]
 
 
@@ -79,9 +80,13 @@ def address_text(address: bytes, mapped: bool = False) -> str:
 
 
 def table(rows: Sequence[Row], shown: Shown, *, processes: bool) -> str:
-    """One line a socket, under the headings."""
+    """One line a socket, under the headings; a last column tells of the ways, where any socket goes by one."""
     headings = [*_HEADINGS, "PID/Program"] if processes else _HEADINGS
-    return columns([headings, *(cells(row, shown, processes=processes) for row in rows)], _RIGHT)
+    lines = [headings, *(cells(row, shown, processes=processes) for row in rows)]
+    if any(row.via not in _DIRECT for row in rows):
+        ways = ["Via", *(visible(row.via or "-") for row in rows)]
+        lines = [[*line, way] for line, way in zip(lines, ways, strict=True)]
+    return columns(lines, _RIGHT)
 
 
 def cells(row: Row, shown: Shown, *, processes: bool) -> list[str]:
