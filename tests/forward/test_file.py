@@ -58,12 +58,24 @@ def test_what_it_says(tmp_path: Path) -> None:
         ('[tunnel.a]\nvia = "ssh://a"\nlocals = []', r"\[tunnel.a\] has 'locals', which is not known"),
         ('[tunnel.a]\nvia = "ssh://a"\nlocal = "x"', r"\[tunnel.a\]: -L x does not say"),
         ('[tunnel.a]\nvia = "ssh://a"\nlocal = "1:a:1"\ncompress = 1', "compress is true or false"),
+        ('[tunnel.a]\nvia = "ssh://a"\nlocal = "1:a:1"\nkeepalive = -1', "keepalive a number of seconds"),
+        ('[tunnel.a]\nvia = "ssh://a"\nlocal = "1:a:1"\nkeepalive = nan', "keepalive a number of seconds"),
+        ('[tunnel.a]\nvia = "ssh://a"\nlocal = "1:a:1"\nidentity = 3', r":1: \[tunnel.a\]: identity is not a text"),
+        ('\n[ tunnel."a.b" ]\nvia = "ssh6://a"\nlocal = "1:a:1"', r":2: \[tunnel.a.b\]: 'ssh6://a' is not a way"),
+        ('tunnel.a.via = "ssh://a"', r", \[tunnel.a\] forwards nothing"),
     ],
 )
 def test_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "tunnels.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=rf"tunnels.toml.*{said}"):
+        read(str(path))
+
+
+def test_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "tunnels.toml"
+    path.write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="is not TOML, for it is no text"):
         read(str(path))
 
 

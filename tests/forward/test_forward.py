@@ -411,6 +411,14 @@ def test_a_file_of_tunnels_is_read_anew(tmp_path: Path) -> None:
                 file.write_text("nonsense")
                 forward.process.send_signal(signal.SIGHUP)
                 forward.said("nothing was changed: .*tunnels.toml is not TOML", told=True)
+                file.write_text(f'[tunnel.kept]\nvia = "wg:{tmp_path}/none.conf"\nlocal = "{kept}:localhost:{port}"\n')
+                forward.process.send_signal(signal.SIGHUP)
+                forward.said("nothing was changed: .*none.conf cannot be read", told=True)
+                taken = f'[tunnel.taken]\nvia = "ssh://box"\nlocal = "{port}:localhost:{port}"\n'
+                file.write_text(first + taken)
+                forward.process.send_signal(signal.SIGHUP)
+                forward.said(f"taken: -L {port}:localhost:{port}: TCP port {port} of .* is in use", told=True)
+                assert "taken down: -L " in forward.hythe("ps")
                 assert talked(kept, b"hello") == b"hello"
 
 

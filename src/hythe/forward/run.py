@@ -111,7 +111,7 @@ class Forwarding:
         """Set all up, and wait until each is."""
         forwards = [each for spec in specs for each in spec.forwards]
         given = service.assigned(sockets, [each.place for each in forwards if each.option != "-R"], "-L's and no -D's")
-        begun = [self._begin(spec, Tunnel(spec, self.flows, given, exits=self._options.exits)) for spec in specs]
+        begun = [self._begin(Tunnel(spec, self.flows, given, exits=self._options.exits)) for spec in specs]
         ending = asyncio.ensure_future(self._ending.wait())
         try:
             for one in begun:
@@ -122,7 +122,7 @@ class Forwarding:
         finally:
             ending.cancel()
 
-    def _begin(self, spec: TunnelSpec, tunnel: Tunnel) -> asyncio.Future[None]:
+    def _begin(self, tunnel: Tunnel) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         begun: asyncio.Future[None] = loop.create_future()
         self.tunnels = [*self.tunnels, tunnel]
@@ -145,6 +145,7 @@ class Forwarding:
         error = task.exception()
         others = [each for each in self._running if each is not tunnel]
         if error is None or (isinstance(error, HytheError) and others and not self._options.exits):
+            tunnel.fail(str(error))
             self.flows.notice(f"{tunnel.spec.name}: {error}")
             return
         self._failure = error
@@ -164,6 +165,12 @@ class Forwarding:
 
     async def _change(self, specs: Sequence[TunnelSpec]) -> None:
         kept = [each for each in self.tunnels if each.spec in specs and each in self._running]
+        missing = [each for each in specs if not any(tunnel.spec == each for tunnel in kept)]
+        try:  # all that can be wrong with a way is found before anything ends
+            new = [Tunnel(each, self.flows, {}, exits=self._options.exits, asks=False) for each in missing]
+        except (UsageError, MachineError) as error:
+            self.flows.notice(f"nothing was changed: {error}")
+            return
         for tunnel in [each for each in self.tunnels if each not in kept]:
             task = self._running.pop(tunnel, None)
             if task is not None:
@@ -172,16 +179,14 @@ class Forwarding:
             await tunnel.close()
             self.flows.notice(f"{tunnel.spec.name}: ended")
         self.tunnels = kept
-        for spec in specs:
-            if any(each.spec == spec for each in kept):
-                continue
+        for tunnel in new:
             try:
-                tunnel = Tunnel(spec, self.flows, {}, exits=self._options.exits, asks=False)
-                self._begin(spec, tunnel)
+                self._begin(tunnel)
             except (UsageError, MachineError) as error:
-                self.flows.notice(f"{spec.name}: {error}")
+                tunnel.fail(str(error))
+                self.flows.notice(f"{tunnel.spec.name}: {error}")
                 continue
-            self.flows.notice(f"{spec.name}: begun")
+            self.flows.notice(f"{tunnel.spec.name}: begun")
 
     def _changed(self, task: asyncio.Task[None]) -> None:
         service.notify(f"READY=1\nSTATUS={len(self.tunnels)} tunnels")

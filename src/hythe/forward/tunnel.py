@@ -197,6 +197,10 @@ class Tunnel:
             self._flows.notice(f"{remote.forward}: listens again")
             return
 
+    def fail(self, reason: str) -> None:
+        """It is not tried any more."""
+        self._become(DOWN, reason)
+
     def _become(self, state: str, reason: str = "") -> None:
         if state != self.state:
             self.since = time.time()
