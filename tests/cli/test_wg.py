@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from hythe.tunnel.wireguard.report import PeerReport
 from hythe.units import SECOND
 from hythe.view.wireguard import shown
 from tests import needs
+from tests.gateway.servers import closed_port
 
 
 def wg(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -125,3 +127,54 @@ def test_peers_are_shown_as_wg_shows_them() -> None:
 
 def test_no_session_has_peers(tmp_path: Path) -> None:
     assert "no session is called 'nobody'" in wg("show", "nobody").stderr
+
+
+def test_both_ends_of_a_tunnel_are_shown(tmp_path: Path) -> None:
+    """A `hythe gateway --wg` and a `hythe run --via wg:`."""
+    needs.program("ping")
+    keys = [wg("genkey").stdout.strip() for _ in range(2)]
+    public = [wg("pubkey", given=key).stdout.strip() for key in keys]
+    shared, port = wg("genpsk").stdout.strip(), closed_port()
+    files = tmp_path / "server.conf", tmp_path / "client.conf"
+    peer = "[Peer]\nPublicKey = {}\nPresharedKey = {}\n"
+    files[0].write_text(
+        f"[Interface]\nPrivateKey = {keys[0]}\nAddress = 10.77.0.1/24\nListenPort = {port}\n"
+        f"# laptop\n{peer.format(public[1], shared)}AllowedIPs = 10.77.0.2/32\n"
+    )
+    files[1].write_text(
+        f"[Interface]\nPrivateKey = {keys[1]}\nAddress = 10.77.0.2/24\nDNS = 10.77.0.1\n"
+        f"# office\n{peer.format(public[0], shared)}AllowedIPs = 0.0.0.0/0\nEndpoint = 127.0.0.1:{port}\n"
+    )
+    for file in files:
+        file.chmod(0o600)
+    environment = needs.clean_environment(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path))
+
+    def begun(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "hythe", *words]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
+
+    def show(name: str) -> str:
+        words = [sys.executable, "-m", "hythe", "wg", "show", name]
+        return subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=30).stdout
+
+    with begun("gateway", "--wg", str(files[0]), "--name", "far") as gateway:
+        try:
+            assert gateway.stdout is not None
+            assert "can connect" in gateway.stdout.readline()
+            script = "ping -c 1 -W 9 10.77.0.1 | grep received; read end"
+            with begun("run", "--name", "near", "--via", f"wg:{files[1]}", "--", "sh", "-c", script) as run:
+                assert run.stdout is not None
+                assert " 1 received" in run.stdout.readline()
+                near, far = show("near"), show("far")
+                run.communicate("\n", timeout=20)
+            assert run.returncode == 0
+        finally:
+            gateway.terminate()
+            gateway.communicate(timeout=20)
+    for text, key, name, end in ((near, public[0], "office", f"127.0.0.1:{port}"), (far, public[1], "laptop", "127.0.0.1:")):
+        assert f"peer: {key}\n  name: {name}\n  preshared key: (hidden)\n  endpoint: {end}" in text
+        assert re.search(
+            r"latest handshake: (\d+ seconds?|less than a second) ago\n  transfer: \d+ B received, \d+ B sent", text
+        )
+    assert not any(secret in near + far for secret in (*keys, shared))
