@@ -155,7 +155,10 @@ def test_both_ends_of_a_tunnel_are_shown(tmp_path: Path) -> None:
         return subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
 
     def show(name: str) -> str:
-        words = [sys.executable, "-m", "hythe", "wg", "show", name]
+        return hythe("wg", "show", name)
+
+    def hythe(*asking: str) -> str:
+        words = [sys.executable, "-m", "hythe", *asking]
         return subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=30).stdout
 
     with begun("gateway", "--wg", str(files[0]), "--name", "far") as gateway:
@@ -167,6 +170,8 @@ def test_both_ends_of_a_tunnel_are_shown(tmp_path: Path) -> None:
                 assert run.stdout is not None
                 assert " 1 received" in run.stdout.readline()
                 near, far = show("near"), show("far")
+                asked = hythe("host", "--via", f"wg:{files[1]}", "gateway.hythe.internal")
+                assert asked == "gateway.hythe.internal has address 10.77.0.1\n"
                 run.communicate("\n", timeout=20)
             assert run.returncode == 0
         finally:

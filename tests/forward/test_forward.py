@@ -264,6 +264,7 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     [
         (("-L", "0:a:1"), "name at least one -L, -R or -D, and the tunnel with --via"),
         (("-L", "nonsense", "--via", "ssh://box"), "-L nonsense does not say what leads where"),
+        (("-L", "0:a:1", "--via", "ssh://a", "--keepalive", "nan"), "--keepalive is a number of seconds, 0 for none"),
         (("-R", "0:a:1", "--via", "socks5://localhost"), "listens nowhere for us: -R takes --via ssh://"),
         (("-C", "-L", "0:a:1", "--via", "socks5://localhost"), "-C and -i belong to SSH"),
         (("-L", "0:a:1", "--via", "ssh://box for *.example"), "a forward has one way"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ def command(
 
     asked = [("-L", local), ("-R", remote), ("-D", dynamic)]
     forwards = tuple(parse(option, text) for option, texts in asked for text in texts)
+    if keepalive is not None and not keepalive < math.inf:
+        raise UsageError("--keepalive is a number of seconds, 0 for none")
     if path is not None and (forwards or via or compress or identity):
         raise UsageError("--file has the tunnels: write what they forward there, or leave --file out")
     if path is None and (not forwards or via is None):

@@ -55,8 +55,8 @@ def command(
     """
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
-    if via and (stack or server is None):
-        raise UsageError("--via leads to a far end, whose servers are not known here: name a SERVER, without --stack")
+    if via and stack:
+        raise UsageError("--via leads out by itself: leave --stack out")
     reverse = is_address(name)
     kinds = _kinds(kind, only4=only4, only6=only6, reverse=reverse)
     found, servers, config = asyncio.run(_look_up(name, server, kinds, own=kind is None, tcp=tcp, stack=stack, via=via))
@@ -69,7 +69,11 @@ def command(
         for line in asked(found, servers) if verbose else ():
             click.echo(line)
         if found.status is Status.UNREACHABLE:
-            remedy = "name another SERVER" if server is not None else "check /etc/resolv.conf, or name a SERVER that answers"
+            remedy = (
+                "name another SERVER"
+                if server is not None or via
+                else "check /etc/resolv.conf, or name a SERVER that answers"
+            )
             raise MachineError(f"no name server could be reached ({found.reason}): {remedy}")
         for line in sentences(found, kinds):
             click.echo(line)
@@ -100,8 +104,9 @@ async def _look_up(
     via: tuple[str, ...],
 ) -> tuple[Found, tuple[tuple[str, int], ...], ResolverConfig]:
     """What is found, whom we asked (with `stack` the gateway), and whose names these are. `own`: /etc/hosts may know it."""
-    if via and server is not None:
-        return await _look_up_by(via, name, parse_server(server), kinds)
+    if via:
+        config = _far_servers(via) if server is None else ResolverConfig(servers=(parse_server(server),))
+        return await _look_up_by(via, name, dataclasses.replace(config, use_tcp=True), kinds)
     config = dataclasses.replace(machine_config(), use_tcp=tcp)
     if server is not None:
         config = dataclasses.replace(config, servers=(await _server(server),))
@@ -118,15 +123,29 @@ async def _look_up(
     return found, resolver.config.servers, config
 
 
+def _far_servers(via: tuple[str, ...]) -> ResolverConfig:
+    """Those of a WireGuard file; no other way tells which its far end asks."""
+    from hythe.via.spec import parse_all
+
+    last = parse_all(via)[-1].hops[-1]
+    if last.scheme != "wg" or len(via) > 1:
+        raise UsageError("--via leads to a far end, whose servers are not known here: name a SERVER")
+    from hythe.tunnel.wireguard.config import read
+
+    configuration = read(last.path)
+    if not configuration.dns:
+        raise UsageError(f"{configuration.source} has no DNS = line: add one, or name a SERVER")
+    return ResolverConfig(servers=tuple((str(each), 53) for each in configuration.dns), search=configuration.search)
+
+
 async def _look_up_by(
-    via: tuple[str, ...], name: str, server: tuple[str, int], kinds: tuple[int, ...]
+    via: tuple[str, ...], name: str, config: ResolverConfig, kinds: tuple[int, ...]
 ) -> tuple[Found, tuple[tuple[str, int], ...], ResolverConfig]:
     """The same through a way: nothing of this machine's own takes part, neither hosts nor domains to search."""
     from hythe.via.make import make_all
     from hythe.via.spec import parse_all
     from hythe.via.stack import WayStack
 
-    config = ResolverConfig(servers=(server,), use_tcp=True)
     way = make_all(parse_all(via))
     try:
         resolver = Resolver(config=config, via=WayStack(way))

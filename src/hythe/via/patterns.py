@@ -122,7 +122,8 @@ def _hosts(host: str, word: str) -> _Network | re.Pattern[str]:
     except ValueError:
         name = ascii_name(host)
         if "/" in host or _LABELS.fullmatch(name) is None or name.rpartition(".")[2].isdecimal():
-            raise UsageError(f"{word!r} is neither a name nor a network: {_EXAMPLES}") from None
+            shown = word.rpartition("@")[2]  # what stands before may be meant as a password
+            raise UsageError(f"{shown!r} is neither a name nor a network: {_EXAMPLES}") from None
         return re.compile(re.escape(name).replace(r"\*", ".*"))
     if "/" in host and ipaddress.ip_address(host.partition("/")[0]) != network.network_address:
         raise UsageError(f"{word!r} has bits beyond its /{network.prefixlen}: write {network}")
