@@ -89,11 +89,13 @@ def test_socks_at_the_far_end(tmp_path: Path, rng: Random) -> None:
             for command, reply in (
                 (b"\5\1\0\1\x7f\0\0\1" + closed_port().to_bytes(2, "big"), 5),
                 (b"\5\3\0\1" + bytes(6), 7),
+                (b"\5\1\0\3\x0fnowhere.invalid\0\x07", 4),
             ):
                 with socket.create_connection(("127.0.0.1", dynamic)) as client:
                     client.sendall(b"\5\1\0" + command)
                     assert client.recv(12, socket.MSG_WAITALL)[2:4] == bytes((5, reply))
             rows = forward.hythe("ps", "back").splitlines()
+            assert any("nowhere.invalid:7" in each and each.endswith("no route to host") for each in rows), rows
             assert sum("976.6 KiB" in each and f":{port}" in each for each in rows) == 2, rows
             held = socket.create_connection(("127.0.0.1", dynamic))
             held.sendall(b"\x04\x01" + silent.getsockname()[1].to_bytes(2, "big") + b"\x7f\0\0\1me\0")

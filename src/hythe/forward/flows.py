@@ -80,7 +80,7 @@ class Flows:
         if self.live.pop(flow.number, None) is None:
             return
         flow.ended = time.time()
-        flow.error = (error.errno or errno.EIO) if error is not None else 0
+        flow.error = _number(error) if error is not None else 0
         refused = flow.state == "SYN_SENT"
         flow.state = "CLOSED"
         self._up += flow.tally.up
@@ -184,6 +184,13 @@ class _Association:
     def close(self) -> None:
         self._inner.close()
         self._flows.end(self._flow, None)
+
+
+def _number(error: OSError) -> int:
+    """Its errno; those of look-ups (`socket.gaierror`) are no errno."""
+    if isinstance(error, socket.gaierror):
+        return errno.EHOSTUNREACH
+    return error.errno or errno.EIO
 
 
 def end_of(client: socket.socket) -> End:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hythe.errors import MachineError, UsageError
-from hythe.tunnel.ssh.client import RefusedError, UnreachableError
+from hythe.tunnel.ssh.client import RefusedError, Target, UnreachableError, prepare
 from hythe.tunnel.ssh.connection import ClientConnection
 from hythe.via.ssh import Ssh
 from tests.gateway.servers import echo, tcp_server
@@ -143,3 +144,20 @@ def test_a_bad_line_in_the_configuration_is_named(tmp_path: Path) -> None:
     server = Server(tmp_path, "box")
     server.write_config("ServerAliveInterval often")
     failing(server, UsageError, rf"{server.config} line \d+: Invalid ServerAliveInterval")
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "signs"),
+    [
+        ("", None, (15, 3)),
+        ("ServerAliveInterval 60\nServerAliveCountMax 2", None, (60, 2)),
+        ("", 2.5, (2.5, 3)),
+        ("", 0, (0, 3)),
+    ],
+)
+def test_signs_of_life(tmp_path: Path, line: str, asked: float | None, signs: tuple[float, int]) -> None:
+    """Every 15 s, three of which may be missed, unless it is said otherwise."""
+    config = tmp_path / "config"
+    config.write_text(f"Host box\n{line}\n")
+    prepared = asyncio.run(prepare(Target("box", keepalive=asked, config=(str(config),))))
+    assert (prepared.options.keepalive_interval, prepared.options.keepalive_count_max) == signs
