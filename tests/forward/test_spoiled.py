@@ -95,6 +95,7 @@ def test_bits_flipped_under_wireguard(rng: random.Random, tmp_path: Path) -> Non
     def carried(between: Wire) -> bytes:
         with forwarding(environment, "-L", "0:10.7.0.1:7", "--via", f"wg:{file}") as forward:
             port = forward.port("10.7.0.1:7")
+            forward.said("client.conf holds a private key and is open to others: chmod o-rwx ", told=True)
             assert works(port, 5)
             between.flip, between.every = {"up": 20, "down": 5}, 20
             return talked(port, data)
@@ -104,7 +105,7 @@ def test_bits_flipped_under_wireguard(rng: random.Random, tmp_path: Path) -> Non
         link = WireguardLink(server)
         with wire(link.port, socket.SOCK_DGRAM) as between:
             file.write_text(FILE.format(private=texts[1][0], peer=texts[0][1], port=between.port, dns=""))
-            file.chmod(0o600)
+            file.chmod(0o644)
             async with hythe.Host(*map(str, server.addresses), link=link, allow_privileged_ports=True) as far:
                 await far.start_server(echoing, port=7)
                 got = await asyncio.to_thread(carried, between)

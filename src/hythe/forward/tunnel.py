@@ -104,6 +104,8 @@ class Tunnel:
         """Keep it up; `begun` is called once it is for the first time. Raises `UsageError`, `MachineError` in the end."""
         try:
             if self._wireguard is not None:
+                for warning in self._wireguard.configuration.warnings:
+                    self._flows.notice(warning)
                 await self._wireguard.up()
                 await self._keep_shaking(self._wireguard, begun)
             elif self._ssh is None:
