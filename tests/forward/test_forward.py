@@ -425,6 +425,21 @@ def test_a_file_of_tunnels_is_read_anew(tmp_path: Path) -> None:
                 assert talked(kept, b"hello") == b"hello"
 
 
+def test_one_tunnel_of_a_file_that_fails_keeps_no_other_from_beginning(tmp_path: Path) -> None:
+    file = tmp_path / "tunnels.toml"
+    with tcp_server(echo) as port, openssh(tmp_path) as server:
+        good = f'[tunnel.good]\nvia = "ssh://box"\nlocal = ["0:localhost:{port}"]\n'
+        file.write_text(f'[tunnel.bad]\nvia = "ssh://127.0.0.1:{closed_port()}"\nlocal = ["0:a:1"]\n' + good)
+        with forwarding(home(tmp_path, server), "--file", str(file), "--name", "two") as forward:
+            forward.said("bad: .*connection refused", told=True)
+            assert talked(forward.port(f"localhost:{port}"), b"hello") == b"hello"
+            assert "[bad down: " in forward.hythe("ps")
+            file.write_text(good)
+            forward.process.send_signal(signal.SIGHUP)
+            forward.said("bad: ended", told=True)
+            assert talked(forward.port(f"localhost:{port}"), b"hello") == b"hello"
+
+
 # --- What does not work is told
 
 

@@ -70,22 +70,26 @@ class Forwarding:
         self._running: dict[Tunnel, asyncio.Task[None]] = {}
         self._ending = asyncio.Event()
         self._failure: BaseException | None = None
+        self._has_begun = self._hung_up = False
 
     async def run(self) -> None:
         """Until the end. Raises what ended it."""
         loop = asyncio.get_running_loop()
         for number in _ENDING:
             loop.add_signal_handler(number, self._ending.set)
+        if self._options.reread is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         door = self._open_door()
         self.flows.observers.append(self._observe)
         try:
             await self._begin_all(self._options.specs, service.given())
             if not self._ending.is_set():
-                if self._options.reread is not None:
-                    loop.add_signal_handler(signal.SIGHUP, self._reload)
                 self._say_all(self.tunnels)
-                service.notify(f"READY=1\nSTATUS={len(self.tunnels)} up")
+                service.notify(f"READY=1\nSTATUS={len(self._running)} up")
                 self._options.begun()
+                self._has_begun = True
+                if self._hung_up:
+                    self._reload()
                 await self._ending.wait()
         finally:
             service.notify("STOPPING=1")
@@ -132,9 +136,13 @@ class Forwarding:
             if not begun.done():
                 begun.set_result(None)
 
+        def over(task: asyncio.Task[None]) -> None:
+            up()  # nobody waits for it any longer
+            self._ended(tunnel, task)
+
         task = loop.create_task(tunnel.run(up))
         self._running[tunnel] = task
-        task.add_done_callback(lambda done: self._ended(tunnel, done))
+        task.add_done_callback(over)
         return begun
 
     def _ended(self, tunnel: Tunnel, task: asyncio.Task[None]) -> None:
@@ -150,6 +158,12 @@ class Forwarding:
             return
         self._failure = error
         self._ending.set()
+
+    def _hang_up(self) -> None:
+        """SIGHUP: the file is read anew, once what it said at first is done."""
+        self._hung_up = True
+        if self._has_begun:
+            self._reload()
 
     def _reload(self) -> None:
         """Keep what has stayed the same, end what has gone, begin what is new."""
