@@ -47,6 +47,14 @@ def test_its_session_is_shown_and_a_connection_can_be_killed(runtime: Path) -> N
                 stream.recv(1)
 
 
+def test_the_password_of_its_way_is_nowhere_to_be_seen(runtime: Path) -> None:
+    with running("--socks", "127.0.0.1:0", "--via", "socks5://me:sesame@127.0.0.1:1", "--name", "secret") as proxy:
+        proxy.said(r"socks 127\.0\.0\.1:\d+ via socks5://me@127")
+        about = repr(find("secret").about())
+    assert "socks5://me@127.0.0.1:1" in about
+    assert "sesame" not in about
+
+
 def patient(stream: socket.socket) -> None:
     try:
         echo(stream)

@@ -66,9 +66,10 @@ def command(
         return configuration(maps, socks, http, via, expose=expose, log=log, name=name)
 
     from hythe.proxy.service import Options, run
+    from hythe.via.spec import shown
 
     with contextlib.suppress(KeyboardInterrupt):  # before anybody listened to it
-        return run(Options(read, ("hythe", *sys.argv[1:]), _say))
+        return run(Options(read, ("hythe", *shown(sys.argv[1:])), _say))
     return 130
 
 
