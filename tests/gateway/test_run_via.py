@@ -45,7 +45,7 @@ def test_the_programs_that_everybody_has(runner: Runner) -> None:
     for program in ("ping", "dig", "curl", "getent", "ip"):
         needs.program(program)
     ran = runner.run(
-        f"ping -c 1 -W 9 {SERVER} && ping -c 1 -W 9 {SERVER6} && ping -c 1 gateway.hythe.internal &&"
+        f"ping -e 65266 -c 1 -W 9 {SERVER} && ping -c 1 -W 9 {SERVER6} && ping -c 1 gateway.hythe.internal &&"
         "dig +short www.corp.example && dig +tcp +short www.corp.example && getent ahostsv4 www &&"
         f"curl -sS http://www.corp.example:8080/ && curl -sS 'http://[{SERVER6}]:8080/' && ip -o addr show dev hythe0 &&"
         f"ip route get {FAR}",

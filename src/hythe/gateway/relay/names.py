@@ -23,6 +23,7 @@ from hythe.gateway.names.resolvers import Resolver, Resolvers
 from hythe.gateway.relay.match import Match
 from hythe.gateway.relay.passing import outgoing
 from hythe.gateway.relay.relay import Relay
+from hythe.gateway.relay.shape import Look
 from hythe.host.interfaces import Interface
 from hythe.link.pair import pair
 from hythe.units import SECOND
@@ -34,6 +35,7 @@ from hythe.wire.resolvconf import PORT, Server
 _FIRST_PORT: Final = 61_000
 _LAST_PORT: Final = 65_535
 _MESSAGE: Final = 65_535
+_PORTED: Final = (6, 17)
 
 
 class Asker:
@@ -71,8 +73,9 @@ class Asker:
 
     # --- Its packets
 
-    def _is_ours(self, source: bytes, key: bytes) -> bool:
-        return source in self._servers and int.from_bytes(key[-2:], "big") >= _FIRST_PORT
+    def _is_ours(self, seen: Look) -> bool:
+        """An answer of a server's to one of our ports; the identifier of a ping is none."""
+        return seen.protocol in _PORTED and seen.far_port >= _FIRST_PORT and seen.source in self._servers
 
     def _send(self, packet: Packet, now: int, interface: Interface) -> None:
         self._relay.tunnel.send(now, *outgoing(packet))

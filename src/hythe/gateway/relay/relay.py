@@ -82,7 +82,7 @@ class Relay:
         self.flows = Flows(session, config, host.around.timers, self._reset)
         self.dropped = 0
         self.resolver: Receiver | None = None  # takes what is for our own questions, where we ask any
-        self.asked: Callable[[bytes, bytes], bool] = lambda _source, _key: False
+        self.asked: Callable[[Look], bool] = lambda _seen: False
         self._otherwise = otherwise
         self._reaches = tunnel.reaches
         self._mine = frozenset(ends.tunnel)
@@ -187,7 +187,7 @@ class Relay:
         except ParseError:
             self.dropped += 1
             return
-        if self.resolver is not None and self.asked(seen.source, seen.key):
+        if self.resolver is not None and self.asked(seen):
             self.resolver(packet, now, self.tunnel)
             return
         _, back = self.flows.tables(seen.protocol)
