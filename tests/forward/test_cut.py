@@ -17,6 +17,9 @@ from tests import needs
 from tests.forward.forwarding import Forwarding, forwarding, home
 from tests.tunnel.ssh.peers import Server
 
+#: They put an interface into this machine's own network, and their promise is in seconds.
+pytestmark = pytest.mark.alone
+
 #: Seconds from the network's return to a stream that works.
 WITHIN = 5.0
 
@@ -63,7 +66,9 @@ class Far:
         return [needs.program("ip"), "netns", "exec", self.name, *words]
 
     def remove(self) -> None:
-        subprocess.run([needs.program("ip"), "netns", "del", self.name], check=False, timeout=20)
+        """The cable first: the namespace lives on as long as a process does in it."""
+        for words in (f"link del {self._link}a", f"netns del {self.name}"):
+            subprocess.run([needs.program("ip"), *words.split()], check=False, timeout=20)
 
 
 @pytest.fixture

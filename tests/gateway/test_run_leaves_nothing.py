@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from tests.gateway.conftest import Person
 
+#: Other tests make namespaces and interfaces, too.
+pytestmark = pytest.mark.alone
+
 #: Given to everything in the run, so that what stays behind can be told from what others do on this machine.
 MARK = "HYTHE_TEST_MARK"
 #: A command with a grandchild in a session of its own, a device in use and a file open; as bad as it gets.

@@ -48,12 +48,13 @@ def test_a_port_that_the_proxy_does_not_allow(tmp_path: Path, echo_port: int) ->
 
 
 def answering(answer: bytes) -> contextlib.AbstractContextManager[int]:
-    """Give every connection the same answer, in pieces."""
+    """Give every connection the same answer, in pieces, until the client has heard enough."""
 
     def serve(connection: socket.socket) -> None:
         connection.recv(4_096)
-        for start in range(0, len(answer), 7):
-            connection.sendall(answer[start : start + 7])
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for start in range(0, len(answer), 7):
+                connection.sendall(answer[start : start + 7])
 
     return tcp_server(serve)
 
