@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hythe.forward.flows import Counted, Flows, end_of
+from hythe.tunnel.accepting import PAUSE, accept
 from hythe.tunnel.ssh.datagrams import read
 from hythe.via.splice import splice
 
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from hythe.tunnel.socks.listening import SocksServer
     from hythe.via.base import Datagrams, Way
 
-_BATCH: Final = 64
-#: Seconds without accepting when there are no descriptors left.
-_PAUSE: Final = 0.05
-_NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+#: Datagrams of one client that wait for its tunnel.
+_WAITING: Final = 64
 #: Seconds that a client waits for a tunnel that is down.
 _PATIENCE: Final = 5.0
 #: Clients of one UDP port at a time, and seconds of silence that end one.
@@ -59,23 +58,17 @@ class LocalPort:
             self._loop.add_reader(each, self._accept, each)
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_BATCH):
-            try:
-                client, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:
-                    self._loop.remove_reader(listener)
-                    self._loop.call_later(_PAUSE, self._resume, listener)
-                    return
-                continue  # it has gone already
-            client.setblocking(False)
-            if client.family != socket.AF_UNIX:
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            task = self._loop.create_task(self._serve(client))
-            self._clients.add(task)
-            task.add_done_callback(self._clients.discard)
+        if not accept(listener, self._begin):
+            self._loop.remove_reader(listener)
+            self._loop.call_later(PAUSE, self._resume, listener)
+
+    def _begin(self, client: socket.socket) -> None:
+        client.setblocking(False)
+        if client.family != socket.AF_UNIX:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._serve(client))
+        self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
 
     def _resume(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
@@ -215,7 +208,7 @@ class _UdpClient:
     def send(self, data: bytes, host: str, port: int) -> None:
         self.heard = time.monotonic()
         if self.association is None:
-            if len(self._waiting) < _BATCH:
+            if len(self._waiting) < _WAITING:
                 self._waiting.append(data)
             return
         with contextlib.suppress(OSError):  # lost, as datagrams are

@@ -19,11 +19,26 @@ from hythe.units import MILLISECOND, SECOND
 #: Clients accepted in a row before others have their turn.
 _BATCH: Final = 64
 #: Seconds without accepting when there are no descriptors left.
-_PAUSE: Final = 50 * MILLISECOND / SECOND
+PAUSE: Final = 50 * MILLISECOND / SECOND
 _NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 #: Serves one connected non-blocking socket; calls what it is given once the client has said what it wants.
 Serve = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
+
+
+def accept(listener: socket.socket, take: Callable[[socket.socket], object]) -> bool:
+    """Give some of those who wait to `take`. False where no descriptor is left for the next, who waits in the kernel."""
+    for _ in range(_BATCH):
+        try:
+            client, _ = listener.accept()
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno in _NO_DESCRIPTORS:
+                return False
+            continue  # it has gone already
+        take(client)
+    return True
 
 
 class Acceptor:
@@ -92,18 +107,9 @@ class Acceptor:
         await asyncio.gather(*self._clients, return_exceptions=True)
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_BATCH):
-            try:
-                client, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:
-                    self._loop.remove_reader(listener)
-                    self._loop.call_later(_PAUSE, self._resume, listener)
-                    return
-                continue  # it has gone already
-            self.take(client)
+        if not accept(listener, self.take):
+            self._loop.remove_reader(listener)
+            self._loop.call_later(PAUSE, self._resume, listener)
 
     def _resume(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
