@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.contenders import CLIENT, ContenderError, Place, end
-from bench.report import Target
+from bench.report import Target, beside
 from bench.results import Results
 from bench.service import Services
 from bench.workloads import WORKLOADS
@@ -147,20 +147,6 @@ def measure(rounds: int, seconds: float, only: str | None) -> Results:
     return results
 
 
-def show(results: Results) -> None:
-    """Print medians, and what is to be reached."""
-    print(f"\n{'forwards: median':<24}{'':<8}" + "".join(f"{each:>14}" for each in CONTENDERS))
-    for row, unit in results.units.items():
-        cells = [results.median(row, each) for each in CONTENDERS]
-        print(f"{row:<24}{unit:<8}" + "".join(f"{'-' if each is None else f'{each:.2f}':>14}" for each in cells))
-    for target in TARGETS:
-        verdict = target.verdict(results)
-        if verdict is not None:
-            print(verdict)
-    for note in results.notes:
-        print(note)
-
-
 def main() -> int:
     """Measure and report; what is another bench's option is not for us."""
     parser = argparse.ArgumentParser(prog="python -m bench.forwards", description=__doc__.split("\n")[0])
@@ -174,7 +160,8 @@ def main() -> int:
         print("forwards are left out: there is no /usr/sbin/sshd (Debian's openssh-server)")
         return 0
     rounds = options.rounds or (1 if options.quick else ROUNDS)
-    show(measure(rounds, 0.4 if options.quick else SECONDS, options.only))
+    results = measure(rounds, 0.4 if options.quick else SECONDS, options.only)
+    beside("forwards: median", results, CONTENDERS, TARGETS, ".2f")
     return 0
 
 

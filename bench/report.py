@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.results import row_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from bench.results import Results
 
@@ -85,3 +85,17 @@ def cell(results: Results, row: str, contender: str) -> str:
         return "-"
     digits = 0 if median >= 1000 else 1 if median >= 100 else 2
     return f"{median:,.{digits}f}" + (f" ±{spread / 2:.0%}" if spread is not None else "     ")
+
+
+def beside(heading: str, results: Results, contenders: Collection[str], targets: Collection[Target], form: str) -> None:
+    """Print a table of medians, cells as `form` has them, and below it what is to be reached and what there is to say."""
+    print(f"\n{heading:<24}{'':<8}" + "".join(f"{each:>14}" for each in contenders))
+    for row, unit in results.units.items():
+        cells = [results.median(row, each) for each in contenders]
+        print(f"{row:<24}{unit:<8}" + "".join(f"{'-' if each is None else format(each, form):>14}" for each in cells))
+    for target in targets:
+        verdict = target.verdict(results)
+        if verdict is not None:
+            print(verdict)
+    for note in results.notes:
+        print(note)

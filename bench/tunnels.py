@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.contenders import end
-from bench.report import Target
+from bench.report import Target, beside
 from bench.results import Results
 
 START = 10.0
@@ -161,22 +161,6 @@ def measure(rounds: int, seconds: float, only: str | None) -> Results:
     return results
 
 
-def show(results: Results) -> None:
-    """Print medians, ratios round by round, and what is to be reached."""
-    control = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
-    heading = f"tunnels, TCP with {control}"
-    print(f"\n{heading:<24}{'':<8}" + "".join(f"{each:>14}" for each in CONTENDERS))
-    for row, unit in results.units.items():
-        cells = [results.median(row, each) for each in CONTENDERS]
-        print(f"{row:<24}{unit:<8}" + "".join(f"{'-' if each is None else f'{each:.3g}':>14}" for each in cells))
-    for target in TARGETS:
-        verdict = target.verdict(results)
-        if verdict is not None:
-            print(verdict)
-    for note in results.notes:
-        print(note)
-
-
 def main() -> int:
     """Measure and report; what is another bench's option is not for us."""
     parser = argparse.ArgumentParser(prog="python -m bench.tunnels", description=(__doc__ or "").split("\n")[0])
@@ -190,7 +174,9 @@ def main() -> int:
     if missing or os.geteuid() != 0:
         print(f"tunnels are left out: {f'there is no {missing[0]}' if missing else 'namespaces of machines take root'}")
         return 0
-    show(measure(options.rounds or (1 if options.quick else ROUNDS), 1.0 if options.quick else SECONDS, options.only))
+    results = measure(options.rounds or (1 if options.quick else ROUNDS), 1.0 if options.quick else SECONDS, options.only)
+    control = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    beside(f"tunnels, TCP with {control}", results, CONTENDERS, TARGETS, ".3g")
     return 0
 
 
