@@ -24,6 +24,7 @@ def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0, *, blocks
     nxt = tcb.snd_nxt
     board = tcb.scoreboard
     rtt = tcb.rtt
+    sacked = board.sacked
     sent_at = board.acked(ack, now, rtt.least)
     tcb.snd_una = ack
     sendq = tcb.sendq
@@ -39,7 +40,7 @@ def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0, *, blocks
     tcb.rto_at = now + rtt.pto if nxt > ack else NEVER
     if board.recovering or board.probe_end >= 0:
         _in_trouble(tcb, ack, now, echo)
-    _open_window(tcb, ack - una, una, nxt, now)
+    _open_window(tcb, ack - una, una, nxt, sacked, now)
     tcb.news |= WRITABLE
     if not tcb.queued:
         tcb.queued = True
@@ -70,8 +71,11 @@ def _in_trouble(tcb: ControlBlock, ack: int, now: int, echo: int) -> None:
         tail.answered(tcb, ack, now)
 
 
-def _open_window(tcb: ControlBlock, size: int, una: int, nxt: int, now: int) -> None:
-    """Tell the congestion controller of `size` bytes acknowledged from `una` on; move an episode of recovery on."""
+def _open_window(tcb: ControlBlock, size: int, una: int, nxt: int, sacked: int, now: int) -> None:
+    """Tell the congestion controller of `size` bytes acknowledged from `una` on; move an episode of recovery on.
+
+    `sacked`: bytes that were SACKed, or presumed gone, before. What these tell of has left the network earlier.
+    """
     board = tcb.scoreboard
     control = tcb.congestion
     board.dup_acks = 0
@@ -81,13 +85,16 @@ def _open_window(tcb: ControlBlock, size: int, una: int, nxt: int, now: int) -> 
     elif board.sacked and not tcb.sack_on:
         board.sacked = 0
     # Only a window that was used may grow (RFC 7661, 4.1): it held data back when what is acknowledged now was sent, or
-    # it was full; in slow start half of it is enough (Linux).
+    # it was full; in slow start half of it is enough, at any time in this round trip (Linux).
     flight = nxt - una
     cwnd = control.cwnd
-    if una < tcb.limited or flight + tcb.snd_mss > cwnd or (cwnd < control.ssthresh and 2 * flight > cwnd):
+    if flight > tcb.peak or una >= tcb.peak_until:
+        tcb.peak = flight
+        tcb.peak_until = nxt
+    if una < tcb.limited or flight + tcb.snd_mss > cwnd or (cwnd < control.ssthresh and 2 * tcb.peak > cwnd):
         if control.hystart is not None:
             control.watch(tcb.rtt.latest, tcb.snd_una, nxt, now, bursts=tcb.pace_next < 0)
-        control.acked(size, now, tcb.rtt.srtt)
+        control.acked(size - sacked + board.sacked, now, tcb.rtt.srtt)
 
 
 def _recovering(tcb: ControlBlock, size: int, now: int) -> bool:

@@ -132,6 +132,8 @@ class ControlBlock:
         "passive",
         "pending_error",
         "ping_pong",
+        "peak",
+        "peak_until",
         "probe_due",
         "probed_at",
         "probes",
@@ -235,6 +237,8 @@ class ControlBlock:
         self.snd_sml = 0  # end of the last segment sent that was short of a full one (Nagle, as Minshall would have it)
         self.snd_up = 0  # end of the last urgent data (RFC 9293, 3.8.5)
         self.limited = 0  # snd_nxt when the congestion window last held something back
+        self.peak = 0  # the most bytes outstanding in this round trip, which ends when `peak_until` is acknowledged
+        self.peak_until = 0
         self.sent_at = now  # when data last left
         self.pace_next = now if config.pacing else -1  # when the pace allows more; -1 for no pacing
         self.ecn_on = False

@@ -212,8 +212,9 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
     una = tcb.snd_una
     nxt = first = tcb.snd_nxt
     edge = una + tcb.snd_wnd
-    if nxt == una and now - tcb.sent_at > tcb.rtt.rto and tcb.config.idle_restart:
+    if nxt == una and edge > nxt and now - tcb.sent_at > tcb.rtt.rto and tcb.config.idle_restart:
         tcb.congestion.rested(now - tcb.sent_at, tcb.rtt.rto, tcb.config.initial_window * mss)
+        tcb.sent_at = now
     if board.lost > board.resent and not tcb.undo.waiting:
         return False  # what was lost comes first, and the window has no room for all of it (RFC 6675, 4, NextSeg)
     room = tcb.congestion.cwnd - (nxt - una - board.sacked - board.lost + board.resent)
