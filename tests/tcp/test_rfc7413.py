@@ -280,6 +280,18 @@ def test_4_1_3_1_a_path_that_swallows_it_twice_is_let_be() -> None:
     assert known(peer) == COOKIE
 
 
+def test_4_1_3_1_a_cookie_that_comes_after_all_is_used_at_once() -> None:
+    """The answer to a plain SYN brought it, so the option does get through."""
+    peer = client(cookie=COOKIE, data=b"x")
+    cookies = peer.host.around.fast_open
+    assert cookies is not None
+    cookies.swallowed(peer.key, peer.now)
+    cookies.swallowed(peer.key, peer.now)
+    assert known(peer) is None
+    cookies.learn(peer.key, b"another", 1_460)
+    assert known(peer) == b"another"
+
+
 def test_4_1_3_the_cache_is_bounded_and_forgets_the_oldest() -> None:
     cookies = FastOpen(bytes(16), 3)
     keys = [bytes([10, 0, 0, each]) + bytes(8) for each in range(5)]

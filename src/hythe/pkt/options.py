@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SOCKET: Final = CONSTANTS["SOL_SOCKET"]
 _TCP: Final = CONSTANTS["SOL_TCP"]
+#: The option by which `Sockets` tells what else could be read.
+INQ: Final = (_TCP, CONSTANTS["TCP_INQ"])
 #: tcp(7), TCP_MAXSEG: what a program may ask for.
 _MSS_MOST: Final = 32_767
 
@@ -47,6 +49,7 @@ _KEPT: Final[Mapping[tuple[int, int], int]] = MappingProxyType(
         _of(_SOCKET, "SO_PRIORITY"): 0,
         _of(_SOCKET, "SO_MARK"): 0,
         _of(_TCP, "TCP_NOTSENT_LOWAT"): 0,
+        INQ: 0,
         _of(_TCP, "TCP_DEFER_ACCEPT"): 0,
         _of(_TCP, "TCP_QUICKACK"): 1,
         _of(_TCP, "TCP_WINDOW_CLAMP"): 0,
@@ -70,6 +73,10 @@ def put(socket: Socket, level: int, name: int, given: Any, now: int) -> None:
         socket.configure(now, congestion=value.decode())
     elif which == _of(_TCP, "TCP_NODELAY"):
         socket.configure(now, nagle=not value)
+    elif which == _of(_TCP, "TCP_CORK"):
+        socket.corked = bool(value)
+        if socket.connection is not None and not value:
+            socket.connection.uncork()
     elif which == _of(_SOCKET, "SO_KEEPALIVE"):
         socket.configure(now, keepalive=bool(value))
     elif which == _of(_SOCKET, "SO_RCVBUF"):
@@ -103,6 +110,8 @@ def get(socket: Socket, level: int, name: int) -> object:
         return config.congestion.encode()
     if which == _of(_TCP, "TCP_NODELAY"):
         return [int(not config.nagle)]
+    if which == _of(_TCP, "TCP_CORK"):
+        return [int(socket.corked)]
     if which == _of(_TCP, "TCP_MAXSEG"):
         asked = config.mss_max if config.mss_max <= _MSS_MOST else config.mss_default4
         return [socket.connection.snd_mss if socket.connection is not None else asked]

@@ -46,6 +46,7 @@ class Socket:
         self.reported = False  # the error that ended the connection has been told
         self.read_shut = False
         self.linger: int | None = None
+        self.corked = False  # TCP_CORK
 
     def configure(self, now: int, **changes: Any) -> None:
         """Change the configuration, of the connection too if there is one. OSError(EISCONN) for what it settled."""
@@ -265,7 +266,10 @@ class Sockets:
             if not flags & CONSTANTS["MSG_PEEK"]:
                 connection.consume(len(data))
                 connection.note(0)
-            return Outcome(len(data), outputs={into: data} if into >= 0 and len(data) < 4096 and _is_text(a) else {})
+            told: dict[int, object] = {into: data} if into >= 0 and len(data) < 4096 and _is_text(a) else {}
+            if into < 0 and isinstance(a[1], dict) and socket.options.get(options.INQ):
+                told[1] = {"msg_control": [{"cmsg_data": sum(map(len, connection.views())) or int(connection.at_eof)}]}
+            return Outcome(len(data), outputs=told)
         number = socket.take_error()
         if number:
             raise OSError(number, "failed")
@@ -315,7 +319,8 @@ class Sockets:
     def _write(self, fd: object, data: bytes, flags: int, to: tuple[bytes, int] | None = None) -> Outcome:
         if flags & CONSTANTS["MSG_FASTOPEN"] and to is not None and self._get(fd).connection is None:
             return self._open_fast(self._get(fd), data, to)
-        unknown = flags & ~(CONSTANTS["MSG_FASTOPEN"] | CONSTANTS["MSG_NOSIGNAL"] | CONSTANTS["MSG_DONTWAIT"])
+        more = CONSTANTS["MSG_MORE"]
+        unknown = flags & ~(CONSTANTS["MSG_FASTOPEN"] | CONSTANTS["MSG_NOSIGNAL"] | CONSTANTS["MSG_DONTWAIT"] | more)
         if unknown:
             raise OSError(errno.EOPNOTSUPP, f"hythe's sockets know no flags {unknown:#x}")
         socket = self._get(fd)
@@ -335,7 +340,7 @@ class Sockets:
         if room <= 0 and data:
             raise BlockingIOError(errno.EAGAIN, "no room")
         size = len(data) if socket.blocking else min(room, len(data))
-        connection.write(data[:size])
+        connection.write(data[:size], more=socket.corked or bool(flags & more))
         return Outcome(size)
 
     def _open_fast(self, socket: Socket, data: bytes, to: tuple[bytes, int]) -> Outcome:
@@ -346,8 +351,8 @@ class Sockets:
         config = replace(socket.config, fast_open=True)
         connection = self._host.connect(*to, self._now(), local=local, local_port=port, config=config)
         socket.connection = self.last = connection
-        if not connection.fast_open:
-            raise BlockingIOError(errno.EINPROGRESS, "no cookie yet")
+        if not connection.fast_open or not data:
+            raise BlockingIOError(errno.EINPROGRESS, "no cookie yet, or nothing to send with it")
         size = len(data) if socket.blocking else min(len(data), connection.snd_mss - OPTIONS_MAX)  # what the SYN holds
         connection.write(data[:size])
         return Outcome(size)

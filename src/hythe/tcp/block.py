@@ -93,6 +93,7 @@ class ControlBlock:
         "challenged_at",
         "config",
         "congestion",
+        "corked",
         "cwr_due",
         "deadline",
         "deaf",
@@ -246,6 +247,7 @@ class ControlBlock:
         self.cwr_due = False  # ... and the peer is to know of it
         self.ece_owed = False  # data came marked CE, and the peer has not answered yet
         self.sendq = SendQueue(self.around.pool, self.iss + 1)
+        self.corked = False  # more is about to come: what is short of a segment waits for it, but not for long
         self.fin_queued = False  # the owner has said its last byte; FIN goes out behind the queue
         self.scoreboard = Scoreboard()
         self.rack = Rack()

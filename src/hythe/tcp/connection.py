@@ -256,18 +256,26 @@ class Connection(ControlBlock):
         """`size` bytes were put into what `reserve` returned."""
         self.sendq.commit(size)
 
-    def write(self, data: bytes | bytearray | memoryview, *, urgent: bool = False) -> None:
+    def write(self, data: bytes | bytearray | memoryview, *, urgent: bool = False, more: bool = False) -> None:
         """Queue bytes whatever the room (`room` tells how much is wise). Once the connection has ended they are dropped.
 
         `urgent`: the peer is told at once that there are urgent data up to the last of these bytes (see `urgent`).
+        `more`: the next write follows at once, so what is short of a full segment waits for it, a time-out at most.
         BrokenPipeError after `shutdown`.
         """
         if self.fin_queued and self.state != CLOSED:
             raise BrokenPipeError(errno.EPIPE, "cannot write after shutdown: FIN is behind the last byte")
         if self.state in MAY_SEND:
             self.sendq.append(data)
+            self.corked = more
             if urgent:
                 self.snd_up = self.sendq.end
+            self.note(0)
+
+    def uncork(self) -> None:
+        """Nothing more follows what was written with `more`."""
+        if self.corked:
+            self.corked = False
             self.note(0)
 
     def room(self) -> int:
@@ -340,6 +348,8 @@ class Connection(ControlBlock):
         if "user_timeout" in changes:
             self.user_timeout = config.user_timeout
             self.user_at = now + config.user_timeout if config.user_timeout and (self.tries or self.probes) else NEVER
+        if changes.get("nagle") is False:
+            self.corked = False  # who wants small segments to leave wants those that wait as well (Linux)
         if self.state >= ESTABLISHED and self.state != TIME_WAIT:
             self.keep_at = max(now, self.heard_at + config.keepalive_idle) if config.keepalive else NEVER
             self.note(0)

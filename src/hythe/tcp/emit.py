@@ -281,7 +281,12 @@ def _worth_sending(tcb: ControlBlock, size: int, unsent: int, usable: int) -> bo
 
 
 def _may_be_small(tcb: ControlBlock) -> bool:
-    """Nagle (3.7.4), as Minshall has it: not while another small segment is unacknowledged. FIN does not wait."""
+    """Nagle (3.7.4), as Minshall has it: not while another small segment is unacknowledged. FIN does not wait.
+
+    Nor does what the owner has corked, before a time-out (`_arm_probe`) shows that no more has come.
+    """
+    if tcb.corked and not (tcb.fin_queued or tcb.probe_due):
+        return False
     return tcb.snd_sml <= tcb.snd_una or not tcb.config.nagle or tcb.fin_queued
 
 

@@ -70,7 +70,7 @@ class FastOpen:
         known = self._enter(key)
         known.cookie = cookie or known.cookie
         known.mss = mss
-        known.losses = 0
+        known.losses = known.not_before = 0
 
     def swallowed(self, key: bytes, now: int) -> None:
         """A SYN with a cookie, or asking for one, was not answered: maybe a box on the way minds the option (4.1.3.1)."""
