@@ -6,11 +6,13 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
+# Byte code is kept even where the environment would not have it: the tests start Python a thousand times.
+export PYTHONDONTWRITEBYTECODE :=
 # Processes that `make test` runs side by side.
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check bench scoreboard lint format rfc lock clean
+.PHONY: help install demo test test-all check compiled bench scoreboard lint format rfc lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,7 +27,7 @@ $(STAMP): pyproject.toml requirements/dev.txt Makefile
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Byte code is compiled even where the environment keeps Python from writing it: start-up time counts.
+# Start-up time counts.
 install: $(STAMP) ## make .venv with everything in it; the command is .venv/bin/hythe
 	@$(BIN)/python -m compileall -q src/hythe
 
@@ -40,7 +42,14 @@ check: install ## ruff, mypy --strict, import-linter
 
 lint: check
 
-test: check ## everything, the slow tests excepted
+# pytest compiles each file of tests anew (for what `assert` tells), in each of its processes, or once before them all:
+# while mypy keeps the other processor busy.
+compiled: install
+	@mkdir -p .cache
+	@$(PYTEST) --collect-only -qq $(ARGS) >.cache/collected || { cat .cache/collected; exit 1; }
+
+test: install ## everything, the slow tests excepted
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync check compiled
 	$(PYTEST) -m "not slow" --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
 
 test-all: check ## everything, with many more examples of everything random

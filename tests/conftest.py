@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import zlib
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,16 @@ configuration.set_hypothesis_home_dir(".cache/hypothesis")
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True, max_examples=200)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=5_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure() -> None:
+    """Let commands under test die of their signals, though `nohup` or a shell's `&` has these ignored by all it starts.
+
+    A shell cannot take back what it finds ignored. What is handled, if by nothing, is at its default after an exec.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # its time is not counted before its turn has come
