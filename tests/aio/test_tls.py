@@ -26,8 +26,9 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     await writer.wait_closed()
 
 
-def test_five_megabytes_there_and_back(network: Network, certificate: Certificate, rng: random.Random) -> None:
-    data = rng.randbytes(5_000_000)
+@pytest.mark.parametrize("size", [1_000_000, pytest.param(5_000_000, marks=pytest.mark.slow)])
+def test_megabytes_there_and_back(network: Network, certificate: Certificate, rng: random.Random, size: int) -> None:
+    data = rng.randbytes(size)
 
     async def send(writer: asyncio.StreamWriter) -> None:
         for at in range(0, len(data), PIECE):

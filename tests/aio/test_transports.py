@@ -15,7 +15,6 @@ from tests.aio.sides import BETWEEN, Network, Ours, Recorder, Table, close, port
 if TYPE_CHECKING:
     from pathlib import Path
 
-BULK = 10_000_000
 PIECE = 65_536
 
 
@@ -35,8 +34,9 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     await writer.wait_closed()
 
 
-def test_ten_megabytes_both_ways_at_once(network: Network, rng: random.Random) -> None:
-    data = rng.randbytes(BULK)
+@pytest.mark.parametrize("size", [2_000_000, pytest.param(10_000_000, marks=pytest.mark.slow)])
+def test_megabytes_both_ways_at_once(network: Network, rng: random.Random, size: int) -> None:
+    data = rng.randbytes(size)
 
     async def scenario(table: Table) -> None:
         server = await table.server.start_server(echo)
@@ -423,7 +423,8 @@ def test_callbacks_run_in_the_context_of_whoever_asked(network: Network) -> None
 @pytest.mark.parametrize(
     "network", [("pair", 4), ("pair-wire", 6), ("tun-client", 6), ("tun-server", 4)], indirect=True, ids=lambda each: each[0]
 )
-def test_five_hundred_connections_at_once(network: Network) -> None:
+@pytest.mark.parametrize("count", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_hundreds_of_connections_at_once(network: Network, count: int) -> None:
     async def one(table: Table, port: int, number: int) -> None:
         reader, writer = await table.client.open_connection(table.server.address, port)
         writer.write(b"%06d" % number * 100)
@@ -434,7 +435,7 @@ def test_five_hundred_connections_at_once(network: Network) -> None:
     async def scenario(table: Table) -> None:
         server = await table.server.start_server(echo, backlog=1000)
         async with asyncio.TaskGroup() as group:
-            for number in range(500):
+            for number in range(count):
                 group.create_task(one(table, port_of(server), number))
         await until(lambda: len(asyncio.all_tasks()) == 1)
         await close(server)
