@@ -135,10 +135,10 @@ def test_ssh(person: Person, place: Path, sshd: int, family: str) -> None:
     assert (said.stdout, said.returncode) == ("42\n", 5), said.stderr
 
 
-def test_20_mb_over_ssh_both_ways(person: Person, place: Path, sshd: int) -> None:
+def test_megabytes_over_ssh_both_ways(person: Person, place: Path, sshd: int) -> None:
     needs.program("ssh")
     give_key(place, person)
-    data = random.Random(22).randbytes(20_000_000)
+    data = random.Random(22).randbytes(8_000_000)
     result = subprocess.run(
         person.words("--host-loopback", *ssh(place, sshd, "-4", "cat")),
         input=data,
@@ -250,7 +250,7 @@ def iperf3(place: Path) -> Iterator[int]:
 @FAMILIES
 @pytest.mark.parametrize("way", ["", "--reverse", "--bidir", "--parallel 8"])
 def test_iperf3_tcp(nobody: Person, iperf3: int, family: str, way: str) -> None:
-    command = ["iperf3", family, "--client", HOST, "--port", str(iperf3), "--time", "1", "--json", *way.split()]
+    command = ["iperf3", family, "--client", HOST, "--port", str(iperf3), "--bytes", "32M", "--json", *way.split()]
     end = json.loads(ok(nobody.run("--host-loopback", *command)))["end"]
     assert end["sum_received"]["bits_per_second"] > 100e6, "not even a hundredth of what it can do"
     assert end["sum_received"]["bytes"] > 0
@@ -267,8 +267,8 @@ def test_iperf3_udp(person: Person, iperf3: int, family: str, way: str) -> None:
         HOST,
         "--port",
         str(iperf3),
-        "--time",
-        "1",
+        "--bytes",
+        "3M",
         "--json",
         "--udp",
         "--length",
@@ -278,7 +278,7 @@ def test_iperf3_udp(person: Person, iperf3: int, family: str, way: str) -> None:
         *way.split(),
     ]
     total = json.loads(ok(person.run("--host-loopback", *command)))["end"]["sum"]
-    assert total["packets"] > 4_000
+    assert total["packets"] > 2_000
     assert total["lost_percent"] < 1
 
 
