@@ -101,6 +101,17 @@ def test_it_tells_of_connections(person: Person) -> None:
         assert any(each.name.rstrip(".") == "host.hythe.internal" and each.type == "A" for each in asked.queries())
         with pytest.raises(UsageError, match="there is no connection 999"):
             asked.connection(999)
+        changes = asked.changes()
+        assert changes.complete
+        assert changes.totals == asked.about().totals
+        whole = next(each for each in changes.connections if each.protocol == "tcp")
+        assert whole == only(asked)
+        assert {each.name for each in changes.queries} >= {each.name for each in asked.queries()}
+        (holding,) = asked.holders()
+        assert (holding.program, whole.id in holding.connections) == (
+            os.path.basename(person.python),
+            True,
+        )
 
 
 def test_a_killed_connection_is_reset_on_both_sides(person: Person) -> None:
@@ -118,9 +129,13 @@ def test_a_killed_connection_is_reset_on_both_sides(person: Person) -> None:
         command = person.script(CLIENT, str(port), "10")
         with session(person, "--host-loopback", *command) as (running, asked):
             assert running.line() == "sent\n"
-            killed = asked.kill(until(lambda: [each for each in asked.connections() if each.bytes_up == 10])[0].id)
+            opened = until(lambda: [each for each in asked.connections() if each.bytes_up == 10])[0]
+            changes = asked.changes()
+            killed = asked.kill(opened.id)
             assert killed.error == "ECONNABORTED"
             assert running.line() == "ConnectionResetError\n"
+            last = next(each for each in asked.changes(changes.serial).figures if each.id == opened.id)
+            assert (last.error, last.bytes_up, last.ended) == ("ECONNABORTED", 10, killed.ended)
     assert outcome == [errno.ECONNRESET]
 
 

@@ -55,6 +55,16 @@ class Flows:
         self._down = 0
 
     @property
+    def ended(self) -> int:
+        """How many have."""
+        return self.count - len(self.live)
+
+    @property
+    def answered(self) -> int:
+        """DNS queries; the far end looks names up."""
+        return 0
+
+    @property
     def bytes_up(self) -> int:
         """Carried away from clients, by all."""
         return self._up + sum(each.tally.up for each in self.live.values())

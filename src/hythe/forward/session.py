@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hythe.errors import MachineError, UnknownError
 from hythe.forward.flows import Flow, Flows
+from hythe.forward.following import Following, described, totals
 from hythe.forward.places import port_of
 from hythe.gateway.api import metrics
 from hythe.gateway.api.broadcast import Broadcast
+from hythe.gateway.api.changes import Ledger
 from hythe.gateway.api.door import Door
-from hythe.gateway.api.figures import error_name, peer
+from hythe.gateway.api.figures import peer
 from hythe.session import model, places
 from hythe.session.plain import plain
 from hythe.session.routes import API
@@ -48,6 +50,7 @@ class ForwardResources:
         self._forwarding = forwarding
         self._flows: Flows = forwarding.flows
         self._broadcast = Broadcast(self._flows, self._event)
+        self._ledger = Ledger(self._flows, Following(self._flows))
 
     async def finish(self) -> None:
         """As `Answering.finish`."""
@@ -74,27 +77,31 @@ class ForwardResources:
             gateways=[],
             faults={},
             notices=list(flows.notices),
-            totals=self._totals(),
+            totals=totals(flows),
             tunnels=tunnels,
         )
-
-    def _totals(self) -> model.Totals:
-        flows = self._flows
-        return model.Totals(flows.count, len(flows.live), flows.refused, flows.bytes_up, flows.bytes_down, 0)
 
     async def connections(self, *, ended: int = 0, processes: bool = False) -> AsyncGenerator[bytes, None]:
         """A JSON array."""
         past = list(self._flows.past)[max(0, len(self._flows.past) - ended) :]
-        rows = [json.dumps(plain(_connection(each))) for each in [*past, *self._flows.live.values()]]
+        rows = [json.dumps(plain(described(each))) for each in [*past, *self._flows.live.values()]]
 
         async def pieces() -> AsyncGenerator[bytes, None]:
             yield ("[" + ",\n".join(rows) + "]\n").encode()
 
         return pieces()
 
+    async def changes(self, *, since: int = 0) -> AsyncGenerator[bytes, None]:
+        """`model.Changes`."""
+        return await self._ledger.changes(since)
+
+    async def holders(self) -> list[model.Holding]:
+        """Its clients may be anywhere."""
+        return []
+
     async def connection(self, number: int) -> model.Detail:
         """One of them."""
-        return model.Detail(_connection(self._find(number)), None)
+        return model.Detail(described(self._find(number)), None)
 
     async def kill(self, number: int) -> model.Connection:
         """End it."""
@@ -103,7 +110,7 @@ class ForwardResources:
             raise UnknownError(f"no connection {number} goes on")
         if flow.kill is not None:
             flow.kill()
-        return _connection(flow)
+        return described(flow)
 
     def _find(self, number: int) -> Flow:
         flow = self._flows.live.get(number) or next((each for each in self._flows.past if each.number == number), None)
@@ -164,7 +171,7 @@ class ForwardResources:
 
     async def metrics(self) -> str:
         """For Prometheus."""
-        return metrics.text(self._forwarding.name, self._flows.began, self._totals(), await self.faults(), {})
+        return metrics.text(self._forwarding.name, self._flows.began, totals(self._flows), await self.faults(), {})
 
     async def openapi(self) -> dict[str, Any]:
         """What there is."""
@@ -175,7 +182,7 @@ class ForwardResources:
     def _event(self, kind: str, about: object) -> model.Event | None:
         at = time.time()
         if isinstance(about, Flow):
-            return model.Event(kind, at, connection=_connection(about))
+            return model.Event(kind, at, connection=described(about))
         return model.Event(kind, at, notice=str(about))
 
 
@@ -205,28 +212,3 @@ async def shown(command: str, words: Sequence[str], say: Callable[[str], None]) 
     finally:
         await door.close()
         claim.close()
-
-
-def _connection(flow: Flow) -> model.Connection:
-    return model.Connection(
-        id=flow.number,
-        protocol=flow.protocol,
-        inbound=flow.inbound,
-        inside=model.End(*(flow.far if flow.inbound else flow.near)),
-        remote=model.End(*(flow.near if flow.inbound else flow.far)),
-        outside_local=None,
-        outside=None,
-        name=None,
-        via=flow.via,
-        state=flow.state,
-        error=error_name(flow.error),
-        began=flow.began,
-        ended=flow.ended or None,
-        bytes_up=flow.tally.up,
-        bytes_down=flow.tally.down,
-        held_up=0,
-        held_down=0,
-        rtt=None,
-        retransmits=0,
-        process=None,
-    )

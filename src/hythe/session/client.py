@@ -27,7 +27,7 @@ from urllib.parse import urlencode
 
 from hythe.errors import MachineError, UsageError
 from hythe.session import places
-from hythe.session.model import About, Connection, Detail, Event, Faults, Listener, Peer, Publish, Query
+from hythe.session.model import About, Changes, Connection, Detail, Event, Faults, Holding, Listener, Peer, Publish, Query
 from hythe.session.plain import build, plain
 
 #: Seconds that an answer may take to begin; a session that is stopped (^Z) gives none.
@@ -81,6 +81,14 @@ class Session:
         """Those that go on, in front of them the last `ended` that do not; `processes`: say who holds them inside."""
         found = self._get("/connections", ended=ended, processes=int(processes))
         return [build(Connection, each) for each in found]
+
+    def changes(self, since: int = 0) -> Changes:
+        """What has changed since the answer whose `serial` is `since`; everything, without it."""
+        return build(Changes, self._get("/changes", since=since))
+
+    def holders(self) -> list[Holding]:
+        """Which processes inside hold which connections."""
+        return [build(Holding, each) for each in self._get("/holders")]
 
     def connection(self, number: int) -> Detail:
         """One of them, with its `info()`."""

@@ -3,11 +3,14 @@
 Each class is one object of the JSON that travels, field by field (`plain`), and one component of the OpenAPI schema
 (`openapi`), which takes its words from the comments `#:` here. Sizes are bytes, lengths of time seconds, moments seconds
 since 1970 (UTC). "Up" is away from the command, "inside" is the command's network, "outside" the world.
+
+`Figures` alone travels as an array: there are thousands of them in one answer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(slots=True)
@@ -104,6 +107,31 @@ class Connection:
     rtt: float | None
     retransmits: int
     process: Process | None
+
+
+class Figures(NamedTuple):
+    """What changes in a connection, by its `id`, as in Connection; an array in this order, to which more may be added."""
+
+    id: int
+    state: str
+    error: str | None
+    ended: float | None
+    bytes_up: int
+    bytes_down: int
+    held_up: int
+    held_down: int
+    rtt: float | None
+    retransmits: int
+
+
+@dataclass(slots=True)
+class Holding:
+    """A process inside, and the connections that it holds, by their `id`."""
+
+    pid: int
+    program: str
+    user: int
+    connections: list[int]
 
 
 @dataclass(slots=True)
@@ -235,6 +263,28 @@ class Event:
     listener: Listener | None = None
     notice: str | None = None
     count: int | None = None
+
+
+@dataclass(slots=True)
+class Changes:
+    """What has changed since another answer of this kind, whose `serial` was given.
+
+    `connections`: those that are new to the caller, or lead elsewhere than before; some may have ended already. `figures`:
+    of those that he knows, where anything changed, and the last ones where `ended` is there; an `id` that he does not know
+    is to be left out. `queries`, `notices`: new ones. `faults`: all words of the wire, as they are now. `left_out`: so many
+    connections came and went in between of which nothing more is told. `complete`: the caller is to forget what he knows:
+    `connections` are all that go on, `queries` and `notices` all that are remembered.
+    """
+
+    serial: int
+    complete: bool
+    totals: Totals
+    faults: dict[str, str]
+    notices: list[str]
+    queries: list[Query]
+    connections: list[Connection]
+    figures: list[Figures]
+    left_out: int
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Final, get_args, get_origin
 
 from hythe.session import model
-from hythe.session.plain import hints, optional
+from hythe.session.plain import hints, is_row, optional
 from hythe.session.routes import API, JSON, ROUTES, Parameter, Route
 
 _PRIMITIVES: Final[types.MappingProxyType[Any, str]] = types.MappingProxyType(
@@ -62,15 +62,19 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _components() -> list[tuple[str, dict[str, Any]]]:
     """Every class of the model."""
-    found = [each for each in vars(model).values() if isinstance(each, type) and is_dataclass(each)]
+    found = [each for each in vars(model).values() if isinstance(each, type) and (is_dataclass(each) or is_row(each))]
     return [(each.__name__, _component(each)) for each in found]
 
 
 def _component(kind: Any) -> dict[str, Any]:
     wanted = hints(kind)
+    description = " ".join((kind.__doc__ or "").split())
+    if is_row(kind):
+        items = [{"title": name} | _schema(hint) for name, hint in wanted.items()]
+        return {"type": "array", "description": description, "prefixItems": items, "minItems": len(items)}
     return {
         "type": "object",
-        "description": " ".join((kind.__doc__ or "").split()),
+        "description": description,
         "properties": {name: _schema(hint) for name, hint in wanted.items()},
         "required": [each.name for each in fields(kind) if each.default is MISSING],
     }
@@ -82,7 +86,7 @@ def _schema(hint: Any) -> dict[str, Any]:
         return {"anyOf": [_schema(hint), {"type": "null"}]}
     if hint in _PRIMITIVES:
         return {"type": _PRIMITIVES[hint]}
-    if is_dataclass(hint) and isinstance(hint, type):
+    if isinstance(hint, type) and (is_dataclass(hint) or is_row(hint)):
         return {"$ref": f"#/components/schemas/{hint.__name__}"}
     arguments = get_args(hint)
     if get_origin(hint) is list:

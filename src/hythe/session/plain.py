@@ -1,4 +1,7 @@
-"""Data classes to JSON's plain values and back, by the annotations of their fields."""
+"""Data classes to JSON's plain values and back, by the annotations of their fields.
+
+A NamedTuple is an array: a row of a long table, which is not worth an object.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,8 @@ def _build(hint: Any, value: Any, where: str) -> Any:
         return None
     if is_dataclass(hint):
         return _object(hint, value, where)
+    if is_row(hint):
+        return _row(hint, value, where)
     if get_origin(hint) is list and isinstance(value, list):
         (inner,) = get_args(hint)
         return [_build(inner, each, f"{where}[{number}]") for number, each in enumerate(value)]
@@ -72,7 +77,33 @@ def _object(kind: Any, value: Any, where: str) -> Any:
     return kind(**given)
 
 
+def is_row(hint: Any) -> bool:
+    """Is it a NamedTuple?"""
+    return isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields")
+
+
+def _row(kind: Any, value: Any, where: str) -> Any:
+    """There may be thousands: one look at each field, and nothing called for it."""
+    allowed = _allowed(kind)
+    if not isinstance(value, (list, tuple)) or len(value) < len(allowed):
+        raise UsageError(f"{where} cannot be {value!r}: an array of {len(allowed)} is what belongs there")
+    for place, types_ in enumerate(allowed):
+        if type(value[place]) not in types_:
+            raise UsageError(f"{where}.{kind._fields[place]} cannot be {value[place]!r}: it is of another type")
+    return kind._make(value[: len(allowed)])
+
+
+@cache
+def _allowed(kind: Any) -> tuple[frozenset[type], ...]:
+    """Of each field, what it may be."""
+    found = []
+    for hint in hints(kind).values():
+        inner, may_be_none = optional(hint)
+        found.append(frozenset({inner, *((int,) if inner is float else ()), *((type(None),) if may_be_none else ())}))
+    return tuple(found)
+
+
 @cache
 def hints(kind: type) -> Mapping[str, Any]:
-    """The fields of a data class with their annotations."""
+    """The fields of a data class (or NamedTuple) with their annotations."""
     return get_type_hints(kind)

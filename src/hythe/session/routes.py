@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hythe.session.model import About, Connection, Detail, Faults, Listener, Peer, Publish, Query
+from hythe.session.model import About, Changes, Connection, Detail, Faults, Holding, Listener, Peer, Publish, Query
 
 #: Grows with changes that an older client would misunderstand; fields and routes may be added without.
 API: Final = 1
@@ -52,6 +52,21 @@ ROUTES: Final[Sequence[Route]] = (
         "The connections that go on, the oldest first.",
         list[Connection],
         parameters=(_ENDED, _PROCESSES),
+    ),
+    Route(
+        "GET",
+        "/changes",
+        "changes",
+        "What has changed since the answer before, by its `serial`; everything, unless that is given.",
+        Changes,
+        parameters=(Parameter("since", int, "the `serial` of the answer before"),),
+    ),
+    Route(
+        "GET",
+        "/holders",
+        "holders",
+        "Which processes inside hold which connections (some milliseconds, more with thousands of sockets).",
+        list[Holding],
     ),
     Route("GET", "/connections/{id}", "connection", "One connection, with what tcp_info tells of it.", Detail),
     Route("DELETE", "/connections/{id}", "kill", "Reset a connection: the command and the far side see a RST.", Connection),

@@ -32,6 +32,7 @@ _PARTS: Final = (
     "hythe.link.faults",
     "hythe.gateway.wiring",
     "hythe.gateway.api.lookups",
+    "hythe.gateway.api.changes",
     "hythe.gateway.api.resources",
     "hythe.gateway.api.serving",
 )

@@ -16,6 +16,8 @@ from hythe.errors import UnknownError
 from hythe.gateway.api import figures, metrics
 from hythe.gateway.api.broadcast import Broadcast
 from hythe.gateway.api.capturing import Capturing, Place
+from hythe.gateway.api.changes import Ledger
+from hythe.gateway.api.following import Following, holdings
 from hythe.gateway.api.inside import Inside, Pair, is_listener, pairs
 from hythe.gateway.api.lookups import name_of, query, read_names
 from hythe.gateway.capture.reasons import Reasons
@@ -67,6 +69,8 @@ class Resources:
         self.epoch = time.time_ns() - gateway.driver.clock()
         self._inside = Inside(room.diag_fd, room.pid) if room is not None else Inside(-1, 0)
         self._broadcast = Broadcast(self.session, self._event)
+        self._following = Following(self.session, wiring, self.epoch, self._connection)
+        self._ledger = Ledger(self.session, self._following)
         place = Place(room.pid if room is not None else 0, layout.hosts, self.epoch)
         reasons = recorder.reasons if recorder is not None else Reasons(gateway)
         self._capturing = Capturing(wiring, self.session, reasons, recorder, place)
@@ -100,22 +104,14 @@ class Resources:
         )
 
     async def _totals(self) -> model.Totals:
-        session = self.session
-        up, down = session.bytes_up, session.bytes_down
-        for number, flow in enumerate(list(session.live.values())):
+        up = down = 0
+        for number, flow in enumerate(list(self.session.live.values())):
             if number % _GLANCES == _GLANCES - 1:
                 await asyncio.sleep(0)
             flow.refresh()
             up += flow.record.bytes_up
             down += flow.record.bytes_down
-        return model.Totals(
-            connections=session.count,
-            open=len(session.live),
-            refused=session.refused,
-            bytes_up=up,
-            bytes_down=down,
-            queries=session.answered,
-        )
+        return self._following.totals(up, down)
 
     async def metrics(self) -> str:
         """For Prometheus."""
@@ -140,6 +136,15 @@ class Resources:
         records = [past[number] for number in range(max(0, len(past) - ended), len(past))]
         records += [flow.record for flow in self.session.live.values()]
         return _rows(records, lambda record: self._connection(record, held))
+
+    async def changes(self, *, since: int = 0) -> AsyncGenerator[bytes, None]:
+        """`model.Changes`, made as it is read."""
+        await read_names(self.session)
+        return await self._ledger.changes(since)
+
+    async def holders(self) -> list[model.Holding]:
+        """Who holds the connections that go on."""
+        return holdings(self.session, pairs(await self._inside.sockets(processes=True)))
 
     async def connection(self, number: int) -> model.Detail:
         """One of them."""
