@@ -98,6 +98,16 @@ def test_4_2_2_the_answer_does_not_wait_for_the_handshake() -> None:
     peer.expect_nothing()
 
 
+def test_4_2_2_the_answer_may_be_a_whole_initial_window() -> None:
+    """RFC 6928, 2: ten segments of what the SYN has told, not of the default."""
+    peer = server()
+    peer.inject("S", data=b"GET /", fast_open=good(peer), mss=1_460)
+    peer.expect("S.", ack=6)
+    peer.write(bytes(20_000))
+    peer.expect(".", seq=1, ack=6, size=10 * 1_460)
+    peer.expect_nothing()
+
+
 def test_4_2_2_a_lost_answer_is_resent_after_the_handshake() -> None:
     peer = server()
     peer.inject("S", data=b"GET /", fast_open=good(peer), mss=1_460)

@@ -176,6 +176,8 @@ def welcome(tcb: ControlBlock, segment: Segment, cookie: bytes, now: int, *, acc
         tcb.fast_open = good
     elif accept:
         tcb.early = True
+        tcb.congestion.begin(tcb.snd_mss, tcb.config.initial_window)  # the answer does not wait for the handshake
+        tcb.congestion.cwnd += 1  # and our SYN is in flight still
         size = min(segment.size, tcb.rcv_adv - tcb.rcv_nxt)
         if size:
             accept_text(tcb, segment.payload[:size], size, now)
