@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # `make test` tries the same examples every time; `make test-all` sets HYPOTHESIS_PROFILE=thorough: many and new ones,
 # and those that fail are remembered beside the other caches.
 configuration.set_hypothesis_home_dir(".cache/hypothesis")
-hypothesis.settings.register_profile("default", deadline=None, derandomize=True, max_examples=200)
+hypothesis.settings.register_profile("default", deadline=None, derandomize=True, max_examples=100)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=5_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

@@ -86,7 +86,7 @@ def test_the_corpus_is_read(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_mutations(target: str, rng: Random) -> None:
-    fuzz(target, 1_500, rng)
+    fuzz(target, 700, rng)
 
 
 @pytest.mark.slow

@@ -70,9 +70,9 @@ def up(person: Person, files: Files, size: int, family: str, options: str = "", 
 
 
 @BOTH_FAMILIES
-def test_64_mib(person: Person, files: Files, family: str) -> None:
-    down(person, files, 64 * MIB, family)
-    up(person, files, 64 * MIB, family)
+def test_24_mib(person: Person, files: Files, family: str) -> None:
+    down(person, files, 24 * MIB, family)
+    up(person, files, 24 * MIB, family)
 
 
 @pytest.mark.slow
@@ -85,8 +85,8 @@ def test_1_gib(person: Person, files: Files, family: str) -> None:
 @pytest.mark.parametrize("mtu", [1280, 1500, 9000, 65_535])
 @BOTH_FAMILIES
 def test_any_mtu(nobody: Person, files: Files, family: str, mtu: int) -> None:
-    down(nobody, files, 16 * MIB, family, f"--mtu {mtu}")
-    up(nobody, files, 16 * MIB, family, f"--mtu {mtu}")
+    down(nobody, files, 6 * MIB, family, f"--mtu {mtu}")
+    up(nobody, files, 6 * MIB, family, f"--mtu {mtu}")
 
 
 def test_the_least_mtu_of_ipv4(nobody: Person, files: Files) -> None:
@@ -123,7 +123,7 @@ def many_at_once(person: Person, files: Files, size: int, timeout: float) -> Non
 
 
 def test_64_at_once(person: Person, files: Files) -> None:
-    many_at_once(person, files, 4 * MIB, 60)
+    many_at_once(person, files, MIB, 60)
 
 
 @pytest.mark.slow
