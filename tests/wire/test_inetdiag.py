@@ -18,9 +18,9 @@ from hythe.wire.inetdiag import IPV4, IPV6, LISTEN, TCP, UDP, Socket
 NETLINK_SOCK_DIAG = 4
 
 
-def ask(family: int, protocol: int) -> list[Socket]:
+def ask(family: int, protocol: int, *, counters: bool = False) -> list[Socket]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as diag:
-        diag.sendall(inetdiag.request(family, protocol, 7))
+        diag.sendall(inetdiag.request(family, protocol, 7, counters=counters))
         found: list[Socket] = []
         while True:
             for each in inetdiag.read(diag.recv(65_536), protocol, 7):
@@ -45,6 +45,14 @@ def test_the_kernel_knows_our_sockets() -> None:
         assert (ours.remote, ours.remote_port, ours.local_port) == (loopback, port, client.getsockname()[1])
         assert found[os.fstat(accepted.fileno()).st_ino].receive_queue == len(b"unread")
         assert ours.user == os.getuid()
+        assert ours.counters is None
+        counted = {each.inode: each.counters for each in ask(IPV4, TCP, counters=True)}
+        ours_counted, theirs = counted[os.fstat(client.fileno()).st_ino], counted[os.fstat(accepted.fileno()).st_ino]
+        assert ours_counted is not None
+        assert theirs is not None
+        assert 0 < ours_counted.rtt < 1_000_000
+        assert (theirs.received, theirs.retransmits, ours_counted.received) == (len(b"unread"), 0, 0)
+        assert ours_counted.sent >= len(b"unread")
 
 
 def test_an_ipv6_socket_that_speaks_ipv4_has_ipv4s_addresses() -> None:

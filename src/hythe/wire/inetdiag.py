@@ -1,8 +1,8 @@
 """Questions to NETLINK_SOCK_DIAG about the sockets of a network namespace, and its answers (sock_diag(7)).
 
 One request asks for all sockets of a family and protocol, or for the one that a packet would go to; the answer is a row of
-messages, each with an `inet_diag_msg` and attributes that are skipped here. Numbers are the machine's own, ports and
-addresses the network's.
+messages, each with an `inet_diag_msg` and attributes, of which TCP's counters are read. Numbers are the machine's own, ports
+and addresses the network's.
 """
 
 from __future__ import annotations
@@ -38,7 +38,22 @@ _NUMBER: Final = struct.Struct("=i")
 #: expires, receive queue, send queue, user, inode.
 _ANSWER: Final = struct.Struct("=BBBx2s2s16s16sI8xIIIII")
 _RETRANSMITS: Final = 3
+#: Attributes behind it: length, type; INET_DIAG_INFO is TCP's `tcp_info` (linux/tcp.h), of which a few are read here.
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_INFO: Final = 2
+_INFO_WANTED: Final = 1 << (_INFO - 1)
+_COUNTERS: Final = struct.Struct("=68xI28xI16xQQ")  # tcpi_rtt, tcpi_total_retrans, tcpi_bytes_acked, tcpi_bytes_received
 _MAPPED: Final = bytes(10) + b"\xff\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Of a TCP connection. `rtt`: microseconds; `sent`: bytes that were acknowledged."""
+
+    rtt: int
+    retransmits: int
+    sent: int
+    received: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,7 @@ class Socket:
     """One socket. Addresses are packed, 4 bytes also where an IPv6 socket speaks IPv4; a listener's remote is all zeros.
 
     `receive_queue`, `send_queue`: bytes, of a listener connections that wait and their limit. `inode` 0: nobody's any more.
-    `family`: IPV4 or IPV6, of the socket; `interface`: the index of the one it is bound to, or 0.
+    `family`: IPV4 or IPV6, of the socket; `interface`: the index of the one it is bound to, or 0. `counters`: if asked for.
     """
 
     protocol: int
@@ -62,11 +77,12 @@ class Socket:
     retransmits: int
     family: int
     interface: int
+    counters: Counters | None = None
 
 
-def request(family: int, protocol: int, sequence: int) -> bytes:
-    """Ask for all sockets of IPV4 or IPV6, TCP or UDP."""
-    body = _REQUEST.pack(family, protocol, 0, _ALL_STATES)
+def request(family: int, protocol: int, sequence: int, *, counters: bool = False) -> bytes:
+    """Ask for all sockets of IPV4 or IPV6, TCP or UDP; with `counters`, of TCP's."""
+    body = _REQUEST.pack(family, protocol, _INFO_WANTED if counters else 0, _ALL_STATES)
     return _HEADER.pack(_HEADER.size + len(body), _BY_FAMILY, _FLAGS, sequence, 0) + body
 
 
@@ -126,7 +142,20 @@ def _socket(body: bytes, protocol: int) -> Socket:
         body[_RETRANSMITS],
         family,
         interface,
+        _counters(body) if len(body) > _ANSWER.size and protocol == TCP else None,
     )
+
+
+def _counters(body: bytes) -> Counters | None:
+    at = _ANSWER.size
+    while at + _ATTRIBUTE.size <= len(body):
+        length, kind = _ATTRIBUTE.unpack_from(body, at)
+        if length < _ATTRIBUTE.size or at + length > len(body):
+            raise ParseError(f"attribute at byte {at} has length {length}, {len(body) - at} bytes are there")
+        if kind == _INFO and length >= _ATTRIBUTE.size + _COUNTERS.size:
+            return Counters(*_COUNTERS.unpack_from(body, at + _ATTRIBUTE.size))
+        at += length + -length % 4
+    return None
 
 
 def _address(family: int, field: bytes) -> bytes:

@@ -46,7 +46,8 @@ class Row:
     """One socket. Addresses are packed, `mapped`: IPv4's in an IPv6 socket. A port 0 is none.
 
     `user`: None where nobody says. `interface`: to which the socket is bound, or none. `session`: whose it is, if not the
-    kernel's; `name`: by which a session's command had looked the remote up; `via`: the way it goes.
+    kernel's; `name`: by which a session's command had looked the remote up; `via`: the way it goes. `counters`: where asked
+    for, of TCP.
     """
 
     protocol: str
@@ -66,6 +67,7 @@ class Row:
     name: str | None = None
     via: str | None = None
     holders: Sequence[Holder] = field(default=())
+    counters: inetdiag.Counters | None = None
 
     @property
     def waits(self) -> bool:
@@ -89,8 +91,11 @@ class Wanted:
         return self.listening if row.waits else self.connected
 
 
-def of_machine(wanted: Wanted) -> list[Row]:
-    """This machine's sockets, of our network namespace. Raises `MachineError` where the kernel does not tell."""
+def of_machine(wanted: Wanted, *, counters: bool = False) -> list[Row]:
+    """This machine's sockets, of our network namespace; with `counters`, of TCP's.
+
+    Raises `MachineError` where the kernel does not tell.
+    """
     names = dict(socket.if_nameindex())
     rows = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as diag:
@@ -98,7 +103,7 @@ def of_machine(wanted: Wanted) -> list[Row]:
         for protocol in sorted(wanted.protocols):
             for family in sorted(wanted.families):
                 sequence += 1
-                diag.sendall(inetdiag.request(_FAMILIES[family], _PROTOCOLS[protocol], sequence))
+                diag.sendall(inetdiag.request(_FAMILIES[family], _PROTOCOLS[protocol], sequence, counters=counters))
                 try:
                     for each in _answer(diag, _PROTOCOLS[protocol], sequence):
                         row = _row(each, protocol, family, names)
@@ -138,6 +143,7 @@ def _row(each: inetdiag.Socket, protocol: str, family: int, names: Mapping[int, 
         each.inode,
         mapped=family == 6 and len(each.local) == 4,
         interface=names.get(each.interface, str(each.interface)) if each.interface else "",
+        counters=each.counters,
     )
 
 

@@ -1,22 +1,37 @@
-"""A session by its name: asked again and again, through its end, and its return under the same name."""
+"""Where a view's changes come from: a session by its name, asked again and again, through its end and its return."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from hythe.errors import UsageError
 from hythe.session.client import Session, SessionEndedError, find
-from hythe.session.model import Changes
+from hythe.session.model import Changes, Holding
 
 #: Seconds for which an answer is waited for: a session may be stopped (^Z).
 _PATIENCE: Final = 2.0
 
 
-class Contact:
-    """To the session called `name`. `session` is None while there is none; `trouble` says what is wrong, if anything is.
+class Source(Protocol):
+    """`name`: for people. `session`: what can be asked more, and changed; None for what is no session, or has none just now.
 
-    Raises `UsageError` where there is none to begin with.
+    `trouble` says why nothing is told, where that is so.
     """
+
+    name: str
+    session: Session | None
+    trouble: str
+
+    def changes(self, since: int) -> Changes | None:
+        """As `Session.changes`; None while nothing is told. It may take some seconds to see that."""
+
+    def holders(self) -> Sequence[Holding]:
+        """As `Session.holders`."""
+
+
+class Contact:
+    """A session. Raises `UsageError` where there is none of that name to begin with."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -24,16 +39,23 @@ class Contact:
         self.trouble = ""
 
     def changes(self, since: int) -> Changes | None:
-        """As `Session.changes`; None, and `trouble`, while nobody answers, which may take a while to see."""
+        """As `Source.changes`."""
         try:
-            if self.session is None:
-                self.session = find(self.name, _PATIENCE)
-            found = self.session.changes(since)
+            session = self.session or find(self.name, _PATIENCE)
+            found = session.changes(since)
         except SessionEndedError as error:
             self.session = None
             self.trouble = str(error)
             return None
         except UsageError:
             return None  # it has not come back
+        self.session = session
         self.trouble = ""
         return found
+
+    def holders(self) -> Sequence[Holding]:
+        """As `Source.holders`."""
+        try:
+            return self.session.holders() if self.session is not None else ()
+        except SessionEndedError:
+            return ()  # whoever asks for changes will see
