@@ -20,15 +20,16 @@ _ALONE = 2
 
 
 @click.command()
+@click.option("--picture", metavar="FILE", help="Write an SVG picture of it after some seconds, and end; needs no terminal.")
 @click.argument("name", required=False)
-def command(name: str | None) -> int:
+def command(name: str | None, picture: str | None) -> int:
     """Show the session NAME as it goes on: connections with rates, DNS, events, ports; change it by keys.
 
     Without NAME: the session that runs, or one of several to choose; where none does, the sockets of this machine.
     """
-    if not (os.isatty(0) and os.isatty(1)):
-        once = f"hythe ps {name}" if name else "hythe ps and hythe netstat"
-        raise UsageError(f"hythe live needs a terminal: {once} show the same once, as text or with --json")
+    if picture is None and not (os.isatty(0) and os.isatty(1)):
+        once = f"hythe ps {name} shows" if name else "hythe ps and hythe netstat show"
+        raise UsageError(f"hythe live needs a terminal: {once} the same once, and --picture FILE draws it")
     try:
         from hythe.view.terminal.app import Live
     except ImportError as error:
@@ -39,7 +40,17 @@ def command(name: str | None) -> int:
     several = name is None and len(found) > _ALONE
     from hythe.view.watch.source import Contact
 
-    Live(Contact(name) if name is not None else found[0][1](), _sources, choose=several).run()
+    source = Contact(name) if name is not None else found[0][1]()
+    if picture is None:
+        Live(source, _sources, choose=several).run()
+        return 0
+    from hythe.view.terminal.picture import draw
+
+    try:
+        with open(picture, "w", encoding="utf-8") as target:
+            target.write(draw(Live(source, _sources)))
+    except OSError as error:
+        raise UsageError(f"--picture {picture} cannot be written: {error.strerror}") from error
     return 0
 
 

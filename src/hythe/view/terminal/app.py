@@ -36,7 +36,7 @@ _HOLDERS: Final = 5.0
 _HOLDERS_SHARE: Final = 50
 _VIEWS: Final = ("connections", "dns", "events", "ports")
 _CSS: Final = """
-#head { height: 2; }
+#head { height: 2; text-wrap: nowrap; text-overflow: ellipsis; }
 #head.trouble { color: $text-error; }
 #filter { display: none; height: 1; }
 #filter.open { display: block; }
@@ -152,7 +152,7 @@ class Live(App[None]):
         model = self.model
         trouble = self.source.trouble
         faults = changing.written(model.faults)
-        first = f"{self.source.name}: {trouble}; waiting for one of that name" if trouble else self.source.name
+        first = f"{trouble}: this is the last of it, until it is back" if trouble else self.source.name
         if self._filter:
             first += f"   only: {self._filter}"
         if faults and not trouble:
@@ -184,9 +184,10 @@ class Live(App[None]):
             return  # another one was chosen meanwhile
         moved = self.model.feed(time.monotonic_ns(), changes) if changes is not None else False
         if moved or source.trouble != self._shown_trouble:
-            self._shown_trouble = source.trouble
             self._draw()
-            self.refresh_bindings()
+            if source.trouble != self._shown_trouble:  # the keys are drawn anew, which is seen
+                self._shown_trouble = source.trouble
+                self.refresh_bindings()
         if self.view == "ports" and changes is not None:
             await self._ask_ports()
         now = time.monotonic()

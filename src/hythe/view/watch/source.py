@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from hythe.errors import UsageError
@@ -30,18 +30,23 @@ class Source(Protocol):
         """As `Session.holders`."""
 
 
-class Contact:
-    """A session. Raises `UsageError` where there is none of that name to begin with."""
+def _found(name: str) -> Session:
+    return find(name, _PATIENCE)
 
-    def __init__(self, name: str) -> None:
+
+class Contact:
+    """A session, by what finds it. Raises `UsageError` where there is none of that name to begin with."""
+
+    def __init__(self, name: str, find: Callable[[str], Session] = _found) -> None:
         self.name = name
-        self.session: Session | None = find(name, _PATIENCE)
+        self.session: Session | None = find(name)
         self.trouble = ""
+        self._find = find
 
     def changes(self, since: int) -> Changes | None:
         """As `Source.changes`."""
         try:
-            session = self.session or find(self.name, _PATIENCE)
+            session = self.session or self._find(self.name)
             found = session.changes(since)
         except SessionEndedError as error:
             self.session = None
