@@ -59,6 +59,7 @@ bench: install ## measure hythe beside slirp4netns, pasta and the kernel (ARGS=-
 	@$(BIN)/python -m bench $(ARGS)
 	@$(BIN)/python -m bench.tunnels $(ARGS)
 	@$(BIN)/python -m bench.forwards $(ARGS)
+	@$(BIN)/python -m bench.proxies $(ARGS)
 
 scoreboard: install ## hythe's TCP and Linux's through the same emulated wire, side by side (ARGS=--quick)
 	@$(BIN)/python -m scoreboard $(ARGS)

@@ -1,7 +1,8 @@
 """The client side of every workload: runs inside the network that a contender made.
 
-Started once in each network; then reads one JSON request a line from stdin (`do`, `address`, `ports` and what the
-workload needs) and answers with one JSON line. Standard library only, and no import of anything else of this
+Started once in each network; then reads one JSON request a line from stdin (`do`, `address`, `ports`, `through` and what
+the workload needs) and answers with one JSON line. `through` is a proxy of `address` that is asked for each connection:
+its kind and port. Standard library only, and no import of anything else of this
 package: it may run as a user who sees little of the machine.
 """
 
@@ -27,11 +28,41 @@ QUESTION = struct.Struct("!d")
 PATIENCE = 6
 Request = dict[str, Any]
 Answer = dict[str, Any]
+#: What is said, whether the answer to it is complete, and how it begins.
+Step = tuple[bytes, "Callable[[bytes], bool]", bytes]
+
+
+def whole(count: int) -> Callable[[bytes], bool]:
+    """Tell an answer of so many bytes."""
+    return lambda answer: len(answer) >= count
+
+
+def steps(request: Request, service: str) -> tuple[tuple[str, int], list[Step]]:
+    """Return where to connect for a service, and what is said to a proxy there until it leads on."""
+    address, port = request["address"], request["ports"][service]
+    kind, place = request.get("through") or ("", port)
+    if kind == "socks":  # RFC 1928, 3 and 4
+        target = b"\5\1\0\1" + socket.inet_aton(address) + struct.pack("!H", port)
+        return (address, place), [(b"\5\1\0", whole(2), b"\5\0"), (target, whole(10), b"\5\0")]
+    if kind == "http":  # RFC 9110, 9.3.6
+        head = f"CONNECT {address}:{port} HTTP/1.1\r\nHost: {address}:{port}\r\n\r\n".encode()
+        return (address, place), [(head, lambda answer: b"\r\n\r\n" in answer, b"HTTP/1.")]
+    return (address, place), []
 
 
 def connect(request: Request, service: str) -> socket.socket:
     """Connect to a service; every later wait is bounded in the kernel."""
-    connection = socket.create_connection((request["address"], request["ports"][service]), timeout=PATIENCE)
+    place, asked = steps(request, service)
+    connection = socket.create_connection(place, timeout=PATIENCE)
+    for question, complete, good in asked:
+        connection.sendall(question)
+        answer = b""
+        while not complete(answer):
+            part = connection.recv(4096)
+            answer += part
+            if not part or not answer.startswith(good[: len(answer)]):
+                connection.close()
+                raise ConnectionError(f"the proxy refuses: {answer[:60]!r}")
     connection.settimeout(None)
     limit = struct.pack("ll", PATIENCE, 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
@@ -99,55 +130,91 @@ def flows(request: Request, service: str, one: Callable[[socket.socket, float], 
 
 def connections_in_turn(request: Request) -> Answer:
     """Open short connections one after another for `seconds`; return how many a second."""
-    address = (request["address"], request["ports"]["short"])
+    place, asked = steps(request, "short")
+    asked.append((b"ping", whole(4), b"pong"))
     started = time.monotonic()
     end = started + request["seconds"]
     count = 0
     while time.monotonic() < end:
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         connection.settimeout(PATIENCE)
-        connection.connect(address)
-        connection.send(b"ping")
-        if connection.recv(4) != b"pong":
-            return {"error": "a short connection ended without an answer"}
+        connection.connect(place)
+        for question, complete, good in asked:
+            connection.send(question)
+            answer = connection.recv(4096)
+            while answer and not complete(answer):
+                answer += connection.recv(4096)
+            if not answer.startswith(good):
+                return {"error": "a short connection ended without an answer"}
         connection.close()
         count += 1
     return {"value": count / (time.monotonic() - started)}
 
 
+class Short:
+    """A short connection that waits for something. `step`: of those in `asked`, the one whose answer is to come."""
+
+    __slots__ = ("answer", "asked", "socket", "step")
+
+    def __init__(self, place: tuple[str, int], asked: list[Step]) -> None:
+        """Begin to connect."""
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self.socket.connect_ex(place)
+        self.asked = asked
+        self.step = 0
+        self.answer = b""
+
+    def go_on(self) -> bool | None:
+        """Take what has come; return None as long as it goes on, then whether it went well."""
+        _, complete, good = self.asked[self.step]
+        part = self.socket.recv(4096)
+        self.answer += part
+        if not part or not complete(self.answer):
+            return None if part else False
+        self.step += 1
+        if not self.answer.startswith(good) or self.step == len(self.asked):
+            return self.answer.startswith(good)
+        self.answer = b""
+        self.socket.send(self.asked[self.step][0])
+        return None
+
+
 def connections_at_once(request: Request) -> Answer:
     """Keep `width` short connections going for `seconds`; return how many a second were completed."""
-    address = (request["address"], request["ports"]["short"])
+    place, asked = steps(request, "short")
+    asked.append((b"ping", whole(4), b"pong"))
     poller = select.epoll()
-    open_ones: dict[int, socket.socket] = {}
+    open_ones: dict[int, Short] = {}
 
     def start() -> None:
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        connection.connect_ex(address)
-        open_ones[connection.fileno()] = connection
-        poller.register(connection.fileno(), select.EPOLLOUT)
+        connection = Short(place, asked)
+        open_ones[connection.socket.fileno()] = connection
+        poller.register(connection.socket.fileno(), select.EPOLLOUT)
 
     for _ in range(request["width"]):
         start()
     started = time.monotonic()
     end, count, failed = started + request["seconds"], 0, 0
-    while time.monotonic() < end:
-        for descriptor, events in poller.poll(PATIENCE):
+    while time.monotonic() < end or not count + failed:
+        ready = poller.poll(PATIENCE)
+        if not ready:
+            return {"error": "no connection goes on"}
+        for descriptor, events in ready:
             connection = open_ones[descriptor]
             if events == select.EPOLLOUT:
-                connection.send(b"ping")
+                connection.socket.send(asked[0][0])
                 poller.modify(descriptor, select.EPOLLIN)
                 continue
-            if events & select.EPOLLERR or connection.recv(4) != b"pong":
-                failed += 1
-            else:
-                count += 1
+            went_well = False if events & select.EPOLLERR else connection.go_on()
+            if went_well is None:
+                continue
+            count, failed = count + went_well, failed + (not went_well)
             del open_ones[descriptor]
-            connection.close()
+            connection.socket.close()
             start()
     span = time.monotonic() - started
     for connection in open_ones.values():
-        connection.close()
+        connection.socket.close()
     poller.close()
     return {"error": f"{failed} of {failed + count} connections failed"} if failed else {"value": count / span}
 

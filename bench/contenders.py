@@ -32,9 +32,9 @@ class ContenderError(Exception):
 
 
 class Place:
-    """One contender, running, with a client inside."""
+    """One contender, running, with a client inside. `through`: the kind and port of the proxy at `address` to go through."""
 
-    def __init__(self, command: list[str], address: str) -> None:
+    def __init__(self, command: list[str], address: str, through: tuple[str, int] | None = None) -> None:
         """Run *command* (the client, with whatever puts it there); the loopback outside is *address* in there."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._process = subprocess.Popen(
@@ -43,6 +43,7 @@ class Place:
         self._helpers: list[subprocess.Popen[bytes]] = []
         self._line = b""
         self.address = address
+        self.through = through
         self.pid = self._process.pid
         #: The process whose memory counts.
         self.gateway = self.pid
@@ -55,7 +56,7 @@ class Place:
     def ask(self, do: str, timeout: float = 20.0, **more: Any) -> dict[str, Any]:
         """Have the client do something; return its answer."""
         assert self._process.stdin is not None
-        request = {"do": do, "address": self.address, **more}
+        request = {"do": do, "address": self.address, "through": self.through, **more}
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
