@@ -38,6 +38,9 @@ _CLOSED: Final = tuple(
         ),
     )
 )
+#: The same as numbers: network and mask.
+_CLOSED_4: Final = tuple((int(each[0]), int(each.netmask)) for each in _CLOSED if each.version == 4)
+_CLOSED_6: Final = tuple((int(each[0]), int(each.netmask)) for each in _CLOSED if each.version == 6)
 #: Names that mean loopback wherever they are looked up (RFC 6761, 6.3, and what /etc/hosts has).
 _LOCAL: Final = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 
@@ -55,8 +58,10 @@ class Access:
         `host`: as the client said; `address`: what that is, or empty where nobody here knows. Of a mapped port the
         administrator has chosen where it leads, so nothing is closed.
         """
+        if mapped and not self._rules:
+            return
         sought = [normal(host)]
-        if address and normal(address) != sought[0]:
+        if address and address != host and normal(address) != sought[0]:
             sought.append(normal(address))
         rule = self._first(client, user, sought, port)
         where = endpoint(host, port)
@@ -80,7 +85,8 @@ def is_closed(host: str | Address) -> bool:
     """Is it what no client reaches unless a rule names it?"""
     if isinstance(host, str):
         return host in _LOCAL or host.endswith(".localhost")
-    if any(host in each for each in _CLOSED):
+    number = int(host)
+    if any(number & mask == network for network, mask in (_CLOSED_4 if host.version == 4 else _CLOSED_6)):
         return True
     carried = embedded(host.packed) if isinstance(host, ipaddress.IPv6Address) else None
     return carried is not None and is_closed(ipaddress.IPv4Address(carried))

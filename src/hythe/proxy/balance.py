@@ -39,6 +39,8 @@ class Balance:
 
     def choose(self, tried: Collection[Target]) -> Target | None:
         """The next one to try; None where all have been."""
+        if len(self.targets) == 1:
+            return None if tried else self.targets[0]
         left = [each for each in self.targets if each not in tried]
         if not left:
             return None

@@ -29,6 +29,8 @@ class Behind:
 
     async def begin(self, client: Client, far: socket.socket, host: str) -> tuple[socket.socket, asyncio.Event | None]:
         """The stream to speak on, and what is set when the last of it has left. OSError; `far` is closed then."""
+        if self._build is None and self._wrapper is None:
+            return far, None
         try:
             async with asyncio.timeout(self._wait):
                 if self._build is not None:

@@ -120,7 +120,7 @@ class Share:
 
 def client_key(host: str) -> str:
     """Whom an address belongs to: of IPv6 the /64, since one machine has all of it."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(address, ipaddress.IPv4Address):
+    if ":" not in host:
         return host
+    address = ipaddress.IPv6Address(host.partition("%")[0])
     return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))

@@ -14,15 +14,15 @@ import asyncio
 import errno
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
+from types import TracebackType
 from typing import Final
 
 from hythe.forward.flows import Flows
 from hythe.proxy.access import Access, canonical
 from hythe.proxy.clients import Client, Flow
-from hythe.proxy.limits import Limits, Share, client_key
+from hythe.proxy.limits import Limits, client_key
 from hythe.proxy.log import Log
 from hythe.proxy.users import Users
 from hythe.units import SECOND
@@ -33,6 +33,33 @@ from hythe.via.splice import join
 
 #: Seconds between two looks at what has been idle for too long.
 SWEEP: Final = 1.0
+
+
+class Passing:
+    """What `Passage.flow` returns, for `with`."""
+
+    __slots__ = ("_flow", "_passage")
+
+    def __init__(self, passage: Passage, flow: Flow) -> None:
+        self._passage = passage
+        self._flow = flow
+
+    def __enter__(self) -> Flow:
+        try:
+            self._passage.begin(self._flow)
+        except OSError as error:
+            self._flow.fail(error)
+            self._passage.end(self._flow)
+            raise
+        return self._flow
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        flow = self._flow
+        if isinstance(error, OSError):
+            flow.fail(error)
+        elif isinstance(error, asyncio.CancelledError) and flow.error is None:
+            flow.fail(OSError(errno.ECONNABORTED, "ended from this side"))
+        self._passage.end(flow)
 
 
 class Passage:
@@ -55,57 +82,55 @@ class Passage:
         self.per_user = per_user
         self.clock = clock
 
-    @contextmanager
-    def flow(self, client: Client, host: str, port: int, what: str, protocol: str = "tcp") -> Iterator[Flow]:
+    def flow(self, client: Client, host: str, port: int, what: str, protocol: str = "tcp") -> Passing:
         """A connection of a client to somewhere: counted, limited, and told of at its end. OSError (EDQUOT)."""
         record = self.flows.begin(protocol, (client.host, client.port), (host, port), client.entry.way.name)
-        flow = Flow(client, record, what)
-        try:
-            for share in self._shares(client):
-                flow.shares.append(share)
-            flow.limit()
-            self._live[record.number] = flow
-            yield flow
-        except OSError as error:
-            flow.fail(error)
-            raise
-        except asyncio.CancelledError:
-            if flow.error is None:
-                flow.fail(OSError(errno.ECONNABORTED, "ended from this side"))
-            raise
-        finally:
-            for each in flow.shares:
-                each.end()
-            self._live.pop(record.number, None)
-            self.flows.end(record, flow.error)
-            self.log.tell(flow)
+        return Passing(self, Flow(client, record, what))
 
-    def reached(self, flow: Flow, far: socket.socket | None) -> None:
-        """The far end is there, or, of datagrams, the way."""
-        if far is not None and far.family in (socket.AF_INET, socket.AF_INET6):
-            flow.address = far.getpeername()[0]
-        self.flows.opened(flow.record)
-
-    def _shares(self, client: Client) -> Iterator[Share]:
+    def begin(self, flow: Flow) -> None:
+        """Let it have its share. OSError (EDQUOT)."""
+        client = flow.client
         for limits, who in ((self.per_client, client_key(client.host)), (self.per_user, client.user)):
             share = limits.begin(who) if who else None
             if share is not None:
-                yield share
+                flow.shares.append(share)
+        flow.limit()
+        self._live[flow.record.number] = flow
+
+    def end(self, flow: Flow) -> None:
+        """It has ended, well or not."""
+        for each in flow.shares:
+            each.end()
+        self._live.pop(flow.record.number, None)
+        self.flows.end(flow.record, flow.error)
+        self.log.tell(flow)
+
+    def reached(self, flow: Flow, far: socket.socket | None) -> None:
+        """The far end is there, or, of datagrams, the way."""
+        name = far.getpeername() if far is not None else None
+        if isinstance(name, tuple):
+            flow.address = name[0]
+        self.flows.opened(flow.record)
 
     async def open(self, flow: Flow, host: str, port: int, *, mapped: bool = False) -> socket.socket:
         """A socket to there. OSError."""
         client = flow.client
         host = canonical(host)
-        way = self.way(client, host, port, mapped=mapped)
+        way = client.entry.way.choose(host, port)
+        seconds = client.entry.connect / SECOND
         try:
-            async with asyncio.timeout(client.entry.connect / SECOND):
-                far = await way.open(host, port)
+            if isinstance(way, Direct):
+                far = await way.reach(host, port, partial(self.permit, client, mapped=mapped), seconds)
+            else:
+                self.permit(client, host, "", port, mapped=mapped)
+                async with asyncio.timeout(seconds):
+                    far = await way.open(host, port)
         except socket.gaierror as error:
             raise failure(errno.EHOSTUNREACH, way.name, host, port, str(error.strerror).lower()) from error
         except TimeoutError as error:
             if error.errno is not None:
                 raise
-            words = f"no answer within {client.entry.connect / SECOND:g} s"
+            words = f"no answer within {seconds:g} s"
             raise failure(errno.ETIMEDOUT, way.name, host, port, words) from error
         try:
             self.reached(flow, far)

@@ -74,6 +74,7 @@ class Entry:
         self.idle = config.idle
         self.stages: list[Stage] = stages(config, server.flows.notice)
         self.resting: set[Client] = set()
+        self._numbers: set[int] = set()  # of its ports
         self.way = way_out(config)
         self.datagrams: DatagramMapping | None = None
         self.speaker: Speaker | None = None
@@ -91,6 +92,7 @@ class Entry:
     def take(self, opened: socket.socket) -> None:
         """Serve a socket, ours from now on."""
         (self.datagrams or self._acceptor).listen(opened)
+        self._numbers.add(opened.getsockname()[1])
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -123,6 +125,8 @@ class Entry:
 
     def is_at(self, address: str, port: int) -> bool:
         """Does it listen there?"""
+        if port not in self._numbers:
+            return False
         for each in self.sockets:
             host, own = each.getsockname()[:2]
             if own == port and (_same(host, address) or (host in _WILDCARDS and is_local(address))):

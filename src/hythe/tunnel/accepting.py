@@ -61,6 +61,7 @@ class Acceptor:
     def listen(self, listener: socket.socket) -> None:
         """Accept from a listening socket, ours from now on."""
         listener.setblocking(False)
+        _tune(listener)  # what is accepted has it from there (tcp(7))
         self._listeners.append(listener)
         self._loop.add_reader(listener, self._accept, listener)
 
@@ -107,7 +108,7 @@ class Acceptor:
         await asyncio.gather(*self._clients, return_exceptions=True)
 
     def _accept(self, listener: socket.socket) -> None:
-        if not accept(listener, self.take):
+        if not accept(listener, self._begin):
             self._loop.remove_reader(listener)
             self._loop.call_later(PAUSE, self._resume, listener)
 
@@ -117,6 +118,10 @@ class Acceptor:
 
     def take(self, client: socket.socket) -> asyncio.Task[None] | None:
         """Serve a connected socket, ours from now on; None where there is no room for one more."""
+        _tune(client)
+        return self._begin(client)
+
+    def _begin(self, client: socket.socket) -> asyncio.Task[None] | None:
         if len(self._clients) >= self._most or len(self._greeting) >= self._most_greeting:
             if not self._greeting:
                 self.counts["no room"] += 1
@@ -127,9 +132,6 @@ class Acceptor:
             self.counts["pushed out"] += 1
             oldest.cancel()
         client.setblocking(False)
-        if client.family != socket.AF_UNIX:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         task = self._loop.create_task(self._run(client))
         self._clients.add(task)
         self._greeting[task] = None
@@ -147,3 +149,10 @@ class Acceptor:
         self._greeting.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             self._loop.call_exception_handler({"message": self._what, "exception": task.exception(), "task": task})
+
+
+def _tune(stream: socket.socket) -> None:
+    """Without Nagle: whoever writes has put together what belongs together; and one that has gone silently is noticed."""
+    if stream.family != socket.AF_UNIX:
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

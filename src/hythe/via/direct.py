@@ -22,6 +22,9 @@ _BATCH: Final = 32
 #: ip(7): the port is chosen when the destination is known, so that one of ours may lead to many.
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
 
+#: connect(2): it has connected, or does so.
+_CONNECTING: Final = frozenset((0, errno.EINPROGRESS, errno.EALREADY))
+
 _Address = tuple[socket.AddressFamily, Any]
 
 #: Raises OSError where nothing may go to a host, as it was asked for, at an address (as text) and port.
@@ -52,16 +55,28 @@ class Direct(Way):
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`. Of several addresses whichever answers first; `socket.gaierror` for a name without any."""
-        family = (socket.AF_INET6 if ":" in self._source else socket.AF_INET) if self._source else socket.AF_UNSPEC
-        if is_address(host):  # a thread for what needs no waiting would cost more than the connection
-            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-        else:
+        return await self.reach(host, port, self._permit)
+
+    async def reach(self, host: str, port: int, permit: Permit | None, seconds: float | None = None) -> socket.socket:
+        """The same with other permissions, within so many seconds; TimeoutError. What is near costs no timer."""
+        near = _literal(host, port) if not self._source else None
+        if near is not None:  # a thread for what needs no waiting would cost more than the connection
+            if permit is not None:
+                permit(host, host, port)
+            stream, connected = self._begin(host, port, *near)
+            if not connected:
+                async with asyncio.timeout(seconds):
+                    await self._finish(stream, host, port, near[1])
+            return stream
+        async with asyncio.timeout(seconds):
+            family = (socket.AF_INET6 if ":" in self._source else socket.AF_INET) if self._source else socket.AF_UNSPEC
             loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
-        addresses: list[_Address] = [(each, address) for each, _, _, _, address in found]
-        if self._permit is not None:
-            addresses = _permitted(host, addresses, self._permit)
-        return await self._first(host, port, _interleaved(addresses))
+            flags = socket.AI_NUMERICHOST if is_address(host) else 0
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family, flags=flags)
+            addresses: list[_Address] = [(each, address) for each, _, _, _, address in found]
+            if permit is not None:
+                addresses = _permitted(host, addresses, permit)
+            return await self._first(host, port, _interleaved(addresses))
 
     async def datagrams(self, receive: Receive, broken: Broken) -> KernelDatagrams:
         """As `Way.datagrams`."""
@@ -98,10 +113,32 @@ class Direct(Way):
                     made.close()
 
     async def _connect(self, host: str, port: int, family: socket.AddressFamily, address: Any) -> socket.socket:
+        stream, connected = self._begin(host, port, family, address)
+        if not connected:
+            await self._finish(stream, host, port, address)
+        return stream
+
+    def _begin(self, host: str, port: int, family: socket.AddressFamily, address: Any) -> tuple[socket.socket, bool]:
+        """A socket that connects, and whether it has. A second look at once spares what is on this machine a wait."""
         stream = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._prepare(stream)
+            number = stream.connect_ex(address)
+            if number == errno.EINPROGRESS:
+                number = stream.connect_ex(address)
+            if number not in _CONNECTING:
+                raise OSError(number, "")
+        except OSError as error:
+            stream.close()
+            raise failure(error.errno or errno.EIO, self.name, host, port) from error
+        except BaseException:
+            stream.close()
+            raise
+        return stream, not number
+
+    async def _finish(self, stream: socket.socket, host: str, port: int, address: Any) -> None:
+        try:
             await asyncio.get_running_loop().sock_connect(stream, address)
         except OSError as error:
             stream.close()
@@ -109,7 +146,6 @@ class Direct(Way):
         except BaseException:
             stream.close()
             raise
-        return stream
 
     def _prepare(self, opened: socket.socket) -> None:
         """Let it leave as it is to."""
@@ -246,6 +282,16 @@ def _listening(family: socket.AddressFamily, local: str, first: int, last: int) 
         found.setblocking(False)
         return found
     raise failure(errno.EADDRINUSE, "direct", local, first, f"there is no port up to {last}")
+
+
+def _literal(host: str, port: int) -> _Address | None:
+    """Where to connect to, if `host` is an address; IPv6 without a zone."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.inet_pton(family, host)
+    except OSError:
+        return None
+    return family, (host, port)
 
 
 def _interleaved(found: Sequence[_Address]) -> list[_Address]:

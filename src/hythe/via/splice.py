@@ -25,6 +25,10 @@ _CHUNK: Final = 256 * 1_024
 #: And of one that has a pace, so that its pauses are short.
 _CHUNK_PACED: Final = 16 * 1_024
 _RESET: Final = struct.pack("ii", 1, 0)
+#: What a pump watches.
+_NOTHING: Final = 0
+_READING: Final = 1
+_WRITING: Final = 2
 
 
 async def splice(near: socket.socket, far: socket.socket, tally: Tally | None = None) -> OSError | None:
@@ -42,7 +46,8 @@ async def splice(near: socket.socket, far: socket.socket, tally: Tally | None = 
 async def join(near: socket.socket, far: socket.socket, first: bytes, tally: Tally | None = None) -> OSError | None:
     """The same, once `near` has got `first`."""
     try:
-        await asyncio.get_running_loop().sock_sendall(near, first)
+        if first:
+            await asyncio.get_running_loop().sock_sendall(near, first)
     except OSError as error:  # it has gone while we connected
         far.close()
         near.close()
@@ -56,17 +61,15 @@ async def join(near: socket.socket, far: socket.socket, first: bytes, tally: Tal
 class _Joint:
     """Both directions. `ended`: None once each has, or what broke one."""
 
-    __slots__ = ("_loop", "_pumping", "ended", "far", "near", "tally")
+    __slots__ = ("_pumping", "_pumps", "ended", "far", "near", "tally")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, near: socket.socket, far: socket.socket, tally: Tally) -> None:
-        self._loop = loop
         self.near = near
         self.far = far
         self.tally = tally
         self.ended: asyncio.Future[OSError | None] = loop.create_future()
         self._pumping = 2
-        _Pump(self, loop, near, far)
-        _Pump(self, loop, far, near)
+        self._pumps = (_Pump(self, loop, near, far), _Pump(self, loop, far, near))
 
     def end(self, error: OSError | None) -> None:
         """One direction has ended."""
@@ -77,9 +80,9 @@ class _Joint:
     def close(self) -> None:
         """Close both: by a reset unless both directions have run to their ends."""
         clean = not self._pumping and self.ended.done() and not self.ended.cancelled() and self.ended.result() is None
+        for pump in self._pumps:
+            pump.watch(_NOTHING)
         for each in (self.near, self.far):
-            self._loop.remove_reader(each.fileno())
-            self._loop.remove_writer(each.fileno())
             if not clean and each.family != socket.AF_UNIX:
                 with contextlib.suppress(OSError):  # one that is broken already may refuse
                     each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -89,10 +92,11 @@ class _Joint:
 class _Pump:
     """One direction. `rest`: what `sink` has not taken yet. `pause`: seconds without reading after that.
 
-    The loop is given descriptors: for a socket that it does not watch it would first put together what to call it.
+    The loop is given descriptors: for a socket that it does not watch it would first put together what to call it. It is
+    told to watch no more only where it watches, which is what `watches` says.
     """
 
-    __slots__ = ("joint", "loop", "pause", "rest", "sink", "sink_fd", "source", "source_fd")
+    __slots__ = ("joint", "loop", "pause", "rest", "sink", "sink_fd", "source", "source_fd", "watches")
 
     def __init__(self, joint: _Joint, loop: asyncio.AbstractEventLoop, source: socket.socket, sink: socket.socket) -> None:
         self.joint = joint
@@ -101,8 +105,9 @@ class _Pump:
         self.sink = sink
         self.source_fd = source.fileno()
         self.sink_fd = sink.fileno()
-        self.rest = memoryview(b"")
+        self.rest: bytes | memoryview = b""
         self.pause = 0.0
+        self.watches = _READING
         loop.add_reader(self.source_fd, self.read)
 
     def read(self) -> None:
@@ -119,17 +124,17 @@ class _Pump:
             return
         if not data:
             self._half_close()
-        elif self._send(memoryview(data)):
-            self.loop.remove_reader(self.source_fd)
-            self.loop.add_writer(self.sink_fd, self.write)
+        elif self._send(data):
+            self.watch(_WRITING)
         elif self.pause:
-            self.loop.remove_reader(self.source_fd)
+            self.watch(_NOTHING)
             self._go_on()
 
     def write(self) -> None:
         """`sink` has room again."""
         if not self._send(self.rest):
-            self.loop.remove_writer(self.sink_fd)
+            self.rest = b""
+            self.watch(_NOTHING)
             self._go_on()
 
     def _go_on(self) -> None:
@@ -140,9 +145,21 @@ class _Pump:
         if pause:
             self.loop.call_later(pause, self._go_on)
         else:
-            self.loop.add_reader(self.source_fd, self.read)
+            self.watch(_READING)
 
-    def _send(self, data: memoryview) -> bool:
+    def watch(self, what: int) -> None:
+        """Watch this, and nothing else."""
+        if self.watches == _READING:
+            self.loop.remove_reader(self.source_fd)
+        elif self.watches == _WRITING:
+            self.loop.remove_writer(self.sink_fd)
+        self.watches = what
+        if what == _READING:
+            self.loop.add_reader(self.source_fd, self.read)
+        elif what == _WRITING:
+            self.loop.add_writer(self.sink_fd, self.write)
+
+    def _send(self, data: bytes | memoryview) -> bool:
         """Whether some is left to send."""
         try:
             sent = self.sink.send(data)
@@ -155,11 +172,13 @@ class _Pump:
             self.joint.tally.up += sent
         else:
             self.joint.tally.down += sent
-        self.rest = data[sent:]
-        return sent < len(data)
+        if sent == len(data):
+            return False
+        self.rest = memoryview(data)[sent:]
+        return True
 
     def _half_close(self) -> None:
-        self.loop.remove_reader(self.source_fd)
+        self.watch(_NOTHING)
         try:
             self.sink.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -168,6 +187,5 @@ class _Pump:
         self.joint.end(None)
 
     def _broken(self, error: OSError) -> None:
-        self.loop.remove_reader(self.source_fd)
-        self.loop.remove_writer(self.sink_fd)
+        self.watch(_NOTHING)
         self.joint.end(error)
