@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hythe.aio.readiness import ReadyLoop
 from hythe.proxy.reading import parse
 from hythe.proxy.server import Server
 
@@ -35,7 +36,7 @@ class Running:
         self.server: Server
         self._text = text
         self._begun = threading.Event()
-        self._loop = asyncio.new_event_loop()
+        self._loop = ReadyLoop()
         self._thread = threading.Thread(target=self._run)
 
     def configuration(self, text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hythe.tunnel.accepting import Acceptor
 
 
-async def echo(client: socket.socket, greeted: Callable[[], None]) -> None:
+async def echo(client: socket.socket, greeted: Callable[[], object]) -> None:
     """Say back what is said, once something is."""
     loop = asyncio.get_running_loop()
     with client:

@@ -19,14 +19,18 @@ REST: Final = 10 * SECOND
 
 
 class Target:
-    """A destination. `connections`: through us at the moment; `until`: when it is tried again after a failure."""
+    """A destination. `connections`: through us at the moment; `until`: when it is tried again after a failure.
 
-    __slots__ = ("connections", "destination", "until")
+    `words`: of the log.
+    """
+
+    __slots__ = ("connections", "destination", "until", "words")
 
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
         self.connections = 0
         self.until = 0
+        self.words = f"-> {destination}"
 
 
 class Balance:

@@ -69,7 +69,7 @@ class Flow:
 
     def limit(self) -> None:
         """It has its shares: be as fast as they are."""
-        if any(each.paces for each in self.shares):
+        if self.shares and any(each.paces for each in self.shares):
             self.tally.pace = self.pace
 
     def fail(self, error: OSError) -> None:

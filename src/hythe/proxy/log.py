@@ -152,7 +152,8 @@ def _as_json(flow: Flow) -> str:
 
 def _stamp(client: Client) -> str:
     user = f" ({client.user})" if client.user else ""
-    return f"[{datetime.now():%Y-%m-%d %H:%M:%S}] - {endpoint(client.host, client.port)}{user}"
+    now = datetime.now().isoformat(" ", "seconds")
+    return f"[{now}] - {endpoint(client.host, client.port)}{user}"
 
 
 def _whose(client: Client, user: str) -> dict[str, str | int | None]:

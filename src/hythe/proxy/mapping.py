@@ -53,8 +53,8 @@ class Mapping:
         try:
             balance = await self._by_name(client) if self._named else self.balance
             greeted()
-            first = balance.targets[0].destination
-            with self._passage.flow(client, first.host, first.port, f"-> {first}") as flow:
+            first, to = balance.targets[0], balance.targets[0].destination
+            with self._passage.flow(client, to.host, to.port, first.words) as flow:
                 target, far, rest = await self._open(flow, balance)
                 target.connections += 1
                 try:
@@ -95,7 +95,7 @@ class Mapping:
             target = balance.choose(tried)
             assert target is not None
             to = target.destination
-            flow.what = f"-> {to}"
+            flow.what = target.words
             flow.record.far = (to.host, to.port)
             try:
                 far = await self._passage.open(flow, to.host, to.port, mapped=True)

@@ -99,7 +99,7 @@ class Entry:
         """What is listened to."""
         return (self.datagrams or self._acceptor).listeners
 
-    async def _serve(self, stream: socket.socket, greeted: Callable[[], None]) -> None:
+    async def _serve(self, stream: socket.socket, greeted: Callable[[], object]) -> None:
         task = asyncio.current_task()
         assert task is not None
         assert self.speaker is not None
@@ -115,12 +115,13 @@ class Entry:
             return  # it has gone, or is not who it should be
         else:
             await self.speaker.speak(client, greeted)
-            client.stream.close()
             if client.rest is not None:
+                client.stream.close()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(client.rest.wait(), _REST)
         finally:
-            client.stream.close()  # which a stage may have put in the place of the other
+            if client.stream is not stream:  # a stage has put another in its place
+                client.stream.close()
             stream.close()
 
     def is_at(self, address: str, port: int) -> bool:

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from hythe.aio.readiness import ReadyLoop
 from hythe.errors import HytheError, MachineError
 from hythe.forward.service import given, notify
 from hythe.gateway.api.door import Door
@@ -39,7 +40,7 @@ def run(options: Options) -> int:
     """The whole of it, by as many processes as the configuration says; the exit status. UsageError, MachineError."""
     config = options.read()
     if config.workers == 1:
-        asyncio.run(serve(options))
+        _run_alone(options)
         return 0
     for opened in open_all(config, {}, given(), shares=False):  # nobody else is there, whom we would share with
         for one in opened:
@@ -49,11 +50,16 @@ def run(options: Options) -> int:
 
 def _work(options: Options) -> int:
     try:
-        asyncio.run(serve(options))
+        _run_alone(options)
     except HytheError as error:
         options.say(str(error))
         return 1
     return 0
+
+
+def _run_alone(options: Options) -> None:
+    with asyncio.Runner(loop_factory=ReadyLoop) as runner:
+        runner.run(serve(options))
 
 
 async def serve(options: Options) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from hythe.units import MILLISECOND, SECOND
 
@@ -23,7 +23,7 @@ PAUSE: Final = 50 * MILLISECOND / SECOND
 _NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 #: Serves one connected non-blocking socket; calls what it is given once the client has said what it wants.
-Serve = Callable[[socket.socket, Callable[[], None]], Awaitable[None]]
+Serve = Callable[[socket.socket, Callable[[], object]], Coroutine[Any, Any, None]]
 
 
 def accept(listener: socket.socket, take: Callable[[socket.socket], object]) -> bool:
@@ -55,7 +55,7 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._listeners: list[socket.socket] = []
         self._clients: set[asyncio.Task[None]] = set()
-        self._greeting: dict[asyncio.Task[None], None] = {}  # the oldest first
+        self._greeting: dict[socket.socket, asyncio.Task[None]] = {}  # the oldest first
         self.counts = {"pushed out": 0, "no room": 0}
 
     def listen(self, listener: socket.socket) -> None:
@@ -78,7 +78,7 @@ class Acceptor:
     def stop(self) -> None:
         """Listen no more; who is there stays, but who has not said what it wants."""
         self.release(self.listeners)
-        for each in list(self._greeting):
+        for each in list(self._greeting.values()):
             each.cancel()
 
     def release(self, listeners: list[socket.socket]) -> None:
@@ -128,25 +128,19 @@ class Acceptor:
                 client.close()
                 return None
             oldest = next(iter(self._greeting))
-            del self._greeting[oldest]
             self.counts["pushed out"] += 1
-            oldest.cancel()
+            self._greeting.pop(oldest).cancel()
         client.setblocking(False)
-        task = self._loop.create_task(self._run(client))
+        task = self._loop.create_task(self._serve(client, partial(self._greeting.pop, client, None)))
         self._clients.add(task)
-        self._greeting[task] = None
+        self._greeting[client] = task
         task.add_done_callback(partial(self._gone, client))
         return task
-
-    async def _run(self, client: socket.socket) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        await self._serve(client, lambda: self._greeting.pop(task, None))
 
     def _gone(self, client: socket.socket, task: asyncio.Task[None]) -> None:
         client.close()  # a task that is ended before its first step has not begun to see to it
         self._clients.discard(task)
-        self._greeting.pop(task, None)
+        self._greeting.pop(client, None)
         if not task.cancelled() and task.exception() is not None:
             self._loop.call_exception_handler({"message": self._what, "exception": task.exception(), "task": task})
 

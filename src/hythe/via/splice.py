@@ -71,6 +71,11 @@ class _Joint:
         self._pumping = 2
         self._pumps = (_Pump(self, loop, near, far), _Pump(self, loop, far, near))
 
+    @property
+    def is_last(self) -> bool:
+        """Has one of the directions ended?"""
+        return self._pumping == 1
+
     def end(self, error: OSError | None) -> None:
         """One direction has ended."""
         self._pumping -= 1
@@ -179,11 +184,12 @@ class _Pump:
 
     def _half_close(self) -> None:
         self.watch(_NOTHING)
-        try:
-            self.sink.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            self._broken(error)
-            return
+        if not self.joint.is_last:  # both sockets are closed then, which tells them as much
+            try:
+                self.sink.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                self._broken(error)
+                return
         self.joint.end(None)
 
     def _broken(self, error: OSError) -> None:

@@ -114,7 +114,7 @@ class SocksServer:
         """Stop listening, and end every client."""
         await self._acceptor.close()
 
-    async def _serve(self, client: socket.socket, greeted: Callable[[], None]) -> None:
+    async def _serve(self, client: socket.socket, greeted: Callable[[], object]) -> None:
         await self._service.serve(client, greeted, self._outlet, self._check)
 
 
