@@ -179,9 +179,10 @@ def test_users_log_in(tmp_path: Path, rng: random.Random) -> None:
         ):
             said = curl(f"http://{login}{at}", *options, "-o", "/dev/null", "-w", "%{http_code}", url)
             assert said.stdout == status, (login, said.stderr)
-        lines = it.lines(3)
-        assert lines[0].endswith(" - http login as 'me' refused")
-        assert "(me) - http GET" in lines[1]
+        asked, refused, served, *_ = it.lines(5)
+        assert " - http refused 407 EACCES: this proxy wants to know who asks" in asked
+        assert refused.endswith(" - http login as 'me' refused")
+        assert "(me) - http GET" in served
 
 
 def test_a_silent_client_holds_nobody_up(tmp_path: Path, rng: random.Random) -> None:

@@ -54,11 +54,12 @@ def test_only_users_come_in_and_rules_know_them(tmp_path: Path) -> None:
         assert "hello" in curl(f"socks5://me:secret@{at}", url).stdout
         for login in ("", "me:wrong@", "other:word@"):
             assert curl(f"socks5://{login}{at}", url).returncode != 0
-        lines = it.lines(3)
+        lines = it.lines(4)
         assert "(me) - socks CONNECT" in lines[0]
-        assert lines[1].endswith(" - socks login as 'me' refused")
-        assert "(other) - socks CONNECT" in lines[2]
-        assert "EACCES: the rules of this proxy do not let other go to 127.0.0.1" in lines[2]
+        assert " - socks refused EACCES: no method in common" in lines[1]
+        assert lines[2].endswith(" - socks login as 'me' refused")
+        assert "(other) - socks CONNECT" in lines[3]
+        assert "EACCES: the rules of this proxy do not let other go to 127.0.0.1" in lines[3]
 
 
 def test_a_peer_is_waited_for_where_rules_let_it_come(tmp_path: Path) -> None:

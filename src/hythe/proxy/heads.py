@@ -37,11 +37,12 @@ _VERSIONS: Final = (b"1.1", b"1.0")
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
-    """The request is not carried out: a status and one sentence."""
+    """The request is not carried out: a status and one sentence. `told`: the log has it already."""
 
-    def __init__(self, status: HTTPStatus, sentence: str) -> None:
+    def __init__(self, status: HTTPStatus, sentence: str, *, told: bool = False) -> None:
         super().__init__(sentence)
         self.status = status
+        self.told = told
 
 
 class Target(NamedTuple):

@@ -33,6 +33,12 @@ IDLE: Final = 75.0
 FAREWELL: Final = 2.0
 _ESTABLISHED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _REALM: Final = "hythe"
+#: What the log has for a refusal that nothing of the machine stands behind; others are errors of a protocol.
+_NUMBERS: Final = {
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: errno.EACCES,
+    HTTPStatus.REQUEST_TIMEOUT: errno.ETIMEDOUT,
+    HTTPStatus.GATEWAY_TIMEOUT: errno.ETIMEDOUT,
+}
 
 
 class Http:
@@ -50,6 +56,9 @@ class Http:
             await conversation.run(greeted)
         except Refusal as refusal:
             greeted()
+            if not refusal.told:
+                number = _NUMBERS.get(refusal.status, errno.EPROTO)
+                self._passage.log.tell_refused(client, OSError(number, str(refusal)), refusal.status)
             await _refuse(client.stream, refusal)
         except OSError:
             return  # the client has gone, or the log has told of it
@@ -122,6 +131,7 @@ class _Conversation:
             raise Refusal(
                 HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
                 "user or password is wrong; after several failures it is worth waiting",
+                told=True,
             )
         self._client.user = login[0]
 
@@ -154,7 +164,8 @@ class _Conversation:
             try:
                 done = await exchange(flow, request, to, machine, origin)
             except Refusal as refusal:
-                flow.status, flow.reason = refusal.status, str(refusal)
+                flow.fail(OSError(_NUMBERS.get(refusal.status, errno.EPROTO), str(refusal)))
+                flow.status, refusal.told = refusal.status, True
                 raise
             if done.switched is not None:
                 up, down = done.switched
@@ -207,12 +218,12 @@ def _refusal(error: OSError) -> Refusal:
     """What a client is told of a way that did not lead there."""
     words = str(error.strerror or error)
     if error.errno == errno.EACCES:
-        return Refusal(HTTPStatus.FORBIDDEN, words)
+        return Refusal(HTTPStatus.FORBIDDEN, words, told=True)
     if error.errno == errno.EDQUOT:
-        return Refusal(HTTPStatus.TOO_MANY_REQUESTS, words)
+        return Refusal(HTTPStatus.TOO_MANY_REQUESTS, words, told=True)
     if isinstance(error, TimeoutError):
-        return Refusal(HTTPStatus.GATEWAY_TIMEOUT, words)
-    return Refusal(HTTPStatus.BAD_GATEWAY, words)
+        return Refusal(HTTPStatus.GATEWAY_TIMEOUT, words, told=True)
+    return Refusal(HTTPStatus.BAD_GATEWAY, words, told=True)
 
 
 async def _refuse(stream: socket.socket, refusal: Refusal) -> None:

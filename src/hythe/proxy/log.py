@@ -1,4 +1,4 @@
-"""The access log: one line for each connection at its end, as text or JSON.
+"""The access log: one line for each connection at its end, and for each client that is sent away, as text or JSON.
 
 Lines are written some at a time, a moment after they were made: a disk that is slow slows nobody's connection more than
 once a moment. A line that cannot be written is counted, not mourned.
@@ -61,6 +61,15 @@ class Log:
             self._put(json.dumps({**_whose(client, user), "request": what, "error": error_name(errno.EACCES)}))
         else:
             self._put(f"{_stamp(client)} - {client.entry.kind} {what}")
+
+    def tell_refused(self, client: Client, error: OSError, status: int = 0) -> None:
+        """A client has been sent away before it had a connection; `status`: of HTTP."""
+        name, reason = error_name(error.errno or errno.EIO), str(error.strerror or error)
+        if self.config.format == "json":
+            whose = _whose(client, client.user)
+            self._put(json.dumps({**whose, "request": None, "status": status or None, "error": name, "reason": reason}))
+        else:
+            self._put(f"{_stamp(client)} - {client.entry.kind} refused{f' {status}' if status else ''} {name}: {reason}")
 
     def _put(self, line: str) -> None:
         data = f"{line}\n".encode(errors="backslashreplace")

@@ -50,10 +50,17 @@ class Mapping:
 
     async def speak(self, client: Client, greeted: Callable[[], object]) -> None:
         """Serve a client."""
+        balance = self.balance
+        if self._named:
+            try:
+                balance = await self._by_name(client)
+            except OSError as error:
+                self._passage.log.tell_refused(client, error)
+                _reset(client.stream)
+                return
+        greeted()
+        first, to = balance.targets[0], balance.targets[0].destination
         try:
-            balance = await self._by_name(client) if self._named else self.balance
-            greeted()
-            first, to = balance.targets[0], balance.targets[0].destination
             with self._passage.flow(client, to.host, to.port, first.words) as flow:
                 target, far, rest = await self._open(flow, balance)
                 target.connections += 1
@@ -64,8 +71,7 @@ class Mapping:
                 finally:
                     target.connections -= 1
         except OSError:  # the log has told of it
-            if client.stream.fileno() >= 0 and client.stream.family != socket.AF_UNIX:
-                client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            _reset(client.stream)
 
     async def _by_name(self, client: Client) -> Balance:
         """By what a TLS client asks for; it is left unread. OSError."""
@@ -121,3 +127,9 @@ class Mapping:
         if self._checking is not None:
             self._checking.cancel()
             await asyncio.wait([self._checking])
+
+
+def _reset(stream: socket.socket) -> None:
+    """Let the end of a client's connection be one that it notices."""
+    if stream.fileno() >= 0 and stream.family != socket.AF_UNIX:
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

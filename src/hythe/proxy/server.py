@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import resource
 import socket
@@ -78,7 +79,7 @@ class Entry:
         self.way = way_out(config)
         self.datagrams: DatagramMapping | None = None
         self.speaker: Speaker | None = None
-        passage = server.passage
+        passage = self.passage = server.passage
         if isinstance(config, EntryConfig):
             login = must_log_in(server.config, config)
             make = Socks if kind == "socks" else Http
@@ -87,7 +88,9 @@ class Entry:
             self.datagrams = DatagramMapping(self, config, passage)
         else:
             self.speaker = MappedPort(config, passage, self.way)
-        self._acceptor = Acceptor(self._serve, f"a client of {self.text}", clients=config.connections, greeting=_GREETING)
+        self._acceptor = Acceptor(
+            self._serve, f"a client of {self.text}", clients=config.connections, greeting=_GREETING, away=self._tell_away
+        )
 
     def take(self, opened: socket.socket) -> None:
         """Serve a socket, ours from now on."""
@@ -111,8 +114,8 @@ class Entry:
         try:
             for stage in self.stages:
                 await stage.admit(client)
-        except OSError:
-            return  # it has gone, or is not who it should be
+        except OSError as error:  # it has gone, or is not who it should be
+            self.passage.log.tell_refused(client, error)
         else:
             await self.speaker.speak(client, greeted)
             if client.rest is not None:
@@ -123,6 +126,12 @@ class Entry:
             if client.stream is not stream:  # a stage has put another in its place
                 client.stream.close()
             stream.close()
+
+    def _tell_away(self, stream: socket.socket, why: str) -> None:
+        """There was no room for a client."""
+        with contextlib.suppress(OSError):  # it has gone by itself
+            client = Client(self, stream, stream.getpeername(), stream.close)
+            self.passage.log.tell_refused(client, OSError(errno.ENOBUFS, why))
 
     def is_at(self, address: str, port: int) -> bool:
         """Does it listen there?"""

@@ -37,7 +37,7 @@ class Socks:
         """Serve a client."""
         check: Check | None = partial(self._passage.log_in, self._users(), client) if self._login else None
         outlet = _Outlet(self._passage, client, login=self._login)
-        await self._service.serve(client.stream, greeted, outlet, check)
+        await self._service.serve(client.stream, greeted, outlet, check, partial(self._passage.log.tell_refused, client))
 
     async def close(self) -> None:
         """Nothing is held."""

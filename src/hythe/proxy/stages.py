@@ -7,6 +7,7 @@ stream into the socket's place.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import socket
@@ -86,8 +87,13 @@ class Encrypted:
         stream = socket.socket(fileno=client.stream.detach())  # it ends when the last of TLS has left, not with the client
         stream.setblocking(False)
         rest = asyncio.Event()
-        async with asyncio.timeout(_WAIT / SECOND):
-            client.stream = await self._wrapper.wrap(stream, None, rest.set)
+        try:
+            async with asyncio.timeout(_WAIT / SECOND):
+                client.stream = await self._wrapper.wrap(stream, None, rest.set)
+        except ssl.SSLError as error:  # whose errno is none
+            raise OSError(errno.EPROTO, f"no TLS with it: {error.reason or error}") from error
+        except TimeoutError as error:
+            raise OSError(errno.ETIMEDOUT, f"no TLS with it within {_WAIT / SECOND:g} s") from error
         client.rest = rest
 
     async def close(self) -> None:

@@ -44,11 +44,20 @@ def accept(listener: socket.socket, take: Callable[[socket.socket], object]) -> 
 class Acceptor:
     """`clients`: most at a time; `greeting`: most of them that have not said what they want.
 
-    `counts`: of those sent away, by why.
+    `counts`: of those sent away, by why; `away` hears of each while its socket is open.
     """
 
-    def __init__(self, serve: Serve, what: str, *, clients: int, greeting: int) -> None:
+    def __init__(
+        self,
+        serve: Serve,
+        what: str,
+        *,
+        clients: int,
+        greeting: int,
+        away: Callable[[socket.socket, str], object] = lambda *_: None,
+    ) -> None:
         self._serve = serve
+        self._away = away
         self._what = what
         self._most = clients
         self._most_greeting = greeting
@@ -125,10 +134,12 @@ class Acceptor:
         if len(self._clients) >= self._most or len(self._greeting) >= self._most_greeting:
             if not self._greeting:
                 self.counts["no room"] += 1
+                self._away(client, f"there are {self._most} clients already")
                 client.close()
                 return None
             oldest = next(iter(self._greeting))
             self.counts["pushed out"] += 1
+            self._away(oldest, "it has said nothing for too long, and others wait")
             self._greeting.pop(oldest).cancel()
         client.setblocking(False)
         task = self._loop.create_task(self._serve(client, partial(self._greeting.pop, client, None)))

@@ -128,23 +128,34 @@ class SocksService:
         self.counts = {"malformed": 0, "unwelcome": 0, "late": 0}
 
     async def serve(
-        self, client: socket.socket, greeted: Callable[[], object], outlet: Outlet, check: Check | None = None
+        self,
+        client: socket.socket,
+        greeted: Callable[[], object],
+        outlet: Outlet,
+        check: Check | None = None,
+        amiss: Callable[[OSError], object] = lambda _: None,
     ) -> None:
-        """Serve one connected non-blocking socket until it ends, and close it. `greeted` is called when it has asked."""
+        """Serve one connected non-blocking socket until it ends, and close it. `greeted` is called when it has asked.
+
+        `amiss` hears why no request of it came to the outlet; of a login that is refused, `check` knows.
+        """
         with client:
-            request = await self._negotiate(client, check)
+            request = await self._negotiate(client, check, amiss)
             greeted()
             if request is None:
                 return
             try:
-                await self._fulfil(request, client, outlet)
+                await self._fulfil(request, client, outlet, amiss)
             except OSError as error:
                 if client.fileno() >= 0:
                     await self._refuse(request, client, reply_of(error))
 
-    async def _negotiate(self, client: socket.socket, check: Check | None) -> Request | None:
+    async def _negotiate(
+        self, client: socket.socket, check: Check | None, amiss: Callable[[OSError], object]
+    ) -> Request | None:
+        limit = self._config.handshake / SECOND
         try:
-            async with asyncio.timeout(self._config.handshake / SECOND):
+            async with asyncio.timeout(limit):
                 greeting = await exchange(client, server.greeting(password=check is not None))
                 if greeting.request is not None:
                     return greeting.request
@@ -153,19 +164,27 @@ class SocksService:
                     user = greeting.login[0]
                     await exchange(client, server.verdict(accepted=await check(*greeting.login)))
                 return await exchange(client, server.request5(user))
-        except ParseError:
+        except ParseError as error:
             self.counts["malformed"] += 1
-        except server.UnwelcomeError:
+            amiss(OSError(errno.EPROTO, str(error)))
+        except server.LoginError:
             self.counts["unwelcome"] += 1
+        except server.UnwelcomeError as error:
+            self.counts["unwelcome"] += 1
+            amiss(OSError(errno.EACCES, str(error)))
         except TimeoutError:
             self.counts["late"] += 1
-        except OSError:
+            amiss(OSError(errno.ETIMEDOUT, f"no request within {limit:g} s"))
+        except OSError as error:
             self.counts["malformed"] += 1  # it ended in the middle
+            amiss(error)
         return None
 
-    async def _fulfil(self, request: Request, client: socket.socket, outlet: Outlet) -> None:
+    async def _fulfil(
+        self, request: Request, client: socket.socket, outlet: Outlet, amiss: Callable[[OSError], object]
+    ) -> None:
         if request.command == ASSOCIATE and request.version != SOCKS4:
-            await self._associate(request, client, outlet)
+            await self._associate(request, client, outlet, amiss)
             return
         async with asyncio.timeout(self._config.connect / SECOND) as limit:
 
@@ -181,6 +200,7 @@ class SocksService:
             elif request.command == BIND:
                 await outlet.bind(request, client, listening, opened)
             else:
+                amiss(OSError(errno.EOPNOTSUPP, f"SOCKS has no command {request.command}"))
                 await self._refuse(request, client, COMMAND_NOT_SUPPORTED)
 
     async def _refuse(self, request: Request, client: socket.socket, reply: int) -> None:
@@ -190,11 +210,17 @@ class SocksService:
             client.shutdown(socket.SHUT_WR)
             client.recv(_DATAGRAM)
 
-    async def _associate(self, request: Request, client: socket.socket, outlet: Outlet) -> None:
+    async def _associate(
+        self, request: Request, client: socket.socket, outlet: Outlet, amiss: Callable[[OSError], object]
+    ) -> None:
+        why = None
         if client.family == socket.AF_UNIX:
-            raise OSError(errno.EOPNOTSUPP, "a client that has no address cannot send datagrams to a relay")
-        if self._associations >= self._config.associations:
-            raise OSError(errno.ENOBUFS, "too many associations")
+            why = OSError(errno.EOPNOTSUPP, "a client that has no address cannot send datagrams to a relay")
+        elif self._associations >= self._config.associations:
+            why = OSError(errno.ENOBUFS, f"there are {self._associations} associations already")
+        if why is not None:
+            amiss(why)
+            raise why
         self._associations += 1
         relay = None
         try:

@@ -37,6 +37,10 @@ class UnwelcomeError(Exception):
     """The client cannot prove who it is, or asks in a way that is not ours; it has been told."""
 
 
+class LoginError(UnwelcomeError):
+    """Its password is wrong."""
+
+
 class Greeting(NamedTuple):
     """`request`: of SOCKS4, which has no greeting. `login`: of SOCKS5, what is to be checked."""
 
@@ -74,7 +78,7 @@ def verdict(*, accepted: bool) -> Steps[None]:
     """Tell what came of the login (RFC 1929, 2)."""
     yield Step(bytes((PASSWORD_VERSION, 0 if accepted else 1)), 0)
     if not accepted:
-        raise UnwelcomeError("wrong user or password")
+        raise LoginError("wrong user or password")
 
 
 def request5(user: str = "") -> Steps[Request]:
