@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import signal
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from hythe.session.client import find
+from hythe.errors import UsageError
+from hythe.session.client import Session, find
+from hythe.session.model import Event
 from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.proxy.commands import HYTHE, running, say
 
@@ -62,20 +67,16 @@ def patient(stream: socket.socket) -> None:
         return
 
 
-def test_an_init_system_hears_of_it_and_gives_it_sockets(runtime: Path) -> None:
-    with (
-        tcp_server(echo) as port,
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as init,
-    ):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_init_system_hears_of_it_and_gives_it_sockets(runtime: Path, workers: int) -> None:
+    with tcp_server(echo) as port, socket.create_server(("127.0.0.1", 0)) as listener, init_system(runtime) as init:
         place = listener.getsockname()
-        path = str(runtime / "notify")
-        init.bind(path)
-        init.settimeout(20)
-        words = ["exec", *HYTHE, "proxy", "--map", f"127.0.0.1:{place[1]}=127.0.0.1:{port}"]
+        file = runtime / "p.toml"
+        file.write_text(f'workers = {workers}\n[[map]]\nlisten = "127.0.0.1:{place[1]}"\nto = "127.0.0.1:{port}"\n')
+        words = ["exec", *HYTHE, "proxy", str(file)]
         # As an init system does: the descriptor is 3, and the environment names the process that is to have it.
         script = f"exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 {' '.join(words)}"
-        environment = {**os.environ, "NOTIFY_SOCKET": path}
+        environment = {**os.environ, "NOTIFY_SOCKET": str(runtime / "notify")}
         process = subprocess.Popen(
             ["bash", "-c", script],
             pass_fds=[listener.fileno()],
@@ -90,27 +91,98 @@ def test_an_init_system_hears_of_it_and_gives_it_sockets(runtime: Path) -> None:
                 assert say(stream, b"hello") == b"hello"
             process.send_signal(signal.SIGHUP)
             assert init.recv(100) == b"RELOADING=1"
-            assert init.recv(100) == b"READY=1"
+            assert init.recv(100).startswith(b"READY=1")
             process.send_signal(signal.SIGTERM)
             assert init.recv(100) == b"STOPPING=1"
             assert process.wait(20) == 0
 
 
-def test_several_processes_share_a_port(runtime: Path) -> None:
-    listen = closed_port()
-    with tcp_server(echo) as port:
-        file = runtime / "p.toml"
-        file.write_text(f'workers = 2\n[[map]]\nlisten = "127.0.0.1:{listen}"\nto = "127.0.0.1:{port}"\n')
-        with running(str(file)) as proxy:
-            proxy.said(r"map 127\.0\.0\.1:(\d+)")
-            both = {"proxy", "proxy-2"}
-            while {each.name for each in runtime.glob("hythe/*.sock")} != {f"{name}.sock" for name in both}:
+def init_system(runtime: Path) -> socket.socket:
+    """Where an init system hears how we are."""
+    init = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    init.bind(str(runtime / "notify"))
+    init.settimeout(20)
+    return init
+
+
+def test_several_processes_are_one_proxy(runtime: Path) -> None:
+    """They share a port, the limits of their clients, and a session; the init system hears of all when all are ready."""
+    listen, count = closed_port(), 20
+    file, log = runtime / "p.toml", runtime / "log"
+    with tcp_server(patient) as port, init_system(runtime) as init, contextlib.ExitStack() as stack:
+        file.write_text(
+            f'workers = 2\n[[map]]\nlisten = "127.0.0.1:{listen}"\nto = "127.0.0.1:{port}"\n'
+            f'[per_client]\nconnections = {count}\n[log]\nfile = "{log}"\n'
+        )
+        environment = {**os.environ, "NOTIFY_SOCKET": str(runtime / "notify")}
+        proxy = stack.enter_context(running(str(file), env=environment))
+        proxy.said(r"map 127\.0\.0\.1:(\d+)")
+        assert init.recv(100) == b"READY=1\nSTATUS=2 processes"
+
+        streams = [stack.enter_context(socket.create_connection(("127.0.0.1", listen), timeout=20)) for _ in range(count)]
+        assert all(say(each, b"hello") == b"hello" for each in streams)
+        session = find("proxy")
+        connections = session.connections()
+        assert sorted(row.inside.port for row in connections) == sorted(each.getsockname()[1] for each in streams)
+        assert {row.id % 2 for row in connections} == {0, 1}, "each worker has some"
+        assert [row.began for row in connections] == sorted(row.began for row in connections)
+        with pytest.raises(ConnectionResetError), socket.create_connection(("127.0.0.1", listen), timeout=20) as late:
+            say(late, b"hello")
+
+        about = session.about()
+        assert (about.pid, about.totals.open, about.totals.refused) == (proxy.process.pid, count, 1)
+        assert f'hythe_connections_open{{session="proxy"}} {count}' in session.metrics()
+        (listener,) = session.listeners()
+        assert listener.inside.port == port
+        with pytest.raises(UsageError, match="no connection 12345 goes on"):
+            session.kill(12_345)
+        kill_one_of_each(session, {each.getsockname()[1]: each for each in streams})
+        assert [path.name for path in runtime.glob("hythe/*.sock")] == ["proxy.sock"]
+
+        proxy.process.send_signal(signal.SIGHUP)
+        assert [init.recv(100) for _ in range(2)] == [b"RELOADING=1", b"READY=1\nSTATUS=2 processes"]
+        for each in streams:
+            each.close()
+        proxy.process.send_signal(signal.SIGTERM)
+        assert init.recv(100) == b"STOPPING=1"
+        assert proxy.process.wait(20) == 0
+    assert log.read_text().count(f"EDQUOT: this client has {count} connections already") == 1
+
+
+def kill_one_of_each(session: Session, streams: dict[int, socket.socket]) -> None:
+    """End one connection of each worker, which whoever listens to the session is told of."""
+    told: queue.Queue[Event] = queue.Queue()
+
+    def listen() -> None:
+        for event in session.events():
+            told.put(event)
+
+    threading.Thread(target=listen, daemon=True).start()
+    for worker in (0, 1):
+        heard: set[int] = set()
+        while not heard:  # from when on it listens is not told
+            row = next(each for each in session.connections() if each.id % 2 == worker)
+            assert session.kill(row.id).id == row.id
+            with pytest.raises(ConnectionResetError):
+                streams[row.inside.port].recv(1)
+            while session.connection(row.id).connection.state != "CLOSED":
                 pass
-            counts: dict[str, int] = {}
-            while not all(counts.get(name) for name in both):
-                with socket.create_connection(("127.0.0.1", listen), timeout=20) as stream:
-                    assert say(stream, b"hello") == b"hello"
-                for name in both:
-                    counts[name] = find(name).about().totals.connections
-            proxy.process.send_signal(signal.SIGTERM)
-            assert proxy.process.wait(20) == 0
+            with contextlib.suppress(queue.Empty):
+                event = told.get(timeout=1)
+                assert event.connection is not None
+                assert (event.kind, event.connection.error) == ("closed", "ECONNABORTED")
+                heard.add(event.connection.id % 2)
+
+
+def test_the_workers_end_with_the_first_process(runtime: Path) -> None:
+    listen = closed_port()
+    file = runtime / "p.toml"
+    file.write_text(f'workers = 2\n[[map]]\nlisten = "127.0.0.1:{listen}"\nto = "127.0.0.1:1"\n')
+    with running(str(file)) as proxy:
+        proxy.said(r"map 127\.0\.0\.1:(\d+)")
+        proxy.process.kill()
+        assert proxy.process.stderr is not None
+        while proxy.process.stderr.readline():
+            continue  # until the last of those that have it has gone
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", listen), timeout=20)

@@ -41,9 +41,11 @@ class Flow:
 
 
 class Flows:
-    """All of one `hythe forward`."""
+    """All of one `hythe forward`. `first` and `step`: of their numbers, where several processes count together."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1, step: int = 1) -> None:
+        self._first = first
+        self._step = step
         self.began = time.time()
         self.live: dict[int, Flow] = {}
         self.past: deque[Flow] = deque(maxlen=KEPT)
@@ -76,8 +78,9 @@ class Flows:
 
     def begin(self, protocol: str, near: End, far: End, via: str, *, inbound: bool = False) -> Flow:
         """One more."""
+        number = self._first + self.count * self._step
         self.count += 1
-        flow = self.live[self.count] = Flow(self.count, protocol, near, far, inbound, time.time(), via)
+        flow = self.live[number] = Flow(number, protocol, near, far, inbound, time.time(), via)
         return flow
 
     def opened(self, flow: Flow) -> None:

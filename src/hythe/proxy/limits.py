@@ -2,111 +2,84 @@
 
 Who is over a limit of connections is refused at once; who is over the rate is read more slowly (`Tally.pace`), which its
 peer feels as back-pressure; who has used up the bytes of an hour is reset. Rates are those of a virtual clock that runs
-ahead by what each byte costs (GCRA): no bucket is filled by a timer.
+ahead by what each byte costs (GCRA): no bucket is filled by a timer. All workers of a proxy count together (`ledger`).
 """
 
 from __future__ import annotations
 
 import errno
 import ipaddress
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
 from hythe.proxy.config import LimitConfig
+from hythe.proxy.ledger import AHEAD, CONNECTIONS, HOUR, OPENS, VOLUME, Account, Ledger
 from hythe.units import MILLISECOND, SECOND
 
 _MINUTE: Final = 60 * SECOND
 _HOUR: Final = 3_600 * SECOND
 #: By how much transfers may be ahead of their rate.
 _BURST: Final = 100 * MILLISECOND
-#: Those remembered; who has no connection and came longest ago is forgotten first.
-_KNOWN_MAX: Final = 20_000
 
 
 class Limits:
-    """`what`: of whom, in messages. `clock`: nanoseconds."""
+    """`what`: of whom, in messages. `clock`: nanoseconds. `ledger`: which remembers what everybody has had."""
 
-    def __init__(self, config: LimitConfig, what: str, clock: Callable[[], int]) -> None:
+    def __init__(self, config: LimitConfig, what: str, clock: Callable[[], int], ledger: Ledger | None = None) -> None:
         self.config = config
         self._what = what
         self._clock = clock
-        self._known: OrderedDict[str, Share] = OrderedDict()
+        self._ledger = ledger or Ledger()
 
     def begin(self, who: str) -> Share | None:
         """One connection more, to be given back by `Share.end`. OSError (EDQUOT) where it is one too many."""
         config = self.config
         if not (config.connections or config.opens or config.rate or config.bytes):
             return None
-        share = self._known.get(who)
-        if share is None:
-            share = self._known[who] = Share(config, self._clock)
-            self._forget()
-        self._known.move_to_end(who)
-        if config.connections and share.connections >= config.connections:
-            raise self._over(f"has {config.connections} connections already")
-        if config.bytes and share.used_up():
-            raise self._over("has used up its bytes of this hour")
-        if config.opens and not share.may_open():
-            raise self._over(f"has begun {config.opens} connections within a minute")
-        share.connections += 1
-        return share
+        now = self._clock()
+        with self._ledger.account(f"{self._what}\0{who}", now) as account:
+            if account is None:
+                raise self._over("comes with too many others")
+            cells = account.cells
+            if config.connections and cells[CONNECTIONS] >= config.connections:
+                raise self._over(f"has {config.connections} connections already")
+            if config.bytes and _used_up(cells, config, now):
+                raise self._over("has used up its bytes of this hour")
+            if config.opens and not _may_open(cells, config, now):
+                raise self._over(f"has begun {config.opens} connections within a minute")
+            cells[CONNECTIONS] += 1
+        return Share(config, self._clock, account)
 
     def changed(self, config: LimitConfig) -> Limits:
-        """Others from now on; where they are the same, what everybody has used stays counted."""
-        return self if config == self.config else Limits(config, self._what, self._clock)
+        """Others from now on; what everybody has used stays counted."""
+        return self if config == self.config else Limits(config, self._what, self._clock, self._ledger)
 
     def _over(self, words: str) -> OSError:
         return OSError(errno.EDQUOT, f"{self._what} {words}")
 
-    def _forget(self) -> None:
-        if len(self._known) > _KNOWN_MAX:
-            idle = next((who for who, share in self._known.items() if not share.connections), None)
-            if idle is not None:
-                del self._known[idle]
-
 
 class Share:
-    """What one has of it. `connections`: at the moment."""
+    """What one has of it: a connection, which goes on."""
 
-    __slots__ = ("_ahead", "_bytes", "_clock", "_config", "_hour", "_opens", "connections")
+    __slots__ = ("_account", "_clock", "_config")
 
-    def __init__(self, config: LimitConfig, clock: Callable[[], int]) -> None:
+    def __init__(self, config: LimitConfig, clock: Callable[[], int], account: Account) -> None:
         self._config = config
         self._clock = clock
-        self.connections = 0
-        self._opens = 0  # until when the connections begun are paid for
-        self._ahead = 0  # and the bytes
-        self._hour = clock()
-        self._bytes = 0
-
-    def may_open(self) -> bool:
-        """Take one of a minute's."""
-        now, cost = self._clock(), _MINUTE // self._config.opens
-        begun = max(self._opens, now)
-        if begun + cost - now > _MINUTE:
-            return False
-        self._opens = begun + cost
-        return True
-
-    def used_up(self) -> bool:
-        """Are the bytes of this hour gone?"""
-        now = self._clock()
-        if now - self._hour >= _HOUR:
-            self._hour, self._bytes = now, 0
-        return self._bytes >= self._config.bytes
+        self._account = account
 
     def pace(self, count: int) -> float:
         """As `hythe.via.base.Pace`."""
-        if self._config.bytes:
-            if self.used_up():
-                raise OSError(errno.EDQUOT, "the bytes of this hour are used up")
-            self._bytes += count
-        if not self._config.rate:
-            return 0.0
-        now = self._clock()
-        self._ahead = max(self._ahead, now) + count * 8 * SECOND // self._config.rate
-        return max(0, self._ahead - now - _BURST) / SECOND
+        config, now = self._config, self._clock()
+        with self._account as cells:
+            if config.bytes:
+                if _used_up(cells, config, now):
+                    raise OSError(errno.EDQUOT, "the bytes of this hour are used up")
+                cells[VOLUME] += count
+            if not config.rate:
+                return 0.0
+            cells[AHEAD] = max(cells[AHEAD], now) + count * 8 * SECOND // config.rate
+            return max(0, cells[AHEAD] - now - _BURST) / SECOND
 
     @property
     def paces(self) -> bool:
@@ -115,7 +88,25 @@ class Share:
 
     def end(self) -> None:
         """One connection less."""
-        self.connections -= 1
+        with self._account as cells:
+            cells[CONNECTIONS] -= 1
+
+
+def _may_open(cells: memoryview[int], config: LimitConfig, now: int) -> bool:
+    """Take one of a minute's: OPENS is until when those begun are paid for."""
+    cost = _MINUTE // config.opens
+    begun = max(cells[OPENS], now)
+    if begun + cost - now > _MINUTE:
+        return False
+    cells[OPENS] = begun + cost
+    return True
+
+
+def _used_up(cells: memoryview[int], config: LimitConfig, now: int) -> bool:
+    """Are the bytes of the hour that began at HOUR gone?"""
+    if now - cells[HOUR] >= _HOUR:
+        cells[HOUR], cells[VOLUME] = now, 0
+    return cells[VOLUME] >= config.bytes
 
 
 def client_key(host: str) -> str:

@@ -150,7 +150,7 @@ class Passage:
 
     async def log_in(self, users: Users, client: Client, user: str, password: str) -> bool:
         """Is it who it says it is?"""
-        proven = await users.check(client.host, user, password)
+        proven = await users.check(client_key(client.host), user, password)
         if not proven:
             self.log.tell_login(client, user)
         return proven

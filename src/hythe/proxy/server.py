@@ -28,10 +28,11 @@ from hythe.forward.places import Place, listen
 from hythe.proxy.access import Access
 from hythe.proxy.behind import Behind
 from hythe.proxy.clients import Client
-from hythe.proxy.config import EntryConfig, MapConfig, ProxyConfig
+from hythe.proxy.config import EntryConfig, LimitConfig, MapConfig, ProxyConfig
 from hythe.proxy.datagrams import DatagramMapping
 from hythe.proxy.http import Http
 from hythe.proxy.kinds import Listen
+from hythe.proxy.ledger import Ledger
 from hythe.proxy.limits import Limits
 from hythe.proxy.log import Log
 from hythe.proxy.mapping import Mapping as MappedPort
@@ -79,6 +80,7 @@ class Entry:
         self.way = way_out(config)
         self.datagrams: DatagramMapping | None = None
         self.speaker: Speaker | None = None
+        self._room = server.room(kind, config)
         passage = self.passage = server.passage
         if isinstance(config, EntryConfig):
             login = must_log_in(server.config, config)
@@ -111,10 +113,12 @@ class Entry:
         except OSError:
             stream.close()
             return  # it has gone
+        share = None
         try:
+            share = self._room.begin("") if self._room is not None else None
             for stage in self.stages:
                 await stage.admit(client)
-        except OSError as error:  # it has gone, or is not who it should be
+        except OSError as error:  # it has gone, is not who it should be, or one too many
             self.passage.log.tell_refused(client, error)
         else:
             await self.speaker.speak(client, greeted)
@@ -123,6 +127,8 @@ class Entry:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(client.rest.wait(), _REST)
         finally:
+            if share is not None:
+                share.end()
             if client.stream is not stream:  # a stage has put another in its place
                 client.stream.close()
             stream.close()
@@ -186,20 +192,28 @@ class Entry:
 
 
 class Server:
-    """`open` before anything else. `shares`: its ports, with other processes."""
+    """`open` before anything else. `number`: of one of several processes, which share their ports and `ledger`; or 0."""
 
-    def __init__(self, config: ProxyConfig, clock: Callable[[], int] = time.monotonic_ns, *, shares: bool = False) -> None:
-        self._shares = shares
+    def __init__(
+        self,
+        config: ProxyConfig,
+        clock: Callable[[], int] = time.monotonic_ns,
+        *,
+        number: int = 0,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self._shares = number > 0
+        self._ledger = ledger or Ledger()
         self.config = config
         self.clock = clock
-        self.flows = Flows()
-        self.users = Users(config.users, clock)
+        self.flows = Flows(max(1, number), config.workers)
+        self.users = Users(config.users, clock, self._ledger)
         self.passage = Passage(
             self.flows,
             Log(config.log),
             Access(config.rule, self.is_ours),
-            Limits(config.per_client, "this client", clock),
-            Limits(config.per_user, "this user", clock),
+            Limits(config.per_client, "this client", clock, self._ledger),
+            Limits(config.per_user, "this user", clock, self._ledger),
             clock,
         )
         self.entries: list[Entry] = []
@@ -245,7 +259,7 @@ class Server:
         passage.per_client = passage.per_client.changed(config.per_client)
         passage.per_user = passage.per_user.changed(config.per_user)
         if config.users != self.config.users:
-            self.users = Users(config.users, self.clock)
+            self.users = Users(config.users, self.clock, self._ledger)
         self._take(config, fresh)
 
     def _let_go(self, entry: Entry) -> None:
@@ -264,6 +278,12 @@ class Server:
             at = " and ".join(endpoint(name[0], name[1]) for name in names)
             found.append(f"{entry.kind} {at}{'/udp' if entry.listen.udp else ''}{leads}{_by(config)}")
         return found
+
+    def room(self, kind: str, config: MapConfig | EntryConfig) -> Limits | None:
+        """Counts the clients of an entry, where several processes have them together."""
+        if not self._shares:
+            return None
+        return Limits(LimitConfig(connections=config.connections), f"{kind} {config.listen.text}", self.clock, self._ledger)
 
     # --- What is ours
 

@@ -50,4 +50,9 @@ class ProxyResources(ForwardResources):
 
     async def publish(self, wanted: model.Publish) -> list[model.Listener]:
         """Not here."""
-        raise MachineError(f"a proxy publishes nothing ({wanted.publish}): change its file, and send it SIGHUP")
+        raise nothing_published(wanted)
+
+
+def nothing_published(wanted: model.Publish) -> MachineError:
+    """What a proxy says to that."""
+    return MachineError(f"a proxy publishes nothing ({wanted.publish}): change its file, and send it SIGHUP")

@@ -15,12 +15,12 @@ import binascii
 import hashlib
 import hmac
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from hythe.errors import UsageError
+from hythe.proxy.ledger import AHEAD, OPENS, Ledger
 from hythe.units import SECOND
 
 #: RFC 7914, 2: cost, block size, parallelization: 16 MiB, some 50 ms.
@@ -33,8 +33,6 @@ _LENGTH: Final = 32
 _MEMORY_MAX: Final = 128 << 20
 #: Checks at a time.
 _CHECKS: Final = 2
-#: Those who failed that are remembered.
-_FAILED_MAX: Final = 10_000
 #: Failures that cost nothing, of a client and of a user; then the wait doubles up to the longest.
 _FREE_CLIENT: Final = 3
 _FREE_USER: Final = 20
@@ -86,15 +84,15 @@ def parse_hash(text: str) -> Hash:
 
 
 class Users:
-    """`clock`: nanoseconds."""
+    """`clock`: nanoseconds. `ledger`: which remembers who failed: OPENS is how often, AHEAD until when to wait."""
 
-    def __init__(self, words: Mapping[str, str], clock: Callable[[], int]) -> None:
+    def __init__(self, words: Mapping[str, str], clock: Callable[[], int], ledger: Ledger | None = None) -> None:
         self._hashes = {name: parse_hash(word) for name, word in words.items()}
         self._nobody = Hash(_COST, _BLOCK, _PARALLEL, os.urandom(_SALT), os.urandom(_LENGTH))
         self._clock = clock
         self._key = os.urandom(32)
         self._right: dict[str, bytes] = {}
-        self._failed: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()  # failures, and until when to wait
+        self._ledger = ledger or Ledger()
         self._room = asyncio.Semaphore(_CHECKS)
 
     async def check(self, client: str, user: str, password: str) -> bool:
@@ -103,27 +101,38 @@ class Users:
         proof = hmac.digest(self._key, f"{user}\0{password}".encode(), "sha256")
         if known is not None and hmac.compare_digest(self._right.get(user, b""), proof):
             return True
-        keys = (("client", client), ("user", user))
-        if any(self._failed.get(key, (0, 0))[1] > self._clock() for key in keys):
+        keys = (f"failed client\0{client}", f"failed user\0{user}")
+        if self._has_to_wait(keys[0]) or (known is not None and self._has_to_wait(keys[1])):
             return False
         async with self._room:
             fits = await asyncio.to_thread((known or self._nobody).fits, password)
         if known is not None and fits:
             self._right[user] = proof
-            self._failed.pop(keys[0], None)
+            self._forgive(keys[0])
             return True
         self._fail(keys[0], _FREE_CLIENT)
         if known is not None:
             self._fail(keys[1], _FREE_USER)
         return False
 
-    def _fail(self, key: tuple[str, str], free: int) -> None:
-        failures = self._failed.pop(key, (0, 0))[0] + 1
-        over = failures - free
-        wait = min(_WAIT << min(over - 1, 16), _WAIT_MAX) if over > 0 else 0
-        self._failed[key] = (failures, self._clock() + wait)
-        if len(self._failed) > _FAILED_MAX:
-            self._failed.popitem(last=False)
+    def _has_to_wait(self, key: str) -> bool:
+        now = self._clock()
+        with self._ledger.account(key, now) as account:
+            return account is not None and account.cells[AHEAD] > now
+
+    def _forgive(self, key: str) -> None:
+        with self._ledger.account(key, self._clock()) as account:
+            if account is not None:
+                account.cells[OPENS] = 0
+
+    def _fail(self, key: str, free: int) -> None:
+        now = self._clock()
+        with self._ledger.account(key, now) as account:
+            if account is None:
+                return  # so many are connected by now that nobody else is remembered
+            account.cells[OPENS] += 1
+            over = account.cells[OPENS] - free
+            account.cells[AHEAD] = now + min(_WAIT << min(over - 1, 16), _WAIT_MAX) if over > 0 else 0
 
 
 def _scrypt(password: str, salt: bytes, cost: int, block: int, parallel: int, length: int) -> bytes:

@@ -14,7 +14,7 @@ import struct
 import sys
 import traceback
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +43,16 @@ _PAUSE: Final = 0.1
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
+class Callers(Protocol):
+    """A listening socket, or who gives connections as one does."""
+
+    def fileno(self) -> int:
+        """Readable when somebody calls."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next one. OSError."""
+
+
 class Door:
     """Listens until `close`. `resources` makes what is served, when the first request comes; `notice` tells of failures.
 
@@ -51,7 +61,7 @@ class Door:
 
     def __init__(
         self,
-        listener: socket.socket,
+        listener: Callers,
         resources: Callable[[], Answering],
         notice: Callable[[str], None],
         parts: Sequence[str] = _PARTS,
