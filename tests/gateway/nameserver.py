@@ -1,8 +1,8 @@
 """A name server outside, whose answers a test can do without guessing: what is asked decides how it behaves.
 
 For names below ``test``: ``plain`` has an address. ``big`` has many, too many for UDP. ``forged`` is answered over UDP with
-a wrong question first, then with a wrong identifier. ``silent`` has no answer. ``failing`` is SERVFAIL. ``hangup`` ends the
-TCP connection the first time.
+a wrong question first, then with a wrong identifier. ``silent`` and what is below it have no answer. ``failing`` is
+SERVFAIL. ``hangup`` ends the TCP connection the first time.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ PLAIN, WRONG = bytes((192, 0, 2, 1)), bytes((192, 0, 2, 66))
 BIG = [bytes((198, 51, 100, number)) for number in range(200)]
 
 
-def _one_port() -> tuple[socket.socket, socket.socket]:
+def _one_port(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     """Return a listener and a UDP socket on the same port."""
     for _ in range(20):
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server((host, port))
         datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             datagrams.bind(listener.getsockname())
@@ -38,15 +38,15 @@ def _one_port() -> tuple[socket.socket, socket.socket]:
 
 
 class NameServer:
-    """Serves UDP and TCP on a port of 127.0.0.1 while the `with` lasts. `asked`: (protocol, identifier, name) of each query.
+    """Serves UDP and TCP on a port of `host` while the `with` lasts. `asked`: (protocol, identifier, name) of each query.
 
     `address`: what PLAIN is here, so that two servers can be told apart.
     """
 
-    def __init__(self, address: bytes = PLAIN) -> None:
+    def __init__(self, address: bytes = PLAIN, host: str = "127.0.0.1", port: int = 0) -> None:
         self.address = address
         self.asked: list[tuple[str, int, str]] = []
-        self._listener, self._datagrams = _one_port()
+        self._listener, self._datagrams = _one_port(host, port)
         self.port: int = self._datagrams.getsockname()[1]
         self._stop, self._stopped = socket.socketpair()
         self._thread = threading.Thread(target=self._serve)
@@ -115,7 +115,7 @@ class NameServer:
         return True
 
     def _answer(self, query: dns.Query, limit: int) -> bytes | None:
-        if query.text == "silent.test":
+        if query.text.endswith("silent.test"):
             return None
         if query.text == "failing.test":
             return dns.build_answer(query, rcode=dns.SERVFAIL)

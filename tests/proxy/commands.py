@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,9 +27,10 @@ class Proxy:
 
 
 @contextmanager
-def running(*words: str, **options: Any) -> Iterator[Proxy]:
+def running(*words: str, before: Sequence[str] = (), **options: Any) -> Iterator[Proxy]:
+    """`before`: the words of a command that becomes this one."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([*HYTHE, "proxy", *words], text=True, **pipes, **options)
+    process = subprocess.Popen([*before, *HYTHE, "proxy", *words], text=True, **pipes, **options)
     with process:
         try:
             yield Proxy(process)

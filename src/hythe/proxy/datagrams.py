@@ -152,8 +152,7 @@ class _Association:
         try:
             way = passage.way(self._flow.client, to.host, to.port, mapped=True)
             if isinstance(way, Direct):
-                loop = asyncio.get_running_loop()
-                found = await loop.getaddrinfo(to.host, to.port, type=socket.SOCK_DGRAM)
+                found = await passage.find(self._flow.client)(to.host, to.port, socket.SOCK_DGRAM, socket.AF_UNSPEC)
                 self._host = str(found[0][4][0])
                 passage.permit(self._flow.client, to.host, self._host, to.port, mapped=True)
                 self._flow.address = self._host

@@ -24,10 +24,11 @@ from hythe.proxy.access import Access, canonical
 from hythe.proxy.clients import Client, Flow
 from hythe.proxy.limits import Limits, client_key
 from hythe.proxy.log import Log
+from hythe.proxy.names import Names
 from hythe.proxy.users import Users
 from hythe.units import SECOND
 from hythe.via.base import Way, failure
-from hythe.via.direct import Direct
+from hythe.via.direct import Direct, Find
 from hythe.via.patterns import endpoint
 from hythe.via.splice import join
 
@@ -81,6 +82,7 @@ class Passage:
         self.per_client = per_client
         self.per_user = per_user
         self.clock = clock
+        self.names = Names()
 
     def flow(self, client: Client, host: str, port: int, what: str, protocol: str = "tcp") -> Passing:
         """A connection of a client to somewhere: counted, limited, and told of at its end. OSError (EDQUOT)."""
@@ -120,7 +122,8 @@ class Passage:
         seconds = client.entry.connect / SECOND
         try:
             if isinstance(way, Direct):
-                far = await way.reach(host, port, partial(self.permit, client, mapped=mapped), seconds)
+                permit = partial(self.permit, client, mapped=mapped)
+                far = await way.reach(host, port, permit, seconds, self.find(client))
             else:
                 self.permit(client, host, "", port, mapped=mapped)
                 async with asyncio.timeout(seconds):
@@ -144,9 +147,13 @@ class Passage:
         way = client.entry.way.choose(host, port)
         permit = partial(self.permit, client, mapped=mapped)
         if isinstance(way, Direct):
-            return way.permitting(permit)
+            return way.permitting(permit, self.find(client))
         permit(host, "", port)
         return way
+
+    def find(self, client: Client) -> Find:
+        """What looks names up for a client."""
+        return partial(self.names.find, client_key(client.host))
 
     async def log_in(self, users: Users, client: Client, user: str, password: str) -> bool:
         """Is it who it says it is?"""

@@ -314,6 +314,7 @@ class Server:
         self._sweeping.cancel()
         for entry in [*self.entries, *self._leaving.values()]:
             await entry.close()
+        self.passage.names.close()
         self.passage.log.close()
 
 

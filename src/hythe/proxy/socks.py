@@ -92,7 +92,7 @@ class _Outlet:
             association = _Association(self._passage, flow, receive)
             way = self._client.entry.way
             if isinstance(way, Direct | Rules):  # which ask when they know what a name means
-                way = way.permitting(partial(self._passage.permit, self._client))
+                way = way.permitting(partial(self._passage.permit, self._client), self._passage.find(self._client))
             association.path = await way.datagrams(association.receive, broken)
             self._passage.reached(flow, None)
             association.held = stack.pop_all()

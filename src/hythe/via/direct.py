@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from hythe.via.base import Broken, Buffer, Receive, Way, failure
@@ -29,6 +29,8 @@ _Address = tuple[socket.AddressFamily, Any]
 
 #: Raises OSError where nothing may go to a host, as it was asked for, at an address (as text) and port.
 Permit = Callable[[str, str, int], None]
+#: What `socket.getaddrinfo` finds of a host, port, kind and family, without holding anybody up.
+Find = Callable[[str, int, int, int], Awaitable[list[tuple[Any, ...]]]]
 
 
 class Direct(Way):
@@ -36,29 +38,34 @@ class Direct(Way):
 
     `source`: an address of this machine's that connections come from; `interface`: by which they leave. `permit` is asked
     about each address of a name, and those that it has let pass are connected to: no name is looked up twice, so that it
-    cannot mean something else the second time.
+    cannot mean something else the second time. `find` looks names up.
     """
 
     name = "direct"
     resolves = False
     carries_datagrams = True
 
-    def __init__(self, *, source: str = "", interface: str = "", permit: Permit | None = None) -> None:
+    def __init__(
+        self, *, source: str = "", interface: str = "", permit: Permit | None = None, find: Find | None = None
+    ) -> None:
         self._source = source
         self._interface = interface
         self._permit = permit
+        self._find = find or _find
         self.name = " ".join(("direct", *filter(None, (source and f"from {source}", interface and f"by {interface}"))))
 
-    def permitting(self, permit: Permit) -> Direct:
+    def permitting(self, permit: Permit, find: Find | None = None) -> Direct:
         """The same with other permissions."""
-        return Direct(source=self._source, interface=self._interface, permit=permit)
+        return Direct(source=self._source, interface=self._interface, permit=permit, find=find)
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`. Of several addresses whichever answers first; `socket.gaierror` for a name without any."""
         return await self.reach(host, port, self._permit)
 
-    async def reach(self, host: str, port: int, permit: Permit | None, seconds: float | None = None) -> socket.socket:
-        """The same with other permissions, within so many seconds; TimeoutError. What is near costs no timer."""
+    async def reach(
+        self, host: str, port: int, permit: Permit | None, seconds: float | None = None, find: Find | None = None
+    ) -> socket.socket:
+        """The same with other permissions and names, within so many seconds; TimeoutError. What is near costs no timer."""
         near = _literal(host, port) if not self._source else None
         if near is not None:  # a thread for what needs no waiting would cost more than the connection
             if permit is not None:
@@ -70,9 +77,10 @@ class Direct(Way):
             return stream
         async with asyncio.timeout(seconds):
             family = (socket.AF_INET6 if ":" in self._source else socket.AF_INET) if self._source else socket.AF_UNSPEC
-            loop = asyncio.get_running_loop()
-            flags = socket.AI_NUMERICHOST if is_address(host) else 0
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family, flags=flags)
+            if is_address(host):
+                found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+            else:
+                found = await (find or self._find)(host, port, socket.SOCK_STREAM, family)
             addresses: list[_Address] = [(each, address) for each, _, _, _, address in found]
             if permit is not None:
                 addresses = _permitted(host, addresses, permit)
@@ -80,7 +88,7 @@ class Direct(Way):
 
     async def datagrams(self, receive: Receive, broken: Broken) -> KernelDatagrams:
         """As `Way.datagrams`."""
-        return KernelDatagrams(receive, self._permit, self._prepare)
+        return KernelDatagrams(receive, self._permit, self._prepare, self._find)
 
     async def listen(self, peer: str) -> KernelListening:
         """As `Way.listen`: on the address of this machine that `peer` is reached from."""
@@ -161,10 +169,14 @@ class Direct(Way):
 class KernelDatagrams:
     """A kernel UDP socket in the loop: one of IPv6 that speaks IPv4 as well, where there is IPv6 (RFC 3493, 3.7)."""
 
-    __slots__ = ("_asked", "_loop", "_names", "_permit", "_receive", "_socket")
+    __slots__ = ("_asked", "_find", "_loop", "_names", "_permit", "_receive", "_socket")
 
     def __init__(
-        self, receive: Receive, permit: Permit | None = None, prepare: Callable[[socket.socket], None] | None = None
+        self,
+        receive: Receive,
+        permit: Permit | None = None,
+        prepare: Callable[[socket.socket], None] | None = None,
+        find: Find | None = None,
     ) -> None:
         try:
             self._socket = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -181,7 +193,8 @@ class KernelDatagrams:
         self._permit = permit
         self._asked: dict[str, str] = {}  # the names of addresses
         self._loop = asyncio.get_running_loop()
-        self._names = NamedSending(self._find, self._send)
+        self._find = find or _find
+        self._names = NamedSending(self._address, self._send)
         self._loop.add_reader(self._socket, self._read)
 
     def send(self, data: Buffer, host: str, port: int) -> None:
@@ -211,9 +224,9 @@ class KernelDatagrams:
         except OSError as error:
             raise failure(error.errno or errno.EHOSTUNREACH, "direct", host, port) from error
 
-    async def _find(self, host: str) -> str | None:
+    async def _address(self, host: str) -> str | None:
         try:
-            found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+            found = await self._find(host, 0, socket.SOCK_DGRAM, socket.AF_UNSPEC)
         except OSError:
             return None
         address = str(found[0][4][0])
@@ -261,6 +274,11 @@ class KernelListening:
     def close(self) -> None:
         """As `Listening.close`."""
         self._socket.close()
+
+
+async def _find(host: str, port: int, kind: int, family: int) -> list[tuple[Any, ...]]:
+    """As `Find`, by the threads of the loop."""
+    return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=kind, family=family))
 
 
 def _local(family: socket.AddressFamily, peer: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hythe.via.base import Broken, Buffer, Datagrams, Listening, Opened, Receive, Tally, Way
-from hythe.via.direct import Direct, Permit
+from hythe.via.direct import Direct, Find, Permit
 from hythe.via.patterns import Pattern, normal
 
 #: Datagrams that wait for an association to be made.
@@ -50,9 +50,9 @@ class Rules(Way):
                 return found
         return [*found, self._ways[-1][1]]
 
-    def permitting(self, permit: Permit) -> Rules:
+    def permitting(self, permit: Permit, find: Find | None = None) -> Rules:
         """The same, with permissions for what goes directly."""
-        return Rules([(to, way.permitting(permit) if isinstance(way, Direct) else way) for to, way in self._ways])
+        return Rules([(to, way.permitting(permit, find) if isinstance(way, Direct) else way) for to, way in self._ways])
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`."""
