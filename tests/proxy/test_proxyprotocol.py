@@ -24,7 +24,7 @@ ADDRESSES4 = bytes((192, 0, 2, 1, 198, 51, 100, 1)) + struct.pack("!HH", 50_000,
 @pytest.mark.parametrize("build", [build1, build2])
 @pytest.mark.parametrize("ends", [FOUR, SIX])
 def test_what_is_written_is_read(build: object, ends: tuple[End, End]) -> None:
-    data = build(*ends)  # type: ignore[operator]
+    data = build(ends)  # type: ignore[operator]
     assert read(data) == Header(*ends, len(data))
     assert read(data + b"220 hello") == Header(*ends, len(data))
     for size in range(len(data)):
@@ -34,7 +34,7 @@ def test_what_is_written_is_read(build: object, ends: tuple[End, End]) -> None:
 
 
 def test_version_1_as_it_is_specified() -> None:
-    assert build1(*FOUR) == b"PROXY TCP4 192.0.2.1 198.51.100.1 50000 25\r\n"
+    assert build1(FOUR) == b"PROXY TCP4 192.0.2.1 198.51.100.1 50000 25\r\n"
     assert read(b"PROXY UNKNOWN\r\nrest") == Header(None, None, 15)
     assert read(b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n") == Header(None, None, 43)
 
@@ -42,9 +42,9 @@ def test_version_1_as_it_is_specified() -> None:
 def test_two_families() -> None:
     mapped = (End("::ffff:192.0.2.1", 50_000), SIX[1])
     for build in (build1, build2):
-        data = build(FOUR[0], SIX[1])
+        data = build((FOUR[0], SIX[1]))
         assert read(data) == Header(*mapped, len(data))
-    assert b" fe80::1 " in build1(End("fe80::1%eth0", 1), SIX[1])
+    assert b" fe80::1 " in build1((End("fe80::1%eth0", 1), SIX[1]))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_tlvs_are_passed_over() -> None:
 def test_the_checksum() -> None:
     assert crc32c(b"123456789") == 0xE3069283
     assert crc32c(bytes(32)) == 0x8A9136AA  # RFC 3720, B.4
-    data = build2(*FOUR)
+    data = build2(FOUR)
     for at in {*range(16, len(data))} - {28}:  # where it says that there is one
         broken = bytearray(data)
         broken[at] ^= 1

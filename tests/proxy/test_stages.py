@@ -6,11 +6,13 @@ import contextlib
 import ftplib
 import io
 import os
+import queue
 import socket
 import ssl
+import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -189,6 +191,61 @@ def test_what_is_not_tls_is_sent_away(tmp_path: Path) -> None:
         assert within(it.ports[0], "near.test", pem, b"hello")[0] == b"hello"
 
 
+def dying(stream: socket.socket) -> None:
+    """Hear five bytes, and reset the connection."""
+    stream.recv(5)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+RESET = struct.pack("ii", 1, 0)
+
+
+def test_a_break_passes_through_tls(tmp_path: Path) -> None:
+    """Who is cut off is told so, at either end of either TLS, and nothing of it stays open."""
+    near, far = certificate(tmp_path, "near.test", "DNS:near.test"), certificate(tmp_path, "far", "IP:127.0.0.1")
+    context = ssl.create_default_context(cafile=str(near))
+    reset: queue.Queue[str] = queue.Queue()
+
+    def waiting(stream: socket.socket) -> None:
+        stream.sendall(stream.recv(5, socket.MSG_WAITALL))
+        try:
+            reset.put(repr(stream.recv(1)))
+        except ConnectionResetError:
+            reset.put("reset")
+
+    def dying_in_tls(stream: socket.socket) -> None:
+        inner = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        inner.load_cert_chain(far)
+        with inner.wrap_socket(stream, server_side=True) as inside:
+            dying(inside)
+
+    ends = contextlib.ExitStack()
+    with ends:
+        ports = [ends.enter_context(tcp_server(each)) for each in (dying, waiting, dying_in_tls)]
+        text = "".join(mapped(f'"127.0.0.1:{each}"', f'certificate = "{near}"\n') for each in ports[:2])
+        text += mapped(f'"127.0.0.1:{ports[2]}"', f'tls = true\nauthorities = "{far}"')
+        it = ends.enter_context(proxy(text, tmp_path))
+        for at in it.ports[:2]:
+            with (
+                socket.create_connection(("127.0.0.1", at), timeout=20) as stream,
+                context.wrap_socket(stream, server_hostname="near.test", suppress_ragged_eofs=False) as inside,
+            ):
+                inside.sendall(b"hello")
+                if at == it.ports[0]:
+                    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+                        inside.recv(1)
+                else:
+                    assert inside.recv(5) == b"hello"
+                    inside.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        assert reset.get(timeout=20) == "reset"
+        with socket.create_connection(("127.0.0.1", it.ports[2]), timeout=20) as stream:
+            stream.sendall(b"hello")
+            with pytest.raises(ConnectionResetError):
+                stream.recv(1)
+        assert all("ECONNRESET" in line for line in it.lines(3))
+        assert it.open_flows() == 0
+
+
 def test_curl_by_an_https_proxy(tmp_path: Path) -> None:
     pem = certificate(tmp_path, "near", "IP:127.0.0.1")
     text = f'[[http]]\nlisten = "127.0.0.1:0"\ncertificate = "{pem}"\n{OPEN}'
@@ -197,6 +254,44 @@ def test_curl_by_an_https_proxy(tmp_path: Path) -> None:
         for more in ((), ("--proxytunnel",)):
             words = [*curl, *more, "--proxy", f"https://127.0.0.1:{it.ports[0]}", f"http://127.0.0.1:{port}/"]
             assert subprocess.run(words, capture_output=True, check=True, timeout=30).stdout == b"hello"
+
+
+# --- Checks
+
+
+@pytest.mark.parametrize(("version", "header"), [("v1", b"PROXY UNKNOWN\r\n"), ("v2", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")])
+def test_a_check_speaks_as_its_map_does(tmp_path: Path, version: str, header: bytes) -> None:
+    """A destination is not left with half a beginning, and one that proves nothing fails."""
+    far, other = certificate(tmp_path, "far", "IP:127.0.0.1"), certificate(tmp_path, "other", "IP:127.0.0.2")
+    heard: queue.Queue[object] = queue.Queue()
+
+    def checked(pem: Path) -> Callable[[socket.socket], None]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+
+        def serve(stream: socket.socket) -> None:
+            begin = stream.recv(len(header), socket.MSG_WAITALL)
+            if pem == other:
+                with contextlib.suppress(OSError):
+                    context.wrap_socket(stream, server_side=True)
+                return
+            with context.wrap_socket(stream, server_side=True, suppress_ragged_eofs=False) as inside:
+                heard.put((begin, inside.recv(100)))
+                inside.unwrap().close()
+
+        return serve
+
+    with tcp_server(checked(other)) as wrong, tcp_server(checked(far)) as right:
+        lines = f'check = "20ms"\nproxy_protocol = "{version}"\ntls = true\nauthorities = "{far}"'
+        with proxy(mapped(f'["127.0.0.1:{wrong}", "127.0.0.1:{right}"]', lines), tmp_path) as it:
+            for _ in range(2):
+                assert heard.get(timeout=20) == (header, b""), "an end by close_notify, and nothing else"
+            balance = it.server.entries[0].speaker.balance  # type: ignore[union-attr]
+            while not it.within(lambda: balance.targets[0].until):
+                continue
+            assert it.within(lambda: balance.choose(())) is balance.targets[1]
+            assert it.within(lambda: balance.targets[1].until) == 0
+            assert not it.within(lambda: it.server.flows.count), "a check is nobody's connection"
 
 
 # --- Names

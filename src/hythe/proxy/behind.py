@@ -6,10 +6,11 @@ import asyncio
 import errno
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Final
 
 from hythe.errors import MachineError
-from hythe.proxy.clients import Client
+from hythe.proxy.clients import Client, rested
 from hythe.proxy.config import MapConfig
 from hythe.proxy.kinds import destination
 from hythe.proxy.proxyprotocol import End, build1, build2
@@ -24,18 +25,24 @@ class Behind:
 
     def __init__(self, config: MapConfig) -> None:
         self._wait = config.connect / SECOND
+        self._build: Callable[[tuple[End, End] | None], bytes] | None
         self._build = {"": None, "v1": build1, "v2": build2}[config.proxy_protocol]
         self._wrapper = Wrapper(_context(config.authorities)) if config.tls else None
 
-    async def begin(self, client: Client, far: socket.socket, host: str) -> tuple[socket.socket, asyncio.Event | None]:
-        """The stream to speak on, and what is set when the last of it has left. OSError; `far` is closed then."""
+    async def begin(
+        self, client: Client | None, far: socket.socket, host: str
+    ) -> tuple[socket.socket, asyncio.Event | None]:
+        """The stream to speak on, and what is set when the last of it has left. OSError; `far` is closed then.
+
+        Without a client it is a connection of our own.
+        """
         if self._build is None and self._wrapper is None:
             return far, None
         try:
             async with asyncio.timeout(self._wait):
                 if self._build is not None:
-                    header = self._build(End(client.host, client.port), End(*client.to))
-                    await asyncio.get_running_loop().sock_sendall(far, header)
+                    ends = (End(client.host, client.port), End(*client.to)) if client is not None else None
+                    await asyncio.get_running_loop().sock_sendall(far, self._build(ends))
                 if self._wrapper is None:
                     return far, None
                 rest = asyncio.Event()
@@ -47,6 +54,12 @@ class Behind:
         except BaseException:
             far.close()
             raise
+
+    async def check(self, far: socket.socket, host: str) -> None:
+        """See that a destination is who it should be, and end the connection so that it finds nothing amiss. OSError."""
+        stream, rest = await self.begin(None, far, host)
+        stream.close()
+        await rested(stream, rest)
 
     async def close(self) -> None:
         """Cut off what still goes on."""

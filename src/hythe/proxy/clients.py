@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hythe.forward.flows import Flow as Record
 from hythe.via.base import Tally
+from hythe.via.pairs import reset
 
 if TYPE_CHECKING:
     from hythe.proxy.limits import Share
     from hythe.proxy.server import Entry
+
+
+#: Seconds that the last of what somebody is sent may take to leave, where TLS is in between.
+REST: Final = 30.0
 
 
 def end_of(name: Any) -> tuple[str, int]:
@@ -38,6 +44,15 @@ class Client:
         self.user = ""
         self.rest: asyncio.Event | None = None
         self.leave = leave
+
+
+async def rested(stream: socket.socket, rest: asyncio.Event | None) -> None:
+    """Let the last of what a closed `stream` carried leave, where it is not the kernel's to see to, and then be gone."""
+    if rest is None:
+        return
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(rest.wait(), REST)
+    reset(stream)
 
 
 class Flow:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import struct
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final, NamedTuple, Self
@@ -20,12 +19,12 @@ import h11
 
 from hythe.proxy.clients import Flow
 from hythe.proxy.heads import HEAD_MAX, Refusal, Target
+from hythe.via.pairs import reset
 
 #: Bytes read at once.
 _READ: Final = 65_536
 #: Seconds without a byte of a response.
 PATIENCE: Final = 300.0
-_RESET: Final = struct.pack("ii", 1, 0)
 _VIA: Final = (b"Via", b"1.1 hythe")
 #: RFC 9110, 7.6.1; what frames a message, which h11 does anew; and what is for us.
 _OURS: Final = frozenset(
@@ -53,13 +52,14 @@ class Done(NamedTuple):
 class Origin:
     """A connection to the server that is at `to`, for one user's requests."""
 
-    __slots__ = ("_user", "machine", "stream", "to")
+    __slots__ = ("_given", "_user", "machine", "stream", "to")
 
     def __init__(self, stream: socket.socket, to: Target, user: str) -> None:
         self.stream = stream
         self.to = to
         self.machine = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_MAX)
         self._user = user
+        self._given = False
 
     def serves(self, to: Target, user: str) -> bool:
         """Is it good for another request? What it has sent unasked, or its end, says no."""
@@ -82,11 +82,13 @@ class Origin:
 
     def give_away(self) -> socket.socket:
         """Its socket, which is another's from now on."""
-        return socket.socket(fileno=self.stream.detach())
+        self._given = True
+        return self.stream
 
     def close(self) -> None:
-        """Let go."""
-        self.stream.close()
+        """Let go of what has not been given away."""
+        if not self._given:
+            self.stream.close()
 
 
 async def exchange(flow: Flow, request: h11.Request, to: Target, client: h11.Connection, origin: Origin) -> Done:
@@ -123,7 +125,7 @@ class _Exchange:
             raise Refusal(HTTPStatus(error.error_status_hint), f"this is not HTTP/1.1 ({error})") from error
         except (OSError, Refusal):
             if self._begun:
-                self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                reset(self._stream)
                 raise OSError(errno.ECONNRESET, "the response broke off") from None
             raise
         finally:

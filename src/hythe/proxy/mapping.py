@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -16,19 +15,19 @@ from hythe.config import FtpConfig
 from hythe.proxy import sni
 from hythe.proxy.balance import Balance, Target
 from hythe.proxy.behind import Behind, follows_ftp
-from hythe.proxy.clients import Client, Flow
+from hythe.proxy.clients import Client, Flow, rested
 from hythe.proxy.config import MapConfig
 from hythe.proxy.kinds import Destination, destination
 from hythe.proxy.passage import Passage
 from hythe.proxy.peeking import peek
 from hythe.units import SECOND
+from hythe.via.pairs import reset
 
 if TYPE_CHECKING:
     from hythe.via.base import Way
 
 #: How long a client may take to say its name.
 _HELLO: Final = 10 * SECOND
-_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Mapping:
@@ -56,7 +55,7 @@ class Mapping:
                 balance = await self._by_name(client)
             except OSError as error:
                 self._passage.log.tell_refused(client, error)
-                _reset(client.stream)
+                reset(client.stream)
                 return
         greeted()
         first, to = balance.targets[0], balance.targets[0].destination
@@ -66,12 +65,11 @@ class Mapping:
                 target.connections += 1
                 try:
                     await self._join(flow, far, target.destination)
-                    if rest is not None:
-                        await rest.wait()
+                    await rested(far, rest)
                 finally:
                     target.connections -= 1
         except OSError:  # the log has told of it
-            _reset(client.stream)
+            reset(client.stream)
 
     async def _by_name(self, client: Client) -> Balance:
         """By what a TLS client asks for; it is left unread. OSError."""
@@ -117,7 +115,8 @@ class Mapping:
     async def _reach(self, to: Destination) -> bool:
         try:
             async with asyncio.timeout(self._config.connect / SECOND):
-                (await self._way.open(to.host, to.port)).close()
+                far = await self._way.open(to.host, to.port)
+            await self.behind.check(far, to.host)
         except OSError:
             return False
         return True
@@ -127,9 +126,3 @@ class Mapping:
         if self._checking is not None:
             self._checking.cancel()
             await asyncio.wait([self._checking])
-
-
-def _reset(stream: socket.socket) -> None:
-    """Let the end of a client's connection be one that it notices."""
-    if stream.fileno() >= 0 and stream.family != socket.AF_UNIX:
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

@@ -126,16 +126,20 @@ def _check(header: bytes, at: int) -> None:
             raise ParseError("its header of the PROXY protocol has another checksum than it says")
 
 
-def build1(source: End, destination: End) -> bytes:
-    """Version 1. Addresses of two families are both written as IPv6."""
-    source, destination = _alike(source, destination)
+def build1(ends: tuple[End, End] | None) -> bytes:
+    """Version 1, of source and destination; None: the connection is our own. Two families are both written as IPv6."""
+    if ends is None:
+        return b"PROXY UNKNOWN\r\n"
+    source, destination = _alike(*ends)
     family = "TCP6" if ":" in source.host else "TCP4"
     return f"PROXY {family} {source.host} {destination.host} {source.port} {destination.port}\r\n".encode()
 
 
-def build2(source: End, destination: End) -> bytes:
-    """Version 2, with its checksum."""
-    source, destination = _alike(source, destination)
+def build2(ends: tuple[End, End] | None) -> bytes:
+    """Version 2, with its checksum; otherwise as `build1`."""
+    if ends is None:
+        return _FIXED.pack(_SIGNATURE, _LOCAL, 0, 0)
+    source, destination = _alike(*ends)
     six = ":" in source.host
     family = socket.AF_INET6 if six else socket.AF_INET
     body = b"".join(socket.inet_pton(family, each.host) for each in (source, destination))

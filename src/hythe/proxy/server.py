@@ -27,7 +27,7 @@ from hythe.forward.flows import Flows
 from hythe.forward.places import Place, listen
 from hythe.proxy.access import Access
 from hythe.proxy.behind import Behind
-from hythe.proxy.clients import Client
+from hythe.proxy.clients import Client, rested
 from hythe.proxy.config import EntryConfig, LimitConfig, MapConfig, ProxyConfig
 from hythe.proxy.datagrams import DatagramMapping
 from hythe.proxy.http import Http
@@ -49,8 +49,6 @@ from hythe.via.patterns import endpoint
 
 #: Clients that have not said what they want, of one entry.
 _GREETING: Final = 1_000
-#: Seconds that the last of what a client is sent may take to leave, where TLS is in between.
-_REST: Final = 30.0
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
 
 
@@ -122,10 +120,8 @@ class Entry:
             self.passage.log.tell_refused(client, error)
         else:
             await self.speaker.speak(client, greeted)
-            if client.rest is not None:
-                client.stream.close()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(client.rest.wait(), _REST)
+            client.stream.close()
+            await rested(client.stream, client.rest)
         finally:
             if share is not None:
                 share.end()

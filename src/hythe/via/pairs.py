@@ -3,6 +3,8 @@
 When a stream breaks, the end that was given away must not see it end: it is reset. An end of a pair is reset by closing the
 other one while that has something unread, and so that it has, a copy of the first is kept to send it something. Once the
 first has ended its own direction there can be nothing, and a break then does look like an end: a limit of socket pairs.
+
+The copy would also hide that the first was closed. So that one is a `PairEnd`, whose end can be told as a kernel socket's.
 """
 
 from __future__ import annotations
@@ -10,11 +12,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 #: One direction of a pump: runs until that has ended, and raises OSError when it breaks.
 Direction = Callable[[socket.socket], Coroutine[Any, Any, None]]
+
+
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class PairEnd(socket.socket):
+    """The end that is given away. `close` ends both directions, as it does of any socket; `break_off` resets the stream."""
+
+    __slots__ = ("break_off",)
+
+    def __init__(self, fd: int, break_off: Callable[[], object]) -> None:
+        super().__init__(fileno=fd)
+        self.break_off = break_off
+
+    def close(self) -> None:
+        """As any socket's."""
+        if self.fileno() >= 0:
+            with contextlib.suppress(OSError):  # it has ended already
+                self.shutdown(socket.SHUT_RDWR)
+        super().close()
+
+
+def reset(stream: socket.socket) -> None:
+    """Let its end, which follows, be none that could be taken for a regular one."""
+    if isinstance(stream, PairEnd):
+        stream.break_off()
+    elif stream.fileno() >= 0 and stream.family != socket.AF_UNIX:
+        with contextlib.suppress(OSError):  # one that is broken already may refuse
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
 class Pairs:
@@ -25,16 +57,17 @@ class Pairs:
     def __init__(self) -> None:
         self._pumping: set[asyncio.Task[None]] = set()
 
-    def make(self, up: Direction, down: Direction, end: Callable[[bool], object]) -> socket.socket:
+    def make(self, up: Direction, down: Direction, end: Callable[[bool], object]) -> PairEnd:
         """The end to give away, non-blocking. `up` reads the other one, `down` writes it and shuts it down.
 
         `end` is called at last: have both directions come to their ends?
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        task = asyncio.get_running_loop().create_task(_pump(theirs, ours.dup(), up(theirs), down(theirs), end))
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(_pump(theirs, ours.dup(), up(theirs), down(theirs), end))
         self._pumping.add(task)
         task.add_done_callback(self._pumping.discard)
-        return ours
+        return PairEnd(ours.detach(), lambda: loop.call_soon(task.cancel))  # not before it has begun
 
     async def close(self) -> None:
         """Break what still goes on."""

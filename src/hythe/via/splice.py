@@ -13,18 +13,16 @@ The sockets are watched by the loop's own callbacks. An idle pair costs no task 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import struct
 from typing import Final
 
 from hythe.via.base import Tally
+from hythe.via.pairs import reset
 
 #: Most bytes read at once.
 _CHUNK: Final = 256 * 1_024
 #: And of one that has a pace, so that its pauses are short.
 _CHUNK_PACED: Final = 16 * 1_024
-_RESET: Final = struct.pack("ii", 1, 0)
 #: What a pump watches.
 _NOTHING: Final = 0
 _READING: Final = 1
@@ -88,9 +86,8 @@ class _Joint:
         for pump in self._pumps:
             pump.watch(_NOTHING)
         for each in (self.near, self.far):
-            if not clean and each.family != socket.AF_UNIX:
-                with contextlib.suppress(OSError):  # one that is broken already may refuse
-                    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            if not clean:
+                reset(each)
             each.close()
 
 

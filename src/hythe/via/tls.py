@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from hythe.via.pairs import Pairs
+from hythe.via.pairs import PairEnd, Pairs, reset
 
 _CHUNK: Final = 64 * 1_024
 
@@ -34,16 +34,16 @@ class Wrapper:
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python sets, for the sake of careless servers
         self._context = context
 
-    async def wrap(
-        self, stream: socket.socket, name: str | None, ended: Callable[[], object] | None = None
-    ) -> socket.socket:
+    async def wrap(self, stream: socket.socket, name: str | None, ended: Callable[[], object] | None = None) -> PairEnd:
         """The socket, once the server has proved to be `name`. `stream` is ours from now on. OSError (`ssl.SSLError`).
 
         No name: we are the server. `ended` is called when the last of what was written has left.
         """
         inside = _Inside(stream, self._context, name)
 
-        def end(_: bool) -> None:
+        def end(whole: bool) -> None:
+            if not whole:
+                reset(stream)
             stream.close()
             if ended is not None:
                 ended()
