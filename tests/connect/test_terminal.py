@@ -3,71 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import pty
-import select
-import signal
 import socket
-import struct
-import subprocess
-import termios
-import time
 from collections.abc import Iterator
 
 from hythe.connect.telnet import DO, DONT, ECHO, IAC, SB, SE, WILL, WONT
-from tests import needs
+from tests import terminal
 from tests.connect.connecting import command, read_line, server
 
 UP, BACKSPACE, END_OF_INPUT, ESCAPE, INTERRUPT = b"\x1b[A", b"\x7f", b"\x04", b"\x1d", b"\x03"
 
 
-class Person:
-    """Somebody at a terminal of 80 by 24."""
-
-    def __init__(self, *words: str) -> None:
-        self._terminal, other = pty.openpty()
-        fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        environment = {**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
-        own = [needs.program("setsid"), "--ctty", *command(*words)]  # so that ^C is a signal where no program takes keys
-        self.process = subprocess.Popen(own, stdin=other, stdout=other, stderr=other, env=environment)
-        os.close(other)
-        self.seen = b""
-
-    def press(self, keys: bytes) -> None:
-        os.write(self._terminal, keys)
-
-    def see(self, text: bytes) -> None:
-        """Until it stands on the screen, behind what was seen before."""
-        deadline = time.monotonic() + 20
-        while text not in self.seen:
-            ready, _, _ = select.select([self._terminal], [], [], max(0, deadline - time.monotonic()))
-            assert ready, self.seen
-            try:
-                self.seen += os.read(self._terminal, 65_536)
-            except OSError as error:  # the far side of the terminal is closed
-                raise AssertionError(f"{text!r} never came: {self.seen!r}") from error
-        self.seen = self.seen.partition(text)[2]
-
-    def end(self) -> int:
-        with contextlib.suppress(OSError):
-            while os.read(self._terminal, 65_536):
-                pass
-        return self.process.wait(timeout=20)
-
-    def close(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=20)
-        os.close(self._terminal)
-
-
 @contextlib.contextmanager
-def person(*words: str) -> Iterator[Person]:
-    made = Person(*words)
-    try:
+def person(*words: str) -> Iterator[terminal.Person]:
+    with terminal.person(command(*words), PROMPT_TOOLKIT_NO_CPR="1") as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_lines_can_be_edited_and_come_back() -> None:
