@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check compiled bench scoreboard lint format rfc lock clean
+.PHONY: help install demo test test-all check compiled bench scoreboard lint format rfc pages lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -70,6 +70,9 @@ format: $(STAMP) ## put the code in its usual form
 
 rfc: $(STAMP) ## write docs/rfc.md from the tests and the code
 	@$(BIN)/python -m tests.rfc
+
+pages: $(STAMP) ## write docs/commands and man from the help of each command
+	@$(BIN)/python -m hythe.cli.manual docs/commands man
 
 lock: ## resolve all versions anew into requirements/dev.txt
 	$(PYTHON) requirements/lock.py

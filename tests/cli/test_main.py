@@ -17,7 +17,7 @@ def hythe(*words: str) -> subprocess.CompletedProcess[str]:
     [
         (["run", "--nonsense"], "No such option"),
         (["run"], "Missing argument"),
-        (["nonsense"], "No such command"),
+        (["nonsense"], "there is no command"),
         (["run", "--mtu", "many", "true"], "not a valid integer"),
         (["run", "--summary=pie", "--", "true"], "write --summary or --summary=json"),
         (["run", "-4", "-6", "true"], "exclude each other"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hythe.cli.command import Command
 from hythe.connect.carriers import Carrier, KernelNet, Net, Stream, opened, unix
 from hythe.connect.relay import Interrupted, Relay, Side
 from hythe.connect.telnet import Telnet
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 _LINGER = 1.0
 
 
-@click.command
-@click.option("-u", "--udp", is_flag=True, help="UDP: each line, or each read of a pipe, is one datagram.")
-@click.option("-U", "--unix", is_flag=True, help="A Unix socket: HOST is its path (@NAME: an abstract one).")
+@click.command(cls=Command)
+@click.option("-u", "--udp", is_flag=True, help="Send datagrams: each line, or each read of a pipe, is one.")
+@click.option("-U", "--unix", is_flag=True, help="Connect to a Unix socket: HOST is its path (@NAME: an abstract one).")
 @click.option(
     "--via",
     multiple=True,
@@ -40,14 +41,14 @@ _LINGER = 1.0
 )
 @click.option("-l", "--listen", is_flag=True, help="Wait for one client; HOST is an address of ours, loopback unless given.")
 @click.option(
-    "--tls", is_flag=True, help="TLS; the certificate is shown, and must be proven. Listening: one made on the spot."
+    "--tls", is_flag=True, help="Speak TLS; the certificate is shown, and must be proven. With -l: one is made on the spot."
 )
 @click.option("--insecure", is_flag=True, help="With --tls: take any certificate.")
 @click.option("--ca", metavar="FILE", help="With --tls: trust these authorities (PEM) and no others.")
-@click.option("-4", "only4", is_flag=True, help="IPv4 only.")
-@click.option("-6", "only6", is_flag=True, help="IPv6 only.")
-@click.option("--telnet/--no-telnet", default=None, help="Answer telnet's commands. [at a terminal]")
-@click.option("--crlf/--no-crlf", default=None, help="End lines in CR LF. [at a terminal, over TCP]")
+@click.option("-4", "only4", is_flag=True, help="Use IPv4 only.")
+@click.option("-6", "only6", is_flag=True, help="Use IPv6 only.")
+@click.option("--telnet/--no-telnet", default=None, help="Answer telnet's commands.  [default: at a terminal]")
+@click.option("--crlf/--no-crlf", default=None, help="End lines in CR LF.  [default: at a terminal, over TCP]")
 @click.option("-x", "--hexdump", is_flag=True, help="Show every byte of both directions in hexadecimal, on standard error.")
 @click.option(
     "-w",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import UsageError
 
 TYPE_CHECKING = False
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _NOTHING = ("", "0", "none", "off")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name")
 @click.argument("change", metavar="set|kill|publish|unpublish", type=click.Choice(["set", "kill", "publish", "unpublish"]))
 @click.argument("what", nargs=-1, required=True)

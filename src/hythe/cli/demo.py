@@ -18,6 +18,7 @@ from typing import Final
 
 import click
 
+from hythe.cli.command import Command
 from hythe.gateway.namespace import limits
 
 PAGE: Final = "Hello from the other end of hythe's own TCP/IP stack.\n"
@@ -45,7 +46,7 @@ class _Page(BaseHTTPRequestHandler):
         click.echo(f"  the server says: {self.client_address[0]}:{self.client_address[1]} {format % args}")
 
 
-@click.command
+@click.command(cls=Command)
 def command() -> int:
     """Show what `hythe run` does, on something real."""
     hindrance = limits.check()

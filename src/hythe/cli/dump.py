@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
+from hythe.cli.command import Command
 from hythe.cli.dump_habits import habits
 from hythe.errors import MachineError, UsageError
 
@@ -35,7 +36,7 @@ _SNAPLEN: Final = 262_144
 _WAYS: Final = 3
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "-i", "--interface", metavar="IFACE", help="Capture on this interface, by name or -D's number, or on `any` (root)."
 )
@@ -52,7 +53,11 @@ _WAYS: Final = 3
 @click.option("-U", "--packet-buffered", "unbuffered", is_flag=True, help="With -w, write each packet at once.")
 @click.option("-C", "size", type=click.IntRange(1), metavar="MB", help="Begin another file after so many millions of bytes.")
 @click.option(
-    "-G", "period", type=click.IntRange(1), metavar="SECONDS", help="And after so many seconds; FILE is a strftime form."
+    "-G",
+    "period",
+    type=click.IntRange(1),
+    metavar="SECONDS",
+    help="Begin another file after so many seconds; FILE is a strftime form.",
 )
 @click.option(
     "-W", "files", type=click.IntRange(1), metavar="N", help="With -C, keep N files, a ring; with -G, stop after N."
@@ -63,31 +68,52 @@ _WAYS: Final = 3
 @click.option("-c", "count", type=click.IntRange(1), metavar="N", help="Stop after N packets.")
 @click.option("--count", "only_count", is_flag=True, help="Print how many packets there are, and nothing else.")
 @click.option(
-    "-s", "--snapshot-length", "keep", type=click.IntRange(0), default=0, metavar="BYTES", help="Capture so much (0: all)."
+    "-s",
+    "--snapshot-length",
+    "keep",
+    type=click.IntRange(0),
+    default=0,
+    metavar="BYTES",
+    help="Capture so much of each packet, 0 for all.  [default: 0]",
 )
 @click.option("-p", "--no-promiscuous-mode", "ordinary", is_flag=True, help="Do not ask an interface for packets to others.")
 @click.option("-Q", "--direction", type=click.Choice(["in", "out", "inout"]), help="Capture what comes in, or goes out.")
-@click.option("-B", "--buffer-size", "buffer", type=click.IntRange(1), metavar="KIB", help="What the kernel holds for us.")
-@click.option("-n", "numbers", count=True, help="Addresses and ports as numbers.")
-@click.option("-N", "short", is_flag=True, help="Names of hosts without their domain.")
-@click.option("-v", "verbose", count=True, help="More of each packet; -vv and -vvv, still more.")
-@click.option("-q", "quick", is_flag=True, help="Less of each packet.")
-@click.option("-e", "link", is_flag=True, help="The link-layer header.")
-@click.option("-S", "--absolute-tcp-sequence-numbers", "absolute", is_flag=True, help="TCP's sequence numbers as they are.")
+@click.option(
+    "-B", "--buffer-size", "buffer", type=click.IntRange(1), metavar="KIB", help="Let the kernel hold so much for us."
+)
+@click.option("-n", "numbers", count=True, help="Show addresses and ports as numbers.")
+@click.option("-N", "short", is_flag=True, help="Show names of hosts without their domain.")
+@click.option("-v", "verbose", count=True, help="Show more of each packet; -vv and -vvv, still more.")
+@click.option("-q", "quick", is_flag=True, help="Show less of each packet.")
+@click.option("-e", "link", is_flag=True, help="Show the link-layer header.")
+@click.option(
+    "-S",
+    "--absolute-tcp-sequence-numbers",
+    "absolute",
+    is_flag=True,
+    help="Show TCP's sequence numbers as they are, not from 1.",
+)
 @click.option("-K", "--dont-verify-checksums", "unchecked", is_flag=True, help="Do not verify checksums.")
-@click.option("-x", "hexadecimal", count=True, help="Bytes in hexadecimal; -xx, with the link-layer header.")
-@click.option("-X", "readable", count=True, help="Bytes in hexadecimal and as characters; -XX, the same.")
-@click.option("-A", "text", count=True, help="Bytes as characters; -AA, the same.")
+@click.option("-x", "hexadecimal", count=True, help="Show bytes in hexadecimal; -xx, with the link-layer header.")
+@click.option(
+    "-X", "readable", count=True, help="Show bytes in hexadecimal and as characters; -XX, with the link-layer header."
+)
+@click.option("-A", "text", count=True, help="Show bytes as characters; -AA, with the link-layer header.")
 @click.option(
     "-t",
     "stamp",
     count=True,
-    help="No times; -tt seconds since 1970, -ttt between packets, -tttt date, -ttttt since the first.",
+    help="Show no times; -tt seconds since 1970, -ttt between packets, -tttt date, -ttttt since the first.",
 )
-@click.option("--nano", is_flag=True, help="Times with nanoseconds.")
-@click.option("--time-stamp-precision", "precision", type=click.Choice(["micro", "nano"]), help="The same, or without.")
-@click.option("-#", "--number", "numbered", is_flag=True, help="A number before each packet.")
-@click.option("-l", "at_once", is_flag=True, help="Each line at once, even into a pipe.")
+@click.option("--nano", is_flag=True, help="Show times with nanoseconds.")
+@click.option(
+    "--time-stamp-precision",
+    "precision",
+    type=click.Choice(["micro", "nano"]),
+    help="Show times with micro- or nanoseconds.",
+)
+@click.option("-#", "--number", "numbered", is_flag=True, help="Show a number before each packet.")
+@click.option("-l", "at_once", is_flag=True, help="Print each line at once, even into a pipe.")
 @click.option("-d", "compiled", count=True, help="Print the filter as a program for the kernel, and stop.")
 @habits
 @click.version_option(package_name="hythe", prog_name="hythe")

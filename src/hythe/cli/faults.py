@@ -6,11 +6,11 @@ import click
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 _OPTIONS = (
-    ("delay", "TIME", "Each packet takes TIME (50ms); a round trip twice that."),
+    ("delay", "TIME", "Each packet takes TIME (50ms) more; a round trip twice that."),
     ("jitter", "TIME", "Each packet takes up to TIME more, uniformly."),
     ("rate", "RATE", "No more than RATE (10mbit) gets through."),
     ("queue", "SIZE", "What waits for the rate: SIZE (64KiB, 50packets), else 100 ms of it."),
@@ -26,7 +26,7 @@ _DIRECTIONS = (("up", "what the command sends"), ("down", "what it receives"))
 
 def fault_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give `command` these options as keywords: ``seed`` (int or None), the rest text or None."""
-    seed = "Equal seeds give equal packets equal fates; --up-… and --down-… of all these are for one direction."
+    seed = "Equal seeds give equal packets equal fates; one is picked, and told, unless given."
     command = click.option("--seed", type=int, metavar="N", help=seed)(command)
     for name, metavar, text in reversed(_OPTIONS):
         for direction, what in _DIRECTIONS:
@@ -34,3 +34,9 @@ def fault_options(command: Callable[..., Any]) -> Callable[..., Any]:
             command = click.option(f"--{direction}-{name}", metavar=metavar, help=help_text, hidden=True)(command)
         command = click.option(f"--{name}", metavar=metavar, help=text)(command)
     return command
+
+
+def names() -> Iterator[str]:
+    """As `hythe ctl` knows them: each for both directions, and for one."""
+    for name, _, _ in _OPTIONS:
+        yield from (name, *(f"{direction}-{name}" for direction, _ in _DIRECTIONS))

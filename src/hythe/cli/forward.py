@@ -10,24 +10,46 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import UsageError
 
 if TYPE_CHECKING:
     from hythe.forward.tunnel import TunnelSpec
 
 
-@click.command
-@click.option("-L", "local", multiple=True, metavar="[ADDR:]PORT:HOST:PORT[/udp]", help="A port here leads there.")
-@click.option("-R", "remote", multiple=True, metavar="[ADDR:]PORT[:HOST:PORT[/udp]]", help="A port there, or SOCKS there.")
-@click.option("-D", "dynamic", multiple=True, metavar="[ADDR:]PORT", help="A SOCKS server here (4a, 5).")
-@click.option("--via", metavar="WAY", help="The tunnel: ssh://[USER@]HOST[:PORT], wg:FILE, a chain of several …")
+@click.command(cls=Command)
+@click.option(
+    "-L",
+    "local",
+    multiple=True,
+    metavar="[ADDR:]PORT:HOST:PORT[/udp]",
+    help="Lead a port here to one that the far end reaches.",
+)
+@click.option(
+    "-R",
+    "remote",
+    multiple=True,
+    metavar="[ADDR:]PORT[:HOST:PORT[/udp]]",
+    help="Lead a port of the far end to one that is reached from here; a PORT alone is a SOCKS server.",
+)
+@click.option("-D", "dynamic", multiple=True, metavar="[ADDR:]PORT", help="Serve SOCKS (4a, 5) here; the far end goes on.")
+@click.option(
+    "--via",
+    metavar="WAY",
+    help="Go through ssh://[USER@]HOST[:PORT], wg:FILE, socks5://HOST, http://HOST, or a chain of them.",
+)
 @click.option("-C", "--compress", is_flag=True, help="Compress (SSH).")
-@click.option("-i", "--identity", multiple=True, metavar="FILE", help="A key to show, instead of the usual ones (SSH).")
-@click.option("--keepalive", type=click.FloatRange(0), metavar="SECONDS", help="Between signs of life, 0: none. [15]")
+@click.option("-i", "--identity", multiple=True, metavar="FILE", help="Show this key, instead of the usual ones (SSH).")
+@click.option(
+    "--keepalive",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Ask for a sign of life so often, 0 for never.  [default: 15]",
+)
 @click.option("--exit-on-failure", is_flag=True, help="End when a forward cannot be set up or the tunnel breaks.")
 @click.option("-f", "--background", is_flag=True, help="Go to the background once all is up.")
-@click.option("--file", "path", metavar="FILE", help="Many tunnels, by name, in TOML; read anew on SIGHUP.")
-@click.option("--name", metavar="NAME", help="What the session is called in hythe ps.")
+@click.option("--file", "path", metavar="FILE", help="Keep the tunnels of FILE (TOML, by name); read anew on SIGHUP.")
+@click.option("--name", metavar="NAME", help="Call the session so in hythe ps.")
 @click.option("-q", "--quiet", is_flag=True, help="Tell neither what leads where nor what happens.")
 def command(
     local: tuple[str, ...],

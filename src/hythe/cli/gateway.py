@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from hythe.cli.command import Command
 from hythe.cli.faults import fault_options
 from hythe.cli.run import faults_of, say, summarize
 from hythe.errors import UsageError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from hythe.gateway.attend import Watcher
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--wg", "path", required=True, metavar="FILE", help="Serve the peers of this WireGuard configuration.")
 @click.option("--host-loopback", is_flag=True, help="Let peers reach this machine itself, as host.hythe.internal.")
 @click.option(
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     "--publish",
     multiple=True,
     metavar="[ADDR:]HOSTPORT:PORT[/udp][@PEER]",
-    help="Let outside clients reach PORT of PEER by HOSTPORT of this machine (ADDR: loopback).",
+    help="Let outside clients reach PORT of PEER by HOSTPORT of this machine; ADDR is loopback unless given.",
 )
 @click.option("--dns", metavar="ADDR[,ADDR]|none", help="Ask these resolvers, or none, instead of this machine's.")
 @click.option("--capture", metavar="FILE", help="Write every packet to FILE (pcapng), as the peers see it.")
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     metavar="[text|json]",
     help="Print the table of connections at the end, to standard error.",
 )
-@click.option("--name", metavar="NAME", help="What the session is called in hythe ps; gateway unless given.")
+@click.option("--name", metavar="NAME", help="Call the session so in hythe ps.  [default: gateway]")
 @click.option("-v", "--verbose", is_flag=True, help="Tell of each connection as it opens and ends.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no notices.")
 @fault_options

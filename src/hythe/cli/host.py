@@ -10,6 +10,7 @@ import ipaddress
 import click
 
 from hythe.aio.resolver import Resolver, machine_config, parse_server
+from hythe.cli.command import Command
 from hythe.config import ResolverConfig
 from hythe.errors import MachineError, UsageError
 from hythe.host.lookup import Found, Status
@@ -20,10 +21,12 @@ from hythe.wire.dnsmessage import MX
 from hythe.wire.dnstext import type_number
 
 
-@click.command()
-@click.option("-t", "--type", "kind", metavar="TYPE", help="Records to look up, such as MX, TXT or TYPE731, by DNS alone.")
-@click.option("-4", "only4", is_flag=True, help="IPv4 addresses only.")
-@click.option("-6", "only6", is_flag=True, help="IPv6 addresses only.")
+@click.command(cls=Command)
+@click.option(
+    "-t", "--type", "kind", metavar="TYPE", help="Look up records of this type, such as MX, TXT or TYPE731, by DNS alone."
+)
+@click.option("-4", "only4", is_flag=True, help="Look up IPv4 addresses only.")
+@click.option("-6", "only6", is_flag=True, help="Look up IPv6 addresses only.")
 @click.option("--tcp", is_flag=True, help="Ask over TCP at once, not only where an answer is too long for UDP.")
 @click.option(
     "--via",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
     from hythe.wire.pcapng import CapturedPacket
 
 
-@click.command(context_settings={"allow_interspersed_args": True})
-@click.option("--demo", is_flag=True, help="A three-way handshake of two hosts in this process.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The dice of --demo.")
-@click.option("--session", metavar="NAME", help="Packets of a running session, from now on, until ^C or -c.")
-@click.option("--stream", type=click.IntRange(0), metavar="N", help="Conversation N of the packets; 0 is the first.")
-@click.option("--pair", metavar="A:P,B:Q", help="The conversation of this socket pair.")
+@click.command(cls=Command, context_settings={"allow_interspersed_args": True})
+@click.option("--demo", is_flag=True, help="Show a three-way handshake of two hosts in this process.")
+@click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="Throw the dice of --demo anew.")
+@click.option("--session", metavar="NAME", help="Show packets of a running session, from now on, until ^C or -c.")
+@click.option("--stream", type=click.IntRange(0), metavar="N", help="Show conversation N; 0 is the first.")
+@click.option("--pair", metavar="A:P,B:Q", help="Show the conversation of this socket pair.")
 @click.option("--list", "listed", is_flag=True, help="Show which conversations there are.")
 @click.option("-c", "count", type=click.IntRange(1), metavar="N", help="Stop after N packets.")
-@click.option("-v", "--fields", is_flag=True, help="Every field of every header: offset, width, value, meaning, RFC.")
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each packet, fields included.")
-@click.option("--html", "page", metavar="PAGE", help="Write one page to this file, - for standard output.")
-@click.option("--wide", is_flag=True, help="Whole rows with all bits, however wide: as into a pipe.")
-@click.option("--width", type=click.IntRange(40), metavar="COLUMNS", help="As for a terminal so wide.")
+@click.option("-v", "--fields", is_flag=True, help="Show every field of every header: offset, width, value, meaning, RFC.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each packet, fields included.")
+@click.option("--html", "page", metavar="FILE", help="Write one page to FILE, - for standard output.")
+@click.option("--wide", is_flag=True, help="Show whole rows with all bits, however wide: as into a pipe.")
+@click.option("--width", type=click.IntRange(40), metavar="COLUMNS", help="Show it as on a terminal so wide.")
 @click.argument("words", metavar="[FILE] [EXPRESSION]", nargs=-1)
 def command(words: tuple[str, ...], **options: Any) -> int:
     """Show packets as tables: layer, protocol, PDU, ports, IPs, MACs, down to the bits; at the sender and at the receiver.

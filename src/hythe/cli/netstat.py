@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import UsageError
 
 TYPE_CHECKING = False
@@ -25,22 +26,24 @@ _PERIOD_MAX = 86_400
 _PATIENCE = 2.0
 
 
-@click.command()
-@click.option("-t", "--tcp", is_flag=True, help="TCP.")
-@click.option("-u", "--udp", is_flag=True, help="UDP. Without either, both.")
-@click.option("-l", "--listening", is_flag=True, help="Only what listens.")
-@click.option("-a", "--all", "everything", is_flag=True, help="What listens, too; with -i, interfaces that are down.")
-@click.option("-n", "--numeric", is_flag=True, help="Numbers, not names of hosts, services and users.")
-@click.option("-p", "--programs", is_flag=True, help="Who holds each socket: PID and program.")
-@click.option("-i", "--interfaces", "interfaces", is_flag=True, help="The interfaces, with counters and MAC.")
-@click.option("-r", "--route", is_flag=True, help="The routing tables.")
-@click.option("-s", "--statistics", is_flag=True, help="The counters of each protocol; of sessions, their totals.")
-@click.option("-4", "only4", is_flag=True, help="IPv4 only.")
-@click.option("-6", "only6", is_flag=True, help="IPv6 only.")
-@click.option("-c", "--continuous", is_flag=True, help="Again every second (or every SECONDS), until ^C.")
-@click.option("--explain", is_flag=True, help="What each port is, and which sockets nothing explains.")
-@click.option("--session", metavar="NAME", help="The sockets of one session alone (hythe ps).")
-@click.option("--json", "as_json", is_flag=True, help="An array of objects.")
+@click.command(cls=Command)
+@click.option("-t", "--tcp", is_flag=True, help="Show TCP only.")
+@click.option("-u", "--udp", is_flag=True, help="Show UDP only; without -t and -u, both.")
+@click.option("-l", "--listening", is_flag=True, help="Show what listens, and no connections.")
+@click.option(
+    "-a", "--all", "everything", is_flag=True, help="Show what listens as well; with -i, interfaces that are down."
+)
+@click.option("-n", "--numeric", is_flag=True, help="Show numbers, not names of hosts, services and users.")
+@click.option("-p", "--programs", is_flag=True, help="Show who holds each socket: PID and program.")
+@click.option("-i", "--interfaces", "interfaces", is_flag=True, help="Show the interfaces instead, with counters and MAC.")
+@click.option("-r", "--route", is_flag=True, help="Show the routing tables instead.")
+@click.option("-s", "--statistics", is_flag=True, help="Show counters of each protocol instead; of sessions, their totals.")
+@click.option("-4", "only4", is_flag=True, help="Show IPv4 only.")
+@click.option("-6", "only6", is_flag=True, help="Show IPv6 only.")
+@click.option("-c", "--continuous", is_flag=True, help="Show it again every second, or every SECONDS, until ^C.")
+@click.option("--explain", is_flag=True, help="Tell what each port is, and which sockets nothing explains.")
+@click.option("--session", metavar="NAME", help="Show the sockets of this session (hythe ps) alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an array of objects.")
 @click.argument("seconds", required=False)
 def command(
     tcp: bool,

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import UsageError
 
 TYPE_CHECKING = False
@@ -13,16 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@click.command
+@click.command(cls=Command)
 @click.option(
     "--against",
     type=click.Choice(["hythe", "linux"]),
     default="hythe",
     show_default=True,
-    help="hythe on virtual time, or this machine's kernel over TUN in real time (a network namespace for each script).",
+    help="Play against hythe on virtual time, or against this kernel over TUN in real time (a namespace for each script).",
 )
-@click.option("-j", "--jobs", type=click.IntRange(1), default=None, metavar="N", help="Scripts at a time (linux: 8).")
-@click.option("--tolerance", metavar="TIME", help="How early or late things may be (hythe: 4ms, linux: 30ms).")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    default=None,
+    metavar="N",
+    help="Play so many scripts at a time.  [default: 1, against linux 8]",
+)
+@click.option("--tolerance", metavar="TIME", help="Let things be so early or late.  [default: 4ms, against linux 30ms]")
 @click.option("-q", "--quiet", is_flag=True, help="Print failures only.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def command(against: str, jobs: int | None, tolerance: str | None, quiet: bool, files: tuple[str, ...]) -> int:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import click
 
+from hythe.cli.command import Command
 from hythe.cli.why import packets
 from hythe.errors import UsageError
 
@@ -14,22 +15,31 @@ _KINDS = ("sequence", "rtt", "throughput", "flight")
 _FORMS = ("png", "svg", "html")
 
 
-@click.command()
-@click.option("--session", metavar="NAME", help="Packets of a running session, from now on, until it ends or ^C.")
+@click.command(cls=Command)
+@click.option("--session", metavar="NAME", help="Look at a running session, from now on, until it ends or ^C.")
 @click.option(
     "--stream",
     "streams",
     type=click.IntRange(0),
     metavar="N",
     multiple=True,
-    help="Connection N; again for others beside it.",
-)
-@click.option("--kind", "kinds", type=click.Choice(_KINDS), multiple=True, help="What to draw: sequence, without it.")
-@click.option(
-    "--way", type=click.Choice(["there", "back"]), help="From who opened it, or to: what carries more, without it."
+    help="Draw connection N, 0 being the first; again for others beside it.  [default: 0]",
 )
 @click.option(
-    "-o", "--output", default="plot.html", show_default=True, metavar="FILE", help="A name in .png, .svg or .html."
+    "--kind", "kinds", type=click.Choice(_KINDS), multiple=True, help="Draw this; again for others.  [default: sequence]"
+)
+@click.option(
+    "--way",
+    type=click.Choice(["there", "back"]),
+    help="Draw the way from who opened it, or back to it.  [default: what carries more]",
+)
+@click.option(
+    "-o",
+    "--output",
+    default="plot.html",
+    show_default=True,
+    metavar="FILE",
+    help="Write to FILE, which ends in .png, .svg or .html.",
 )
 @click.argument("file", metavar="[FILE]", required=False)
 def command(

@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import UsageError
 
 if TYPE_CHECKING:
     from hythe.proxy.config import ProxyConfig
 
 
-@click.command
+@click.command(cls=Command)
 @click.option(
     "--map", "maps", multiple=True, metavar="LISTEN=HOST:PORT", help="Lead a port, [ADDR:]PORT[/udp], to one elsewhere."
 )
-@click.option("--socks", multiple=True, metavar="[ADDR:]PORT", help="SOCKS4a and SOCKS5 there (ADDR: loopback).")
-@click.option("--http", multiple=True, metavar="[ADDR:]PORT", help="An HTTP proxy there (ADDR: loopback).")
-@click.option("--via", multiple=True, metavar="WAY", help="The way out: ssh://HOST, socks5://HOST, http://HOST. [direct]")
+@click.option(
+    "--socks", multiple=True, metavar="[ADDR:]PORT", help="Serve SOCKS4a and SOCKS5 there; ADDR is loopback unless given."
+)
+@click.option(
+    "--http", multiple=True, metavar="[ADDR:]PORT", help="Serve an HTTP proxy there; ADDR is loopback unless given."
+)
+@click.option(
+    "--via", multiple=True, metavar="WAY", help="Go out by ssh://HOST, socks5://HOST, http://HOST.  [default: direct]"
+)
 @click.option("--expose", metavar='"yes, to everyone"', help="Let these ports be open to networks that are not internal.")
-@click.option("--log", metavar="FILE", help="Write the access log there. [standard output]")
-@click.option("--name", metavar="NAME", help="What the session is called in `hythe ps`. [proxy]")
+@click.option("--log", metavar="FILE", help="Write the access log there.  [default: standard output]")
+@click.option("--name", metavar="NAME", help="Call the session so in hythe ps.  [default: proxy]")
 @click.option("--check", metavar="FILE", help="Tell what is wrong with a configuration, and do nothing else.")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of configurations.")
 @click.option("--hash-password", is_flag=True, help="Ask for a password, and print what [users] has for it.")

@@ -6,15 +6,17 @@ import json
 
 import click
 
+from hythe.cli.command import Command
+
 #: Of the connections that have ended, so many are shown.
 _ENDED = 20
 #: Seconds for which a session is waited for that may be stopped (^Z).
 _PATIENCE = 2.0
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="An array of objects, as the sessions tell them.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an array of objects, as the sessions tell them.")
 def command(name: str | None, as_json: bool) -> int:
     """Show the sessions of this user that run: each `hythe run` is one. With NAME, show its connections."""
     from hythe.session.client import SessionEndedError, SessionSilentError, find, running

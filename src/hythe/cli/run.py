@@ -7,6 +7,7 @@ import os
 
 import click
 
+from hythe.cli.command import Command
 from hythe.cli.faults import fault_options
 from hythe.errors import UsageError
 from hythe.gateway.names.resolvconf import parse_servers
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from hythe.via.spec import Route
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(cls=Command, context_settings={"allow_interspersed_args": False})
 @click.option(
     "--host-loopback",
     is_flag=True,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     "--publish",
     multiple=True,
     metavar="[ADDR:]HOSTPORT:PORT[/udp]",
-    help="Let outside clients reach the command's PORT by HOSTPORT of this machine (ADDR: loopback).",
+    help="Let outside clients reach the command's PORT by HOSTPORT of this machine; ADDR is loopback unless given.",
 )
 @click.option(
     "--via",
@@ -44,11 +45,15 @@ if TYPE_CHECKING:
     help="Reach the world, or what follows 'for', by socks5://HOST, http://HOST, ssh://HOST, wg:FILE, or a chain of them.",
 )
 @click.option("--dns", metavar="ADDR[,ADDR]|none", help="Ask these resolvers, or none, instead of this machine's.")
-@click.option("--mtu", type=int, metavar="N", help="MTU of the command's network: 65520, with faults 1500.")
-@click.option("-4", "only4", is_flag=True, help="IPv4 only.")
-@click.option("-6", "only6", is_flag=True, help="IPv6 only.")
+@click.option("--mtu", type=int, metavar="N", help="Make packets so long at most.  [default: 65520, with faults 1500]")
+@click.option("-4", "only4", is_flag=True, help="Give it IPv4 only.")
+@click.option("-6", "only6", is_flag=True, help="Give it IPv6 only.")
 @click.option("--capture", metavar="FILE", help="Write every packet to FILE (pcapng), as the command sees it.")
-@click.option("--keylog", is_flag=True, help="With --capture: and the secrets of COMMAND's TLS (SSLKEYLOGFILE).")
+@click.option(
+    "--keylog",
+    is_flag=True,
+    help="Write the secrets of its TLS into the capture, so that it opens decrypted (SSLKEYLOGFILE).",
+)
 @click.option(
     "--summary",
     is_flag=False,
@@ -56,7 +61,7 @@ if TYPE_CHECKING:
     metavar="[text|json]",
     help="Print the table of connections at the end, to standard error.",
 )
-@click.option("--name", metavar="NAME", help="What the session is called in hythe ps; made of COMMAND unless given.")
+@click.option("--name", metavar="NAME", help="Call the session so in hythe ps.  [default: made of COMMAND]")
 @click.option("--wait", is_flag=True, help="Wait for processes that the command leaves in the background.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell of each connection as it opens and ends.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no notices.")

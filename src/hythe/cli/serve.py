@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import MachineError, UsageError
 from hythe.serve.banner import sentence
 from hythe.serve.grounds import Ground, Wanted, kernel, own_stack
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 _PORT = "8000"
 
 
-@click.command
-@click.option("--port", metavar="PORT|SERVICE", help=f"Listen there; 0 picks one. [{_PORT}, or the small service's own]")
-@click.option("--bind", multiple=True, metavar="ADDR", help="Listen at this address, 0.0.0.0 and :: being all. [loopback]")
+@click.command(cls=Command)
+@click.option(
+    "--port", metavar="PORT|SERVICE", help=f"Listen there; 0 picks one.  [default: {_PORT}, or the small service's own]"
+)
+@click.option(
+    "--bind", multiple=True, metavar="ADDR", help="Listen at this address, 0.0.0.0 and :: being all.  [default: loopback]"
+)
 @click.option("--text", metavar="TEXT", help="Serve this text instead of a folder; with --qotd, this quote.")
-@click.option("--tls", is_flag=True, help="HTTPS, with a certificate made on the spot unless --cert names one.")
-@click.option("--cert", metavar="FILE", help="HTTPS with this certificate (PEM, the chain behind it).")
-@click.option("--key", metavar="FILE", help="Its private key (PEM), where --cert's file does not have it.")
+@click.option("--tls", is_flag=True, help="Serve HTTPS, with a certificate made on the spot unless --cert names one.")
+@click.option("--cert", metavar="FILE", help="Serve HTTPS with this certificate (PEM, the chain behind it).")
+@click.option("--key", metavar="FILE", help="Take its private key (PEM) from FILE, where --cert's does not have it.")
 @click.option("--stack", is_flag=True, help="Serve on hythe's own TCP/IP stack, behind a gateway as in `hythe run`.")
 @click.option("--echo", "small", flag_value="echo", help="Send back what is sent (RFC 862), over TCP and UDP.")
 @click.option("--discard", "small", flag_value="discard", help="Throw away what is sent (RFC 863).")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import UsageError
 
 TYPE_CHECKING = False
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
     from hythe.services.registry import Registry
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("wanted", metavar="[NAME|PORT|RANGE]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="One object: the registry's date and source, and the services.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON: an object with the registry's date and source, and the services."
+)
 @click.option("--table", metavar="FILE", help="Read IANA's CSV from FILE instead of the table that hythe comes with.")
 def command(wanted: str | None, as_json: bool, table: str | None) -> int:
     """Tell what IANA and /etc/services know of a port or a service; of all without any.

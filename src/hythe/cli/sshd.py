@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import UsageError
 from hythe.forward.places import Place, listen, parse_place, port_of
 from hythe.units import SECOND, parse_duration
@@ -21,24 +22,56 @@ if TYPE_CHECKING:
     from hythe.tunnel.ssh.server import Limits
 
 
-@click.command
+@click.command(cls=Command)
 @click.option(
-    "--listen", "places", multiple=True, required=True, metavar="[ADDR:]PORT", help="Listen there (ADDR: loopback)."
+    "--listen",
+    "places",
+    multiple=True,
+    required=True,
+    metavar="[ADDR:]PORT",
+    help="Listen there; ADDR is loopback unless given.",
 )
-@click.option("--authorized-keys", "keys", required=True, metavar="FILE", help="Who may come in, and whereto: see sshd(8).")
+@click.option(
+    "--authorized-keys",
+    "keys",
+    required=True,
+    metavar="FILE",
+    help="Let in whom FILE names, and whereto it says: see sshd(8).",
+)
 @click.option(
     "--host-key",
     "host_keys",
     multiple=True,
     metavar="FILE",
-    help="What proves who we are; made if it is not there. [~/.config/hythe/ssh_host_ed25519_key]",
+    help="Prove who we are by this key, made if it is not there.  [default: ~/.config/hythe/ssh_host_ed25519_key]",
 )
 @click.option("--gateway-ports", is_flag=True, help="Let clients listen (-R) on all addresses, not on loopback alone.")
-@click.option("--max-connections", type=click.IntRange(1), default=100, show_default=True, help="Clients at a time.")
-@click.option("--max-channels", type=click.IntRange(1), default=512, show_default=True, help="Streams of one client.")
-@click.option("--max-attempts", type=click.IntRange(1), default=6, show_default=True, help="Keys that a client may try.")
-@click.option("--login-time", default="30s", show_default=True, metavar="TIME", help="How long logging in may take.")
-@click.option("--idle", metavar="TIME", help="Send clients away that have used nothing for so long. [never]")
+@click.option(
+    "--max-connections",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Serve so many clients at a time.",
+)
+@click.option(
+    "--max-channels",
+    type=click.IntRange(1),
+    default=512,
+    show_default=True,
+    metavar="N",
+    help="Carry so many streams of one client.",
+)
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(1),
+    default=6,
+    show_default=True,
+    metavar="N",
+    help="Let a client try so many keys.",
+)
+@click.option("--login-time", default="30s", show_default=True, metavar="TIME", help="Let logging in take so long.")
+@click.option("--idle", metavar="TIME", help="Send clients away that have used nothing for so long.  [default: never]")
 def command(
     places: tuple[str, ...],
     keys: str,

@@ -8,13 +8,14 @@ import sys
 
 import click
 
+from hythe.cli.command import Group
 from hythe.errors import UsageError
 
 #: Seconds for which a session is waited for that may be stopped (^Z).
 _PATIENCE = 2.0
 
 
-@click.group(no_args_is_help=False)
+@click.group(cls=Group, no_args_is_help=False)
 def command() -> None:
     """Make WireGuard keys, check configurations, and show the peers of sessions."""
 
@@ -70,7 +71,7 @@ def check(file: str) -> int:
 
 @command.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="An array of objects, as the session tells them.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an array of objects, as the sessions tell them.")
 def show(name: str | None, as_json: bool) -> int:
     """Show the peers of the session NAME, or of every session that has any."""
     import json
@@ -106,8 +107,8 @@ def show(name: str | None, as_json: bool) -> int:
 @command.command(name="add-peer")
 @click.argument("name")
 @click.argument("file", required=False)
-@click.option("--endpoint", metavar="HOST[:PORT]", help="Where the peer finds the server; this machine unless given.")
-@click.option("--qr/--no-qr", default=None, help="Print a QR code as well, or not; on a terminal unless told otherwise.")
+@click.option("--endpoint", metavar="HOST[:PORT]", help="Let the peer find the server there.  [default: this machine]")
+@click.option("--qr/--no-qr", default=None, help="Print a QR code as well.  [default: on a terminal]")
 def add_peer(name: str, file: str | None, endpoint: str | None, qr: bool | None) -> int:
     """Add a peer to the server's FILE and print the file that it takes home.
 

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import UsageError
 
 if TYPE_CHECKING:
     from hythe.wire.pcapng import CapturedPacket
 
 
-@click.command()
-@click.option("--session", metavar="NAME", help="Packets of a running session, from now on, until it ends or ^C.")
-@click.option("--stream", type=click.IntRange(0), metavar="N", help="Connection N alone; 0 is the first.")
-@click.option("--problems", is_flag=True, help="Only connections with which something is wrong.")
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each connection, with all that was found.")
+@click.command(cls=Command)
+@click.option("--session", metavar="NAME", help="Look at a running session, from now on, until it ends or ^C.")
+@click.option("--stream", type=click.IntRange(0), metavar="N", help="Look at connection N alone; 0 is the first.")
+@click.option("--problems", is_flag=True, help="Tell only of connections with which something is wrong.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each connection, with all that was found.")
 @click.argument("file", metavar="[FILE]", required=False)
 def command(file: str | None, session: str | None, stream: int | None, problems: bool, as_json: bool) -> int:
     """Tell what limited each TCP connection of FILE (pcap or pcapng, - for standard input), and why.

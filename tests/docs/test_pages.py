@@ -1,0 +1,53 @@
+"""docs/commands and man are what `make pages` writes, and man pages are well-formed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hythe.cli.manual.__main__ import documents, manuals
+from tests import needs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("folder", "made"), [("docs/commands", documents), ("man", manuals)])
+def test_pages_are_up_to_date(folder: str, made: object) -> None:
+    assert callable(made)
+    there = {path.name: path.read_text() for path in (ROOT / folder).iterdir()}
+    assert there == made(), f"{folder} is out of date: run `make pages`"
+
+
+def test_man_pages_are_well_formed() -> None:
+    """A date is the one thing that they lack, so that they are the same whenever they are made."""
+    files = sorted(map(str, (ROOT / "man").iterdir()))
+    assert len(files) > 20
+    for words in (["groff", "-man", "-ww", "-z", "-Tutf8"], ["mandoc", "-T", "lint", "-W", "warning"]):
+        needs.program(words[0])
+        said = subprocess.run([*words, *files], capture_output=True, text=True, timeout=60, check=False)
+        wrong = [line for line in (said.stdout + said.stderr).splitlines() if "missing date" not in line]
+        assert not wrong, "\n".join(wrong)
+
+
+def test_man_shows_what_help_says() -> None:
+    needs.program("mandoc")
+    shown = subprocess.run(
+        ["mandoc", "-T", "ascii", ROOT / "man" / "hythe-run.1"], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    plain = " ".join(re.sub(".\b", "", shown).split())
+    assert "hythe-run - Run a command on a network of its own" in plain
+    assert "-p, --publish [ADDR:]HOSTPORT:PORT[/udp] Let outside clients" in plain
+    assert "hythe run -p 8080:80 -- python3 -m http.server 80" in plain
+    assert plain.count("--down-") == 1
+
+
+def test_links_lead_somewhere() -> None:
+    link = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    dead = [
+        f"{page.name}: {to}" for page in pages for to in link.findall(page.read_text()) if not (page.parent / to).exists()
+    ]
+    assert not dead, "\n".join(dead)
