@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 
 import pytest
@@ -137,3 +138,12 @@ def test_what_the_capture_lacks_is_told() -> None:
     (found,) = Conversations().read([*there, back]).all
     assert found.ways[0].uncaptured == 200
     assert any("the capture lacks 200 B that 192.0.2.2:80 acknowledged" in line for line in report(found))
+
+
+def test_what_its_sender_says_to_have_sent_again_is_not_lacking() -> None:
+    first, again, third = (packet(ip4(tcp(1_000 + 100 * each)), pcapng.LINKTYPE_RAW, time=each) for each in range(3))
+    again = dataclasses.replace(again, timestamp=30_000_000, comment="retransmission: lost (time, RFC 8985, 6.2)")
+    head = struct.pack(">HHIIBBHHH", 80, 4_000, 7, 1_300, 0x50, 0x10, 512, 0, 0)
+    back = packet(ip4(head, source=FAR, target=NEAR), pcapng.LINKTYPE_RAW, time=40_000_000)
+    (found,) = Conversations().read([first, third, again, back]).all
+    assert (found.ways[0].uncaptured, found.ways[0].resent_count) == (0, 1)

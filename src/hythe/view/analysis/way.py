@@ -206,12 +206,12 @@ class Way:
         now, ts_val = segment.time, segment.options.ts_val
         known = self.records.within(start, end)
         gap = next((each for each in self._gaps if each[0] < end and start < each[1]), None)
-        if gap is not None and not known and not told:
+        if gap is not None and not known:
             self._gaps.remove(gap)
             for left, right in ((gap[0], start), (end, gap[1])):
                 if left < right:
                     self._gaps.append((left, right, *gap[2:]))
-            if self._overtaken(segment, gap):
+            if not told and self._overtaken(segment, gap):
                 self._was_late(segment, start, end, Late(segment.number, gap[3], now - gap[2]))
                 return
         same = segment.identification and segment.identification == self._identification
