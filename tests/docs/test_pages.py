@@ -51,3 +51,8 @@ def test_links_lead_somewhere() -> None:
         f"{page.name}: {to}" for page in pages for to in link.findall(page.read_text()) if not (page.parent / to).exists()
     ]
     assert not dead, "\n".join(dead)
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert not [path.name for path in ROOT.glob("docs/*.md") if path.name != "README.md" and f"]({path.name})" not in index]

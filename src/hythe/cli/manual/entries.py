@@ -86,7 +86,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
                 ("hythe run --summary -- curl -sO https://example.com/", "Run a program; see whom it talked to."),
                 ("hythe help run", "All about a command; `man hythe-run` has the same."),
             ),
-            guide="run.md",
+            guide="tour.md",
             status=(),
         ),
         "run": _RUN,
@@ -271,7 +271,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
                 ("2", "It was asked for wrongly; one sentence says what is wrong."),
             ),
         ),
-        "demo": Entry((("hythe demo", "It takes two seconds, and leaves nothing behind."),), ("run",), "run.md"),
+        "demo": Entry((("hythe demo", "It takes two seconds, and leaves nothing behind."),), ("run",), "tour.md"),
         "completion": Entry(
             examples=(
                 ('eval "$(hythe completion bash)"', "In ~/.bashrc, or once to try."),
