@@ -26,10 +26,13 @@ def command(name: str, change: str, what: tuple[str, ...]) -> int:
     """Change the session NAME while it runs.
 
     \b
-    set loss=5% up-delay=20ms   faults, by the names of hythe run's options; none takes one away
-    kill ID                     reset connections (hythe ps NAME shows their numbers)
-    publish [ADDR:]HOSTPORT:PORT[/udp]
-    unpublish [ADDR:]HOSTPORT[/udp]
+    set FAULT=VALUE…   make its network worse: loss=5% up-delay=20ms, by the
+                       names of hythe run's options; =none takes one away
+    kill ID…           reset connections, by the numbers of hythe ps NAME
+    publish [ADDR:]HOSTPORT:PORT[/udp]…
+                       let outside clients reach a port, as hythe run -p does
+    unpublish [ADDR:]HOSTPORT[/udp]…
+                       and no longer
     """  # noqa: D301 - click's mark for lines to be left as they are
     from hythe.session.client import find
 

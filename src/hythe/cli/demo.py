@@ -48,7 +48,7 @@ class _Page(BaseHTTPRequestHandler):
 
 @click.command(cls=Command)
 def command() -> int:
-    """Show what `hythe run` does, on something real."""
+    """Show what `hythe run` does, on something real: a client inside, a web server outside, and what happened."""
     hindrance = limits.check()
     if hindrance is not None:
         click.echo(

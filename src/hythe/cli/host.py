@@ -54,7 +54,6 @@ def command(
     """Look up NAME, or the names of ADDRESS, as this machine does: in /etc/hosts, then by DNS.
 
     SERVER (ADDRESS, ADDRESS:PORT or a name) is asked instead of /etc/hosts and the servers of /etc/resolv.conf.
-    The exit status is 0 if something was found, 1 if nothing was, 2 if the question makes no sense.
     """
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")

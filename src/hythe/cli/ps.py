@@ -18,7 +18,10 @@ _PATIENCE = 2.0
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: an array of objects, as the sessions tell them.")
 def command(name: str | None, as_json: bool) -> int:
-    """Show the sessions of this user that run: each `hythe run` is one. With NAME, show its connections."""
+    """Show the sessions of this user that run, or with NAME the connections of one.
+
+    Each `hythe run`, gateway, forward, proxy and sshd is a session, called as --name says or like its command.
+    """
     from hythe.session.client import SessionEndedError, SessionSilentError, find, running
     from hythe.session.plain import plain
     from hythe.view import sessions as view

@@ -88,8 +88,8 @@ def command(
 ) -> int:
     """Run COMMAND on a network of its own.
 
-    Its other end is hythe's TCP/IP stack; what it connects to is reached through this machine's sockets.
-    The exit status is the command's: 128 + N for signal N, 126 or 127 where it cannot be run.
+    It runs as ever, and keeps its user, directory, terminal and exit status; only the network is another. That one's far
+    end is hythe's TCP/IP stack, and what COMMAND connects to is reached from there by this machine's sockets.
     """
     if summary not in (None, "text", "json"):
         raise UsageError(f"--summary={summary} is not possible: write --summary or --summary=json, then -- COMMAND")

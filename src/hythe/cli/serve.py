@@ -54,7 +54,10 @@ def command(
     stack: bool,
     small: str | None,
 ) -> int:
-    """Serve the files of DIR (this folder unless given) over HTTP, until SIGINT or SIGTERM."""
+    """Serve the files of DIR (this folder unless given) over HTTP, until SIGINT or SIGTERM.
+
+    Clients get ranges, listings and compression; --echo and its kin serve one of the classic small services instead.
+    """
     if folder is not None and (text is not None or small is not None):
         raise UsageError(f"{folder!r} cannot be served beside --{small or 'text'}: leave one of them out")
     if key is not None and cert is None:

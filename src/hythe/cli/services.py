@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 )
 @click.option("--table", metavar="FILE", help="Read IANA's CSV from FILE instead of the table that hythe comes with.")
 def command(wanted: str | None, as_json: bool, table: str | None) -> int:
-    """Tell what IANA and /etc/services know of a port or a service; of all without any.
+    """Tell what IANA and /etc/services know of a port, a range or a service; without one, of all.
 
     A name can be an alias (www), or part of a name or description (mail). Put /tcp or /udp behind it for one protocol.
     """
