@@ -15,7 +15,7 @@ def hythe(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["run", "--nonsense"], "No such option"),
+        (["run", "--host-loopbac", "x"], "Did you mean '--host-loopback'? See python -m hythe run --help"),
         (["run"], "Missing argument"),
         (["nonsense"], "there is no command"),
         (["run", "--mtu", "many", "true"], "not a valid integer"),

@@ -9,6 +9,8 @@ import re
 
 import click
 
+from hythe.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +63,21 @@ class Group(click.Group):
 
         named = [CompletionItem(name, help=line) for name, line in self.lines(ctx) if name.startswith(incomplete)]
         return named + click.Command.shell_complete(self, ctx, incomplete)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """What is no command reminds of one. Raises `UsageError`."""
+        name = args[0]
+        if name in self.list_commands(ctx) or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        meant = " or ".join(f"{ctx.command_path} {each}" for each in self.alike(ctx, name))
+        remedy = f"did you mean {meant}? " if meant else ""
+        raise UsageError(f"there is no command {name!r}: {remedy}{ctx.command_path} --help lists all")
+
+    def alike(self, ctx: click.Context, name: str) -> list[str]:
+        """The commands that somebody may have meant."""
+        from difflib import get_close_matches
+
+        return get_close_matches(name, self.list_commands(ctx), n=2)
 
     def lines(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
         """Each command, and its line."""

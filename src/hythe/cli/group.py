@@ -88,13 +88,8 @@ class _Commands(Group):
         command: click.Command = import_module(COMMANDS[cmd_name][0]).command
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name in COMMANDS or name.startswith("-") or ctx.resilient_parsing:
-            return super().resolve_command(ctx, args)
-        meant = alike(name)
-        remedy = f"did you mean hythe {' or hythe '.join(meant)}? " if meant else ""
-        raise UsageError(f"there is no command {name!r}: {remedy}hythe --help lists all")
+    def alike(self, ctx: click.Context, name: str) -> list[str]:
+        return [ELSEWHERE[name]] if name in ELSEWHERE else super().alike(ctx, name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in in_sections():
@@ -109,15 +104,6 @@ def in_sections() -> list[tuple[str, tuple[str, ...]]]:
     """Every command, once, under a title."""
     placed = {name for names in SECTIONS.values() for name in names}
     return [*SECTIONS.items(), (REST, tuple(name for name in COMMANDS if name not in placed))]
-
-
-def alike(name: str) -> list[str]:
-    """The commands that somebody may have meant."""
-    from difflib import get_close_matches
-
-    if name in ELSEWHERE:
-        return [ELSEWHERE[name]]
-    return get_close_matches(name, COMMANDS, n=2)
 
 
 @click.group(cls=_Commands, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -142,7 +128,10 @@ def invoke() -> int:
         status: int = group(standalone_mode=False)
     except click.ClickException as error:
         path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "hythe"
-        click.echo(f"hythe: {error.format_message().rstrip('.')}: see {path} --help", err=True)
+        text = error.format_message().rstrip(".")
+        click.echo(
+            f"hythe: {text} See {path} --help" if text.endswith("?") else f"hythe: {text}: see {path} --help", err=True
+        )
         status = error.exit_code
     except click.Abort:
         status = 130
