@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "layers": ("hythe.cli.layers", "Show packets layer by layer, at the sender and at the receiver."),
         "why": ("hythe.cli.why", "Tell what made connections slow or ended them, with proof."),
         "plot": ("hythe.cli.plot", "Draw connections: sequence numbers, round trips, throughput."),
+        "dashboard": ("hythe.cli.dashboard", "Show sessions in a browser: rates, connections, packets, faults."),
         "netstat": ("hythe.cli.netstat", "Show sockets of the machine and of sessions, and their owners."),
         "services": ("hythe.cli.services", "Tell what a port is for, or which port a service has."),
         "connect": ("hythe.cli.connect", "Talk to any service by hand, or through a pipe."),
@@ -47,7 +48,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "Run a program on a network of its own": ("run", "ps", "ctl"),
-        "See what programs do on the network": ("why", "plot", "dump", "layers", "netstat"),
+        "See what programs do on the network": ("live", "dashboard", "why", "plot", "dump", "layers", "netstat"),
         "Talk, serve, and carry ports elsewhere": ("connect", "host", "serve", "forward", "proxy"),
     }
 )

@@ -32,13 +32,23 @@ _LOOK: Final = 5.0
 
 
 class WebServer(Server):
-    """Serves `app` on `ground` until SIGTERM or SIGINT; `say` gets the log, `begun` is called once clients can come."""
+    """Serves `app` on `ground` until SIGTERM or SIGINT; `say` gets the log, `begun` is called once clients can come.
+
+    `coding`: compress what clients take compressed; a stream that is read as it comes must not be.
+    """
 
     def __init__(
-        self, app: ASGIApp, ground: Ground, tls: ssl.SSLContext | None, say: Say, begun: Callable[[], object]
+        self,
+        app: ASGIApp,
+        ground: Ground,
+        tls: ssl.SSLContext | None,
+        say: Say,
+        begun: Callable[[], object],
+        *,
+        coding: bool = True,
     ) -> None:
         config = Config(
-            cast("Any", Access(Coding(app), say)),
+            cast("Any", Access(Coding(app) if coding else app, say)),
             loop="none",
             interface="asgi3",
             lifespan="off",

@@ -61,9 +61,14 @@ def _is_ours(place: str) -> bool:
         return False
 
 
+def is_name(name: str) -> bool:
+    """Can it name a session?"""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> None:
     """Raises `UsageError` for what cannot name a session."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(f"--name {name!r} is not possible: write up to 64 letters, digits, '.', '_' and '-'")
 
 
