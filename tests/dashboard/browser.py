@@ -36,6 +36,7 @@ _FLAGS = (
     "--hide-scrollbars",
     "--force-prefers-reduced-motion",
     "--remote-debugging-pipe",
+    "--host-resolver-rules=MAP rebound.example 127.0.0.1",  # a name of somebody else's that leads here
 )
 
 
@@ -137,6 +138,7 @@ class Page:
         self._clicks = 0
         self.complaints: list[str] = []
         self.requests: list[str] = []
+        self.answers: list[tuple[str, int]] = []
 
     def call(self, method: str, **parameters: Any) -> Any:
         """Ask the browser about this page."""
@@ -152,11 +154,14 @@ class Page:
             self.complaints.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
         elif method == "Network.requestWillBeSent":
             self.requests.append(told["request"]["url"])
+        elif method == "Network.responseReceived":
+            self.answers.append((told["response"]["url"], told["response"]["status"]))
 
     def open(self, url: str) -> None:
-        """Go there as if it were typed."""
+        """Go there as if it were typed, and wait until it has come."""
         told = self.call("Page.navigate", url=url)
         assert "errorText" not in told or told["errorText"] == "net::ERR_HTTP_RESPONSE_CODE_FAILURE", told
+        self.until("document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
         """What an expression gives; a promise is waited for."""

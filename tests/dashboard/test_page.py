@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests import needs
+from tests.dashboard.conftest import Dashboard as DashboardProcess
 from tests.dashboard.conftest import talking
 
 if TYPE_CHECKING:
+    from hythe.session.client import Session
     from tests.dashboard.browser import Browser, Page
     from tests.dashboard.conftest import Dashboard
 
@@ -82,6 +86,134 @@ def test_a_session_is_looked_at_and_changed(browser: Browser, dashboard: Dashboa
             page.until("document.querySelector('#total-open').textContent === '2'")
         assert not page.complaints
         assert all(each.startswith(dashboard.origin) for each in page.requests), page.requests
+
+
+@pytest.mark.slow
+def test_every_other_view_says_what_the_api_says(browser: Browser, dashboard: Dashboard, echo: int, name: str) -> None:
+    needs.network()
+    with talking(name, echo) as talker, browser.page(dashboard.address()) as page:
+        session = talker.session
+        go(page, name, "dns")
+        page.until("document.querySelectorAll('#queries tbody tr').length > 0")
+        queries = session.queries()
+        assert page.run("document.querySelectorAll('#queries tbody tr').length") == len(queries)
+        first = page.run("[...document.querySelector('#queries tbody tr').children].map((each) => each.textContent)")
+        assert first[1:5] == [queries[-1].name, queries[-1].type, queries[-1].rcode, ", ".join(queries[-1].answers) or "\u2013"]
+        page.type("#dns-filter", "nowhere")
+        page.until("document.querySelector('#queries').textContent === 'None of them is like that.'")
+
+        go(page, name, "ports")
+        page.until("document.querySelector('#listeners tbody tr')")
+        assert ":8000" in page.text("#listeners")
+        page.type("#publication", "nonsense")
+        page.click("#publish")
+        page.until("document.querySelector('#publish-problem').textContent.includes('nonsense')")
+        page.type("#publication", "127.0.0.1:0:8000")
+        page.click("#publish")
+        port = page.until("document.querySelector('#listeners button[data-id]').closest('tr').children[1].textContent")
+        (published,) = [each for each in session.listeners() if each.id is not None]
+        assert published.outside is not None
+        assert port == f"127.0.0.1:{published.outside.port}"
+        assert page.text("#publish-problem") == ""
+        page.click(f'#listeners button[data-id="{published.id}"]')
+        page.until("!document.querySelector('#listeners button[data-id]')")
+        assert all(each.id is None for each in session.listeners())
+
+        faults(page, name, session)
+        # 400: a publication that cannot be, and a fault; the browser logs each of them.
+        assert all("400" in each for each in page.complaints), page.complaints
+
+
+def faults(page: Page, name: str, session: Session) -> None:
+    """Sliders by keyboard, words, a wrong word, and all away."""
+    go(page, name, "faults")
+    page.until("document.querySelector('#words').textContent === 'no faults'")
+    page.run("document.getElementById('slider-delay').focus()")
+    page.key("ArrowRight")
+    page.until("document.querySelector('#words').textContent === 'delay=1ms'")
+    assert session.faults().words == {"delay": "1ms"}
+    assert page.run("document.getElementById('slider-delay').getAttribute('aria-valuetext')") == "1ms"
+    page.click('input[value="down_"]')
+    page.type("#word-loss", "3.5%")
+    page.key("Enter")
+    page.until("document.querySelector('#words').textContent === 'delay=1ms down-loss=3.5%'")
+    assert session.faults().words == {"delay": "1ms", "down_loss": "3.5%"}
+    page.type("#word-rate", "soon")
+    page.key("Enter")
+    page.until("document.querySelector('#faults-problem').textContent.includes('soon')")
+    tally = session.faults().up
+    assert tally is not None
+    page.until(f"Number(document.querySelectorAll('#tallies tbody td')[1].textContent) >= {tally.arrived}")
+    go(page, name)
+    page.until("document.querySelector('#overview-faults').textContent === 'Faults of the wire: delay=1ms down-loss=3.5%.'")
+    go(page, name, "faults")
+    page.click("#no-faults")
+    page.until("document.querySelector('#words').textContent === 'no faults'")
+    assert session.faults().words == {}
+
+
+@pytest.mark.slow
+def test_a_connection_is_drawn_and_explained(browser: Browser, dashboard: Dashboard, echo: int, name: str) -> None:
+    needs.network()
+    with talking(name, echo, 3, "--delay", "5ms") as talker, browser.page(dashboard.address()) as page:
+        go(page, name, "connections", "1")
+        page.until("document.querySelectorAll('#diagram [role=option]').length > 3")
+        assert "The handshake was before anybody looked" in page.text("#standing")
+        page.click("#tab-graph")
+        for kind, words in (("sequence", "sequence numbers"), ("rtt", "round-trip time"), ("throughput", "throughput")):
+            page.run(f"document.getElementById('graph-kind').value = '{kind}'")
+            page.run("document.getElementById('graph-kind').dispatchEvent(new Event('change'))")
+            page.until(f"document.querySelector('#graph-title').textContent.endsWith('{words}')")
+            page.until("document.querySelector('#graph canvas').width > 0")
+            page.until("/[1-9][0-9]* of /.test(document.querySelector('#graph').ariaLabel)")
+        page.run("document.getElementById('graph').focus()")
+        page.key("ArrowRight")
+        page.click("#tab-why")
+        page.until("document.querySelector('#why').textContent.includes('Where the time of')")
+        page.key("ArrowRight")  # from tab to tab
+        detail = talker.session.connection(1)
+        assert detail.info is not None
+        page.until("document.querySelector('#tab-details').ariaSelected === 'true'")
+        page.until(f"document.querySelector('#panel-details').textContent.includes('{detail.info.congestion}')")
+        assert f"{detail.connection.inside.address} port {detail.connection.inside.port}" in page.text("#panel-details")
+
+        # The table: sorted by a click, filtered by words, walked by keys.
+        go(page, name, "connections")
+        rows = "[...document.querySelectorAll('.grid .row:not([hidden])')].sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)"
+        page.until(f"{rows}.map((each) => each.dataset.id).join() === '3,2,1'")
+        page.click('[data-sort="id"]')
+        page.until(f"{rows}.map((each) => each.dataset.id).join() === '1,2,3'")
+        page.click('[data-sort="up"]')
+        page.until(f"{rows}[0].dataset.id === '1'")
+        assert page.run("document.querySelector('[data-sort=\"up\"]').parentElement.ariaSort") == "descending"
+        port = detail.connection.inside.port
+        page.type("#filter", f"tcp {port}")
+        page.until(f"{rows}.map((each) => each.dataset.id).join() === '1'")
+        page.run("document.getElementById('rows').focus()")
+        page.key("ArrowDown")
+        page.until("document.querySelector('.grid .row.chosen').dataset.id === '1'")
+        page.key("Enter")
+        page.until("document.querySelector('h1').textContent === 'Connection 1'")
+        assert not page.complaints
+
+
+@pytest.mark.slow
+def test_without_a_session_the_page_says_so(browser: Browser, dashboard: Dashboard, name: str) -> None:
+    with browser.page(dashboard.address()) as page:
+        page.until("document.querySelector('h1').textContent === 'Sessions'")
+        go(page, name)
+        page.until("document.querySelector('#state').dataset.state === 'absent'")
+        assert f"no session is called '{name}'" in page.text("#state")
+        assert not page.complaints
+    with browser.page() as page:  # when the dashboard itself goes
+        other = DashboardProcess("--no-open")
+        page.open(other.address())
+        page.until("document.querySelector('h1').textContent === 'Sessions'")
+        go(page, name)
+        page.until("document.querySelector('#state').dataset.state === 'absent'")
+        assert other.close() == 0
+        page.until("document.querySelector('#state').dataset.state === 'cut'")
+        assert "ended" in page.text("#state")
 
 
 def recorded(page: Page, name: str, begin: object) -> int:

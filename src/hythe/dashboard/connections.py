@@ -58,16 +58,17 @@ async def _follow(watcher: Watcher, number: int, told: Stream, stack: ExitStack)
             stack.enter_context(recording.look(detail.connection))
         last, trace = 0, None
         while True:
+            await told.room()
             told.put(encode("detail", plain(detail)))
             found = recording.traces.of(detail.connection) if recording is not None else None
             if found is not trace:
                 trace, last = found, 0
+            fresh = list(islice(trace.since(last), _BATCH)) if trace is not None else []
             if trace is not None:
-                fresh = list(islice(trace.since(last), _BATCH))
                 last = fresh[-1].number if fresh else last
                 told.put(encode("packets", [each.row(trace.start) for each in fresh]))
             told.put(encode("trace", _standing(trace, runs=recording is not None and recording.runs)))
-            if trace is None or last >= trace.count:
+            if len(fresh) < _BATCH:
                 await watcher.next_round()
             if detail.connection.ended is None:
                 detail = await _ask(watcher, number)

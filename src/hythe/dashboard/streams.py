@@ -28,6 +28,7 @@ class Stream:
         self._anew = anew
         self._waiting: deque[bytes] = deque(anew())
         self._news = asyncio.Event()
+        self._taken = asyncio.Event()
         self._ended = False
 
     def put(self, message: bytes) -> None:
@@ -37,6 +38,12 @@ class Stream:
         else:
             self._waiting.append(message)
         self._news.set()
+
+    async def room(self) -> None:
+        """Until the page has read most of what waits for it: for who would rather wait than say everything anew."""
+        while len(self._waiting) >= _QUEUE // 2:
+            self._taken.clear()
+            await self._taken.wait()
 
     def finish(self) -> None:
         """There is nothing more to come."""
@@ -48,6 +55,7 @@ class Stream:
         while True:
             while self._waiting:
                 yield self._waiting.popleft()
+                self._taken.set()
             if self._ended:
                 return
             self._news.clear()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 from hythe.session.model import Connection, End
@@ -27,7 +28,7 @@ from hythe.wire.pcapng import INBOUND, CapturedPacket
 FIRST: Final = 48
 LAST: Final = 4_000
 #: Socket pairs of which the beginning is kept.
-PAIRS: Final = 4_000
+PAIRS: Final = 2_000
 #: Bits of a packet's flags that tell its direction, as the command sees it.
 _DIRECTION: Final = 3
 _TCP: Final = 6
@@ -65,58 +66,76 @@ class Packet(NamedTuple):
 
 
 class Trace:
-    """One socket pair, seen from the command's end."""
+    """One socket pair, seen from the command's end. Its packets are read only once it is `opened`, for most never are.
 
-    __slots__ = ("_conversations", "_last", "_pair", "conversation", "count", "first", "opened")
+    `syn`: the direction and the sequence number of the first SYN.
+    """
+
+    __slots__ = ("_conversations", "_kept", "_last", "_pair", "conversation", "count", "first", "opened", "syn")
 
     def __init__(self, pair: Pair, *, opened: bool) -> None:
         self._pair = pair
         self.opened = opened
+        self.syn: tuple[Pair, bytes] | None = None
         self.count = 0
-        self.first: list[Packet] = []
+        self._kept: list[tuple[CapturedPacket, bool]] = []  # the first ones, as they came
+        self.first: list[Packet] = []  # those of them that were read
         self._last: deque[Packet] = deque(maxlen=LAST)
-        self._conversations = Conversations(range(1_000))
+        self._conversations: Conversations | None = None
         self.conversation: Conversation | None = None
 
     @property
     def start(self) -> int:
         """When its first packet came."""
-        return self.first[0].captured.timestamp if self.first else 0
+        return self._kept[0][0].timestamp if self._kept else 0
 
     @property
     def let_go(self) -> int:
         """Packets that are not kept."""
-        return self.count - len(self.first) - len(self._last)
+        return self.count - len(self._kept) - len(self._last)
 
     def add(self, packet: CapturedPacket, pair: Pair) -> None:
         """One more."""
         self.count += 1
-        if len(self.first) >= FIRST and not self.opened:
-            return
-        made = self._made(packet, back=pair != self._pair)
-        (self.first if len(self.first) < FIRST else self._last).append(made)
+        back = pair != self._pair
+        if len(self._kept) < FIRST:
+            self._kept.append((packet, back))
+        elif self.opened:
+            self._last.append(self._read(self.count, packet, back=back))
+        if self.opened:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Read those of the first packets that have not been."""
+        for number, (packet, back) in enumerate(self._kept[len(self.first) :], start=len(self.first) + 1):
+            self.first.append(self._read(number, packet, back=back))
+
+    def begins_anew(self, pair: Pair, syn: bytes) -> bool:
+        """Does a SYN with this sequence number belong to another connection? One that is sent again does not."""
+        return self.count > 0 if self.syn is None else self.syn[0] == pair and self.syn[1] != syn
 
     def since(self, number: int) -> Iterator[Packet]:
         """Those that are kept with a greater number."""
         if number < len(self.first):
             yield from self.first[number:]
-        behind = [each for each in reversed(self._last) if each.number > number] if number < self.count else []
-        yield from reversed(behind)
+        yield from reversed(list(takewhile(lambda each: each.number > number, reversed(self._last))))
 
     def find(self, number: int) -> Packet | None:
         """One of them."""
         return next((each for each in (*self.first, *self._last) if each.number == number), None)
 
-    def _made(self, packet: CapturedPacket, *, back: bool) -> Packet:
+    def _read(self, number: int, packet: CapturedPacket, *, back: bool) -> Packet:
         segment = next(segments([packet]), None) if self._pair.protocol == _TCP else None
         if segment is None:
             size = max(0, packet.length - _headers(packet.data))
-            return Packet(self.count, packet, back, f"{size} bytes", size)
-        segment.number = self.count
+            return Packet(number, packet, back, f"{size} bytes", size)
+        if self._conversations is None:
+            self._conversations = Conversations((0,))
+        segment.number = number
         self.conversation = self._conversations.feed(segment)
         assert self.conversation is not None
         way = self.conversation.ways[0 if segment.source == self.conversation.ends[0] else 1]
-        return Packet(self.count, packet, back, _label(segment, way), segment.size)
+        return Packet(number, packet, back, _label(segment, way), segment.size)
 
     def shown(self, number: int) -> Shown | None:
         """A packet, layer by layer."""
@@ -151,13 +170,15 @@ class Traces:
             if pair is None:
                 continue
             trace = self._traces.get(pair) or self._traces.get(pair.turned())
-            if trace is None:
-                self._make_room()
+            syn = _syn(packet.data) if pair.protocol == _TCP else None
+            if trace is None or (syn is not None and trace.begins_anew(pair, syn)):
+                # What opens a connection anew has the socket pair of the one before, and takes its place.
                 outwards = pair.turned() if packet.flags & _DIRECTION == INBOUND else pair
+                self._traces.pop(outwards, None)
+                self._make_room()
                 trace = self._traces[outwards] = Trace(outwards, opened=self._is_open(outwards))
-            elif _is_syn(packet.data) and _begins_anew(packet, trace, pair):
-                known = pair if pair in self._traces else pair.turned()
-                trace = self._traces[known] = Trace(known, opened=trace.opened)
+            if syn is not None and trace.syn is None:
+                trace.syn = (pair, syn)
             trace.add(packet, pair)
 
     def open(self, connection: Connection) -> None:
@@ -174,6 +195,8 @@ class Traces:
         for pair, trace in self._traces.items():
             if pair[:2] == _inner(connection):
                 trace.opened = self._is_open(pair)
+                if trace.opened:
+                    trace.catch_up()
 
     def _is_open(self, pair: Pair) -> bool:
         return self._opened[pair[:2]] > 0
@@ -195,18 +218,12 @@ class Traces:
                 del self._traces[oldest]
 
 
-def _is_syn(data: bytes) -> bool:
-    """Does a segment open a connection? Asked of every packet, so nothing else is read."""
+def _syn(data: bytes) -> bytes | None:
+    """The sequence number of a segment that opens a connection. Asked of every packet, so nothing else is read."""
     at = (data[0] & 15) * 4 if data[0] >> 4 == 4 else 40
-    return len(data) > at + 13 and data[at + 13] & (tcp.SYN | tcp.ACK) == tcp.SYN
-
-
-def _begins_anew(packet: CapturedPacket, trace: Trace, pair: Pair) -> bool:
-    """Is it a SYN behind the end of what had this socket pair before?"""
-    if pair.protocol != _TCP or trace.conversation is None:
-        return False
-    segment = next(segments([packet]), None)
-    return segment is not None and trace.conversation.begins_anew(segment)
+    if len(data) > at + 13 and data[at + 13] & (tcp.SYN | tcp.ACK) == tcp.SYN:
+        return data[at + 4 : at + 8]
+    return None
 
 
 def pair_of(data: bytes) -> Pair | None:

@@ -3,6 +3,8 @@
 import {events, Problem} from "./api.js";
 
 const PAUSE = 1000;
+/** Who was not let in is not let in when asking again. */
+const REFUSED = 403;
 
 /** Follow `path()` until `stop`; `on(kind, value)`, and `on("cut", sentence)` when the server does not answer. */
 export class Following {
@@ -37,7 +39,10 @@ export class Following {
         await events(this.path(), this.aborter.signal, (kind, value) => this.stopped || this.on(kind, value));
         if (!this.stopped) this.on("cut", "hythe dashboard has ended");
       } catch (error) {
-        if (error instanceof Problem) this.on("cut", error.message);
+        if (error instanceof Problem) {
+          this.on("cut", error.message);
+          if (error.status === REFUSED) return;
+        }
         else if (error.name === "TypeError") this.on("cut", "hythe dashboard has ended");
         else if (error.name !== "AbortError") throw error;
       }

@@ -76,7 +76,7 @@ function tell() {
     running: () => `${session.name} runs: ${words}${about ? ` (PID ${about.pid}, since ${moment(about.since)})` : ""}`,
     ended: () => `${session.name} has ended${at ? ` at ${moment(at)}` : ""}. What is shown is how it was; another session of this name will be shown when it begins.`,
     absent: () => `${sentence}. It will be shown when it begins.`,
-    cut: () => `${sentence}. Trying again.`,
+    cut: () => `${sentence}.`,
   };
   state.title = words;
   state.textContent = (texts[word] ?? (() => sentence))();

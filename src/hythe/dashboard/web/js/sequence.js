@@ -5,6 +5,9 @@ import {h, s} from "./dom.js";
 const HEIGHT = 40;
 const SPARE = 4;
 const OPENING = 3;
+/** Packets kept in the page: the first, for the handshake, and the last. */
+const FIRST = 48;
+const MOST = 6000;
 /** Where the lifelines stand, in shares of the width. */
 const LEFT = 0.19;
 const RIGHT = 0.97;
@@ -47,6 +50,7 @@ export class Sequence {
   add(packets) {
     const below = this.box.scrollTop + this.box.clientHeight >= this.tall.offsetHeight - HEIGHT && this.packets.length > OPENING;
     this.packets.push(...packets);
+    if (this.packets.length > MOST) this.packets.splice(FIRST, this.packets.length - MOST);
     this.tall.style.height = `${this.packets.length * HEIGHT}px`;
     if (below && this.opened === null) this.box.scrollTop = this.tall.offsetHeight;
     if (packets.length) this.draw();
