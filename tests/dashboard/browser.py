@@ -173,7 +173,9 @@ class Page:
         """Wait until an expression is true; its value. The page looks with every frame."""
         deadline = time.monotonic() + seconds
         while True:
-            found = self.run(f"(() => {{ try {{ return {condition}; }} catch (error) {{ return null; }} }})()")
+            found = self.run(
+                f"(() => {{ try {{ const it = {condition}; return it instanceof Node || it; }} catch {{}} }})()"
+            )
             if found:
                 return found
             text = self.run("document.body.innerText") if time.monotonic() > deadline else ""
@@ -182,7 +184,9 @@ class Page:
 
     def text(self, selector: str) -> str:
         """What is written in an element."""
-        return str(self.until(f"document.querySelector({json.dumps(selector)})?.textContent ?? ''") or "")
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.until(f"{found} !== null")
+        return str(self.run(f"{found}.textContent"))
 
     def click(self, selector: str) -> None:
         """With the mouse, in the middle of an element; again where it has moved away meanwhile."""
