@@ -16,7 +16,7 @@ from hythe.errors import ParseError, UsageError
 from hythe.host.fragments import Reassembler, fragment4, fragment6
 from hythe.host.hostsfile import HostsFile
 from hythe.host.resolvconf import parse_resolv_conf
-from hythe.proxy import proxyprotocol, sni
+from hythe.proxy import proxyprotocol
 from hythe.tunnel.ftp.control import Announced, Control, DoorWanted, Held
 from hythe.tunnel.ftp.messages import Endpoint
 from hythe.tunnel.socks import server as socks_server
@@ -52,6 +52,7 @@ from hythe.wire import (
     pcapng,
     quote,
     segment,
+    tls,
     udp,
 )
 from hythe.wire.packet import PARTIAL, Packet
@@ -284,7 +285,7 @@ def _beginning(read: Callable[[bytes], object], data: bytes) -> None:
 TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
     {
         "arp": lambda data: arp.parse(data, len(data)),
-        "client-hello": lambda data: _beginning(sni.read, data),
+        "client-hello": lambda data: _beginning(tls.read, data),
         "dhcp": lambda data: dhcp.parse(data, len(data)),
         "dns-query": lambda data: dns.parse_query(data, len(data)),
         "dns-response": lambda data: dnsmessage.parse_message(data, len(data)),
@@ -311,6 +312,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "quote6": quote.parse6,
         "resolv-conf": lambda data: parse_resolv_conf(data.decode("utf-8", "replace")),
         "segment": _segment,
+        "server-hello": lambda data: _beginning(tls.read_answer, data),
         "socks-client": _socks_client,
         "socks-datagram": parse_datagram,
         "socks-server": _socks_server,

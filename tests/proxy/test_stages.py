@@ -21,11 +21,11 @@ import pytest
 from hythe.errors import MachineError
 from tests import needs
 from tests.gateway.servers import closed_port, echo, tcp_server
-from tests.proxy.hellos import hello, records
 from tests.proxy.peers import certificate, heeding, sending
 from tests.proxy.running import OPEN, proxy, talk
 from tests.proxy.test_mapping import mapped, saying
 from tests.via.ftpserver import CONTENT, vsftpd
+from tests.wire.hellos import hello, records
 
 LOCAL = 'proxied = "127.0.0.0/8"\n'
 

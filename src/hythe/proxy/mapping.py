@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hythe.config import FtpConfig
-from hythe.proxy import sni
 from hythe.proxy.balance import Balance, Target
 from hythe.proxy.behind import Behind, follows_ftp
 from hythe.proxy.clients import Client, Flow, rested
@@ -22,6 +21,7 @@ from hythe.proxy.passage import Passage
 from hythe.proxy.peeking import peek
 from hythe.units import SECOND
 from hythe.via.pairs import reset
+from hythe.wire import tls
 
 if TYPE_CHECKING:
     from hythe.via.base import Way
@@ -73,7 +73,7 @@ class Mapping:
 
     async def _by_name(self, client: Client) -> Balance:
         """By what a TLS client asks for; it is left unread. OSError."""
-        hello = await peek(client.stream, sni.read, sni.STREAM_MAX, _HELLO)
+        hello = await peek(client.stream, tls.read, tls.STREAM_MAX, _HELLO)
         labels = hello.name.split(".")
         patterns = [hello.name, *(".".join(("*", *labels[each:])) for each in range(1, len(labels)))]
         return next((self._named[each] for each in patterns if each in self._named), self.balance)

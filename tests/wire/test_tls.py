@@ -1,14 +1,15 @@
-"""What a TLS client says first: of OpenSSL's making, cut anywhere, and broken anywhere."""
+"""What both ends of TLS say first: of OpenSSL's making, cut anywhere, and broken anywhere."""
 
 from __future__ import annotations
 
+import ssl
 from random import Random
 
 import pytest
 
 from hythe.errors import ParseError
-from hythe.proxy.sni import HELLO_MAX, Hello, read
-from tests.proxy.hellos import hello, records
+from hythe.wire.tls import HELLO_MAX, Answer, Hello, read, read_answer
+from tests.wire.hellos import flights, hello, records
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_in_any_records(rng: Random) -> None:
         (b"\x80\x2e\x01\x03\x01", "does not begin with TLS"),  # SSL 2
         (b"\x16\x03\x01\0\0", "no length"),
         (b"\x16\x03\x01\x40\x01", "no length"),
-        (b"\x16\x03\x01\0\x04\x02\0\0\0", "does not begin with a ClientHello"),
+        (b"\x16\x03\x01\0\x04\x02\0\0\0", "does not begin with such a hello"),
         (b"\x16\x03\x01\0\x04\x01\0\x40\x01", f"more than {HELLO_MAX}"),
     ],
 )
@@ -104,5 +105,37 @@ def test_names() -> None:
     ],
 )
 def test_what_is_malformed(data: bytes) -> None:
-    with pytest.raises(ParseError, match="a ClientHello"):
+    with pytest.raises(ParseError, match=r"a (ClientHello|hello)"):
         read(data)
+
+
+@pytest.mark.parametrize(
+    ("version", "want"),
+    [
+        (ssl.TLSVersion.TLSv1_2, Answer("TLS 1.2", b"http/1.1")),
+        (ssl.TLSVersion.TLSv1_3, Answer("TLS 1.3", b"")),
+    ],
+)
+def test_what_openssl_answers(version: ssl.TLSVersion, want: Answer) -> None:
+    """Since 1.3 the choice of a protocol is encrypted (RFC 8446, 4.3.1)."""
+    answer = next(data for way, data in flights(version, ("h2", "http/1.1"), ("http/1.1",), b"x") if way == 1)
+    assert read_answer(answer) == want
+    need = read_answer(b"")
+    while isinstance(need, int):
+        assert need <= len(answer)
+        need = read_answer(answer[:need])
+    assert need == want
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x15\x03\x03\0\2\2\x28", "does not begin with TLS"),  # an alert
+        (hello("a.example"), "such a hello"),
+        (b"\x16\x03\x03\0\x2a\2\0\0\x26\7\7" + bytes(36), "version 0x0707"),
+        (b"\x16\x03\x03\0\x20\2\0\0\x1c\3\3" + bytes(26), "cut off within"),
+    ],
+)
+def test_what_is_no_answer(data: bytes, said: str) -> None:
+    with pytest.raises(ParseError, match=said):
+        read_answer(data)
