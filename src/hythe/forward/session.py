@@ -81,8 +81,10 @@ class ForwardResources:
             tunnels=tunnels,
         )
 
-    async def connections(self, *, ended: int = 0, processes: bool = False) -> AsyncGenerator[bytes, None]:
-        """A JSON array."""
+    async def connections(
+        self, *, ended: int = 0, processes: bool = False, moments: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """A JSON array. There are neither processes nor moments of a tunnel's connections."""
         past = list(self._flows.past)[max(0, len(self._flows.past) - ended) :]
         rows = [json.dumps(plain(described(each))) for each in [*past, *self._flows.live.values()]]
 

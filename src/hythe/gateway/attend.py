@@ -70,6 +70,10 @@ async def _attend(
     if recorder is not None:
         recorder.follow(gateway)
     gateway.session.notices += room.warnings
+    if options.moments:
+        from hythe.gateway.moments.noting import begin
+
+        begin(gateway.session, room)
     if options.faults is not None and options.faults.notice is not None:
         gateway.session.notice(options.faults.notice)
     door = open_door(claim, gateway, link, room, layout, options, recorder)

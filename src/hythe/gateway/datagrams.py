@@ -70,7 +70,14 @@ class DatagramFlow:
         self.expires = NEVER
 
     def refresh(self) -> None:
-        """The record's figures are always fresh."""
+        """The record's figures are always fresh; when something last passed, the end of its patience tells."""
+        moments = self.record.moments
+        if moments is not None:
+            last = self.expires - self.idle
+            if moments.first_down:
+                moments.last_down = last
+            else:
+                moments.last_up = last
 
     def fileno(self) -> int:
         """The mapping's."""
@@ -273,6 +280,8 @@ class DatagramGate:
             if record.state != "ASSURED":
                 record.state = "ASSURED"
                 record.error = 0
+                if record.moments is not None:
+                    record.moments.first_down = now
                 if peer[1] == _DNS:
                     flow.idle = self.config.dns_idle
             record.bytes_down += end - start
@@ -313,6 +322,7 @@ class DatagramGate:
         self.flows.pop(flow.key, None)
         mapping = flow.mapping
         if mapping is not None:  # else it has ended for the session
+            flow.refresh()
             self.session.end(flow.record, now)
             mapping.flows.pop(flow.peer, None)
             if not mapping.flows:

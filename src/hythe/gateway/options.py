@@ -25,8 +25,8 @@ class RunOptions:
     `dns`: the resolvers to ask, an empty list for none; None asks whom this machine asks. `publish`: ports of the command
     that outside clients reach. `faults`: of the wire between the command and the gateway; None for none. `name`: of the
     session; None for one made of the command's. `capture`: the file; `keylog`: with the secrets of the command's TLS.
-    `tunnel`: what goes through one, and which. `routes`: ways of streams, for everything or some of it. Raises `UsageError`
-    for an MTU that the tunnel does not have.
+    `moments`: what happens to each connection, and when, is noted. `tunnel`: what goes through one, and which. `routes`:
+    ways of streams, for everything or some of it. Raises `UsageError` for an MTU that the tunnel does not have.
     """
 
     __slots__ = (
@@ -37,6 +37,7 @@ class RunOptions:
         "faults",
         "host_loopback",
         "keylog",
+        "moments",
         "mtu",
         "name",
         "publish",
@@ -56,6 +57,7 @@ class RunOptions:
         publish: list[Publication] | None = None,
         capture: str | None = None,
         keylog: bool = False,
+        moments: bool = False,
         wait: bool = False,
         faults: Faults | None = None,
         name: str | None = None,
@@ -76,6 +78,7 @@ class RunOptions:
         self.publish = publish or []
         self.capture = capture
         self.keylog = keylog
+        self.moments = moments
         self.wait = wait
         self.faults = faults
         self.name = name

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from hythe.wire.segment import split_key
 
 if TYPE_CHECKING:
+    from hythe.gateway.moments.noting import Noting
+    from hythe.gateway.moments.record import Moments
     from hythe.gateway.names.known import KnownNames
     from hythe.tunnel.wireguard.report import PeerReport
 
@@ -35,6 +37,7 @@ class FlowRecord:
     `outside`: where it goes on the way out, as (address or name, port); None where it was refused before that. `inbound`:
     it was opened by `outside`, towards a published port. `via`: by which way it goes, where there are such. Times are
     nanoseconds of the driver's clock, sizes bytes, `up` is away from the command. `error`: errno of what ended it, or 0.
+    `moments`: what happened meanwhile, where that is noted.
     """
 
     number: int
@@ -52,6 +55,7 @@ class FlowRecord:
     retransmits: int = 0
     state: str = ""
     error: int = 0
+    moments: Moments | None = None
 
     @property
     def inside(self) -> tuple[str, int]:
@@ -104,6 +108,8 @@ class Session:
         self.notices: list[str] = []  # sentences for the person who runs this
         self.answers: deque[Answer] = deque(maxlen=ANSWERS_KEPT)
         self.observers: list[Observer] = []
+        #: Notes the moments of flows, where somebody wants them.
+        self.noting: Noting | None = None
         #: What the peers of its tunnel are asked by, where it has one.
         self.peers: Callable[[], Sequence[PeerReport]] | None = None
         self.count = 0
@@ -118,17 +124,24 @@ class Session:
     def begin(self, protocol: str, key: bytes, outside: tuple[str, int] | None, now: int) -> FlowRecord:
         """A flow more; its owner calls `enter` if it goes on."""
         self.count += 1
-        return FlowRecord(self.count, protocol, key, outside, now)
+        record = FlowRecord(self.count, protocol, key, outside, now)
+        if self.noting is not None:
+            self.noting.begin(record)
+        return record
 
     def enter(self, flow: LiveFlow) -> None:
         """It goes on."""
         self.live[flow.record.number] = flow
+        if self.noting is not None:
+            self.noting.enter(flow)
         if self.observers:
             self.tell("opened", flow.record)
 
     def replace(self, flow: LiveFlow) -> None:
         """It goes on as another object."""
         self.live[flow.record.number] = flow
+        if self.noting is not None:
+            self.noting.enter(flow)
 
     def end(self, record: FlowRecord, now: int, *, refused: bool = False) -> None:
         """It has ended, or come to nothing; its figures are final."""
@@ -141,6 +154,11 @@ class Session:
         self.past.append(record)
         if self.observers:
             self.tell("refused" if refused else "closed", record)
+
+    def note(self, noting: Noting) -> None:
+        """From now on have moments noted, and remember answers for as long as flows, which they are part of."""
+        self.noting = noting
+        self.answers = deque(self.answers, maxlen=KEPT)
 
     def answer(self, now: int, took: int, message: bytes) -> None:
         """The command has got an answer to a DNS query."""

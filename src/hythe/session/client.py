@@ -77,9 +77,12 @@ class Session:
         """Name, PID, command, totals, notices."""
         return build(About, self._get("/"))
 
-    def connections(self, *, ended: int = 0, processes: bool = False) -> list[Connection]:
-        """Those that go on, in front of them the last `ended` that do not; `processes`: say who holds them inside."""
-        found = self._get("/connections", ended=ended, processes=int(processes))
+    def connections(self, *, ended: int = 0, processes: bool = False, moments: bool = False) -> list[Connection]:
+        """Those that go on, in front of them the last `ended` that do not; `processes`: say who holds them inside.
+
+        `moments`: from now on have noted what happens to each that begins.
+        """
+        found = self._get("/connections", ended=ended, processes=int(processes), moments=int(moments))
         return [build(Connection, each) for each in found]
 
     def changes(self, since: int = 0) -> Changes:

@@ -77,6 +77,55 @@ class About:
 
 
 @dataclass(slots=True)
+class Tls:
+    """What the first messages of TLS say in clear. `name`: whom the client asks for (SNI). `offered`: its ALPN protocols.
+
+    `protocol`: what the server chose of them, which since TLS 1.3 is encrypted, and null then. `version`: ``TLS 1.3``, null
+    before the server has said so.
+    """
+
+    name: str | None
+    offered: list[str]
+    protocol: str | None
+    version: str | None
+
+
+@dataclass(slots=True)
+class Pause:
+    """A time in which nothing moved, though the connection was not over. `waited_for`: one of the words of `Moments`."""
+
+    began: float
+    ended: float
+    waited_for: str
+
+
+@dataclass(slots=True)
+class Moments:
+    """What happened to a connection, and when; null for what has not, or was not seen.
+
+    `reached`: the way outside was open; `connected`: so was the connection inside. `first_up` and so on: bytes arrived at
+    hythe; with TLS those behind its handshake, which took from `tls_began` to `tls_ended`. `waits`: seconds by what was
+    waited for: remote and command (to say something), remote full and command full (to take what is there), loss (of packets
+    on the command's wire). `outside_rtt`, `outside_resent`: of the socket outside, when it closed.
+    """
+
+    reached: float | None = None
+    connected: float | None = None
+    tls_began: float | None = None
+    tls_ended: float | None = None
+    first_up: float | None = None
+    last_up: float | None = None
+    first_down: float | None = None
+    last_down: float | None = None
+    tls: Tls | None = None
+    waits: dict[str, float] = field(default_factory=dict)
+    pauses: list[Pause] = field(default_factory=list)
+    pauses_left_out: int = 0
+    outside_rtt: float | None = None
+    outside_resent: int | None = None
+
+
+@dataclass(slots=True)
 class Connection:
     """One connection, or for UDP and ICMP what belongs together: a socket pair.
 
@@ -84,7 +133,8 @@ class Connection:
     ends of the socket that leads there (null where there is none). `name`: by which the command had looked `remote` up.
     `via`: the way it goes, of those of --via (null without any).
     `held_up` and `held_down`: on their way, in hythe's hands. `state`: as netstat has it for TCP, UNREPLIED or ASSURED for
-    others. `error`: what ended it, or stands in its way, as errno has it (ECONNREFUSED). `process`: only where asked for.
+    others. `error`: what ended it, or stands in its way, as errno has it (ECONNREFUSED). `process`: only where asked for, or
+    where `moments` are noted: those of connections that began while they were.
     """
 
     id: int
@@ -107,6 +157,7 @@ class Connection:
     rtt: float | None
     retransmits: int
     process: Process | None
+    moments: Moments | None = None
 
 
 class Figures(NamedTuple):

@@ -41,6 +41,7 @@ class Route:
 
 
 _PROCESSES = Parameter("processes", bool, "1: tell which process inside holds each socket (some milliseconds)")
+_MOMENTS = Parameter("moments", bool, "1: from now on note the moments of connections that begin, and tell them everywhere")
 _ENDED = Parameter("ended", int, "so many of the last ones that have ended as well, in front; none unless given")
 
 ROUTES: Final[Sequence[Route]] = (
@@ -51,7 +52,7 @@ ROUTES: Final[Sequence[Route]] = (
         "connections",
         "The connections that go on, the oldest first.",
         list[Connection],
-        parameters=(_ENDED, _PROCESSES),
+        parameters=(_ENDED, _PROCESSES, _MOMENTS),
     ),
     Route(
         "GET",

@@ -6,8 +6,10 @@ import errno
 import os
 import socket
 from collections.abc import Mapping
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
+from hythe.gateway.moments.record import UNDECIDED, WAITS
 from hythe.gateway.pumps import Splice
 from hythe.session import model
 from hythe.units import SECOND
@@ -16,6 +18,7 @@ from hythe.wire.segment import split_key
 
 if TYPE_CHECKING:
     from hythe.gateway.api.inside import Pair
+    from hythe.gateway.moments.record import Moments
     from hythe.gateway.session import FlowRecord, LiveFlow
     from hythe.link.faults.direction import Tally
     from hythe.tcp.connection import Connection
@@ -77,7 +80,43 @@ def connection(
         held_down=max(0, held_down),
         rtt=record.rtt / SECOND if record.rtt else None,
         retransmits=record.retransmits,
-        process=process,
+        process=process or (record.moments.process if record.moments is not None else None),
+        moments=moments(record.moments, epoch, monotonic_ns() if flow is not None else 0) if record.moments else None,
+    )
+
+
+def moments(noted: Moments, epoch: int, now: int = 0) -> model.Moments:
+    """What was noted. `now`: of the driver's clock, while the connection goes on, for what it waits for meanwhile."""
+
+    def at(when: int) -> float | None:
+        return moment(when, epoch) if when else None
+
+    spent = list(noted.spent)
+    if now and noted.waiting != UNDECIDED:
+        spent[noted.waiting] += now - noted.at
+    hello, answer = noted.hello, noted.answer
+    return model.Moments(
+        reached=at(noted.reached),
+        connected=at(noted.connected),
+        tls_began=at(noted.tls_began),
+        tls_ended=at(noted.tls_ended),
+        first_up=at(noted.first_up),
+        last_up=at(noted.last_up),
+        first_down=at(noted.first_down),
+        last_down=at(noted.last_down),
+        tls=model.Tls(
+            name=hello.name or None,
+            offered=[each.decode("ascii", "backslashreplace") for each in hello.protocols],
+            protocol=answer.protocol.decode("ascii", "backslashreplace") or None if answer is not None else None,
+            version=answer.version if answer is not None else None,
+        )
+        if hello is not None
+        else None,
+        waits={WAITS[each]: length / SECOND for each, length in enumerate(spent) if length},
+        pauses=[model.Pause(moment(start, epoch), moment(end, epoch), WAITS[each]) for start, end, each in noted.pauses],
+        pauses_left_out=noted.left_out,
+        outside_rtt=noted.outside_rtt / SECOND or None,
+        outside_resent=noted.outside_resent if noted.outside_resent >= 0 else None,
     )
 
 

@@ -67,6 +67,7 @@ class Resources:
         self.layout = layout
         self.options = options
         self.epoch = time.time_ns() - gateway.driver.clock()
+        self._room = room
         self._inside = Inside(room.diag_fd, room.pid) if room is not None else Inside(-1, 0)
         self._broadcast = Broadcast(self.session, self._event)
         self._following = Following(self.session, wiring, self.epoch, self._connection)
@@ -128,8 +129,14 @@ class Resources:
 
     # --- Connections
 
-    async def connections(self, *, ended: int = 0, processes: bool = False) -> AsyncGenerator[bytes, None]:
+    async def connections(
+        self, *, ended: int = 0, processes: bool = False, moments: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         """A JSON array, made as it is read."""
+        if moments and self.session.noting is None:
+            from hythe.gateway.moments.noting import begin  # few ask
+
+            begin(self.session, self._room)
         await read_names(self.session)
         held = pairs(await self._inside.sockets(processes=True)) if processes else {}
         past = self.session.past

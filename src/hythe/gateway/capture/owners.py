@@ -2,8 +2,8 @@
 
 A socket is asked for with the flow's first packet, which takes microseconds; it may be gone a moment later. Who holds it is
 looked up among the processes of the last flows, then among all of the command's, which takes a millisecond where there are
-many. Where packets wait meanwhile there are pauses between looks, and a flow may have to wait for the next one: it is told
-with a later packet then.
+many. Where packets wait meanwhile there are pauses between looks of either kind, by how long they took, and a flow may have
+to wait for the next one: it is told with a later packet then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hythe.wire import inetdiag
 
 __all__ = ["Owners", "Pair", "enter"]
 
-#: Looking takes no more than this part of the writer's time, where that is short.
+#: Of the writer's time.
 _SHARE: Final = 0.5
 #: Processes that are looked at first, and sockets remembered.
 _LATEST: Final = 4
@@ -48,15 +48,16 @@ def enter(keeper: int) -> socket.socket:
 class Owners:
     """Of one network namespace. `diag`: a NETLINK_SOCK_DIAG socket that was opened there; `keeper`: a process there.
 
-    Without a `diag` nobody is known.
+    Without a `diag` nobody is known. `share`: the part of the time that looking may take where that is short.
     """
 
-    def __init__(self, diag: socket.socket | None, keeper: int) -> None:
+    def __init__(self, diag: socket.socket | None, keeper: int, share: float = _SHARE) -> None:
         self._diag = diag
         self._keeper = keeper
+        self._share = share
         self._sequence = 0
         self._held: dict[int, Process] = {}
-        self._next_look = 0.0
+        self._next_glance = self._next_look = 0.0
 
     def inode(self, pair: Pair) -> int:
         """The socket of a flow; 0 where there is none, or none any more."""
@@ -76,21 +77,45 @@ class Owners:
 
         `hurried`: there is more to do than this.
         """
-        if inode not in self._held:
-            began = time.monotonic()
-            if hurried and began < self._next_look:
-                return None
-            self._look(inode)
-            now = time.monotonic()
-            self._next_look = now + (now - began) * (1 / _SHARE - 1)
-        process = self._held.get(inode)
+        known, process = self.find(inode, hurried=hurried)
+        if not known:
+            return None
         return f"{process.program}[{process.pid}]" if process is not None else ""
 
-    def _look(self, inode: int) -> None:
+    def find(self, inode: int, *, hurried: bool) -> tuple[bool, Process | None]:
+        """As `process`: whether it can be told by now, and who it is."""
+        if inode not in self._held:
+            if not self._glance(inode, hurried) and not self._look(hurried):
+                return False, None
+        return True, self._held.get(inode)
+
+    @property
+    def next_look(self) -> float:
+        """When there is time again to find out what was asked in a hurry (seconds, monotonic)."""
+        return self._next_look
+
+    def _glance(self, inode: int, hurried: bool) -> bool:
         """The processes that held the last sockets may well hold this one."""
+        began = time.monotonic()
+        if (hurried and began < self._next_glance) or len(self._held) >= _KEPT:
+            return False
         for pid in list(dict.fromkeys(each.pid for each in self._held.values()))[-_LATEST:]:
             with suppress(OSError):
                 self._held |= sockets_of(pid)
-            if inode in self._held and len(self._held) < _KEPT:
-                return
+            if inode in self._held:
+                break
+        self._next_glance = self._pause(began)
+        return inode in self._held
+
+    def _look(self, hurried: bool) -> bool:
+        """At all of them; was there time?"""
+        began = time.monotonic()
+        if hurried and began < self._next_look:
+            return False
         self._held = holders(self._keeper)
+        self._next_look = self._pause(began)
+        return True
+
+    def _pause(self, began: float) -> float:
+        now = time.monotonic()
+        return now + (now - began) * (1 / self._share - 1)

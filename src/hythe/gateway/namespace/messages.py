@@ -1,6 +1,6 @@
 """What travels over the control socket (SOCK_SEQPACKET): one byte of kind, then the rest.
 
-    keeper, init → hythe    DEVICES (offloads, with three descriptors), WARNING and ERROR (a sentence), BUG (a
+    keeper, init → hythe    DEVICES (offloads, with four descriptors), WARNING and ERROR (a sentence), BUG (a
                             traceback), READY
     init → hythe            CAPTURE (with a descriptor or two), where a capture was asked for
     hythe → init            GO, SIGNAL (its number)

@@ -20,11 +20,11 @@ _IFREQ = struct.Struct("16sH22x")  # the name, then a union that starts with the
 
 
 class Devices:
-    """Descriptors opened in the namespace, to be handed to the parent: TUN, NETLINK_ROUTE and NETLINK_SOCK_DIAG."""
+    """Descriptors opened in the namespace, to be handed to the parent: TUN, NETLINK_ROUTE and two NETLINK_SOCK_DIAG."""
 
     __slots__ = ("offloads", "routes", "sockets", "tun_fd")
 
-    def __init__(self, tun_fd: int, offloads: int, routes: RouteSocket, sockets: socket.socket) -> None:
+    def __init__(self, tun_fd: int, offloads: int, routes: RouteSocket, sockets: list[socket.socket]) -> None:
         self.tun_fd = tun_fd
         self.offloads = offloads
         self.routes = routes
@@ -32,19 +32,20 @@ class Devices:
 
     def descriptors(self) -> list[int]:
         """In the order in which the parent unpacks them."""
-        return [self.tun_fd, self.routes.socket.fileno(), self.sockets.fileno()]
+        return [self.tun_fd, self.routes.socket.fileno(), *(each.fileno() for each in self.sockets)]
 
     def close(self) -> None:
         """Close this process's copies."""
         os.close(self.tun_fd)
         self.routes.socket.close()
-        self.sockets.close()
+        for each in self.sockets:
+            each.close()
 
 
 def build(plan: NetworkPlan) -> Devices:
     """Make the network of `plan` in the caller's (new, empty) network namespace. Raises `MachineError`."""
     tun_fd, offloads = _open_tun(plan.device)
-    sockets = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
+    sockets = [socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) for _ in range(2)]
     devices = Devices(tun_fd, offloads, RouteSocket(), sockets)
     try:
         _configure(devices.routes, plan)

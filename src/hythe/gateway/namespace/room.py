@@ -43,6 +43,7 @@ class Room:
     offloads      what the device leaves to us (TUN_F_… of linux/if_tun.h)
     netlink_fd    a NETLINK_ROUTE socket opened inside
     diag_fd       a NETLINK_SOCK_DIAG socket opened inside
+    owners_fd     another, so that who asks in a thread and who asks in the loop have one each
     capture_fds   with `plan.capture`: another NETLINK_SOCK_DIAG socket, and with `key_log` the end of the FIFO where that
                   is read
     warnings      sentences about what this machine did not allow and is no obstacle
@@ -60,6 +61,7 @@ class Room:
         "diag_fd",
         "netlink_fd",
         "offloads",
+        "owners_fd",
         "pid",
         "pidfd",
         "tun_fd",
@@ -72,6 +74,7 @@ class Room:
         self.tun_fd = -1
         self.netlink_fd = -1
         self.diag_fd = -1
+        self.owners_fd = -1
         self.capture_fds: list[int] = []
         self.offloads = 0
         self.warnings: list[str] = []
@@ -143,7 +146,7 @@ class Room:
             if not poll.poll(_CLOSE_MS):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
             self.wait()
-        for name in ("tun_fd", "netlink_fd", "diag_fd", "pidfd"):
+        for name in ("tun_fd", "netlink_fd", "diag_fd", "owners_fd", "pidfd"):
             fd = getattr(self, name)
             if fd >= 0:
                 setattr(self, name, -1)
@@ -160,15 +163,15 @@ class Room:
     def _take_news(self) -> bool:
         """One message of the set-up; whether it was the last."""
         try:
-            message, fds, _, _ = socket.recv_fds(self._control, messages.MESSAGE_MAX, 3)
+            message, fds, _, _ = socket.recv_fds(self._control, messages.MESSAGE_MAX, 4)
         except ConnectionResetError:  # said once where they have ended without reading `go`; what they said is next
-            message, fds, _, _ = socket.recv_fds(self._control, messages.MESSAGE_MAX, 3)
+            message, fds, _, _ = socket.recv_fds(self._control, messages.MESSAGE_MAX, 4)
         for fd in fds:
             os.set_inheritable(fd, False)  # recv_fds does not, and drops the flag that would
         kind, rest = message[:1], message[1:]
         if kind == messages.DEVICES:
             self.offloads = int.from_bytes(rest, "big")
-            self.tun_fd, self.netlink_fd, self.diag_fd = fds
+            self.tun_fd, self.netlink_fd, self.diag_fd, self.owners_fd = fds
         elif kind == messages.CAPTURE:
             self.capture_fds = fds
         elif kind == messages.WARNING:
