@@ -9,7 +9,7 @@ import click
 
 from hythe.cli.command import Command
 from hythe.cli.faults import fault_options
-from hythe.errors import UsageError
+from hythe.errors import MachineError, UsageError
 from hythe.gateway.names.resolvconf import parse_servers
 from hythe.gateway.options import RunOptions
 from hythe.gateway.publish.publications import parse as parse_publication
@@ -17,12 +17,18 @@ from hythe.gateway.publish.publications import parse as parse_publication
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import BinaryIO
 
     from hythe.gateway.attend import Watcher
     from hythe.gateway.faults import Faults
     from hythe.gateway.relay.plan import TunnelPlan
     from hythe.gateway.session import Session
     from hythe.via.spec import Route
+
+
+#: What `--summary` may be; those behind the second take moments. A name with this end is a page's.
+_SUMMARIES = ("text", "json", "waterfall", "waterfall-json")
+_PAGE = ".html"
 
 
 @click.command(cls=Command, context_settings={"allow_interspersed_args": False})
@@ -58,8 +64,8 @@ if TYPE_CHECKING:
     "--summary",
     is_flag=False,
     flag_value="text",
-    metavar="[text|json]",
-    help="Print the table of connections at the end, to standard error.",
+    metavar="[text|json|waterfall|waterfall-json|FILE.html]",
+    help="Tell of all connections at the end: as a table or a waterfall on standard error, or a page.",
 )
 @click.option("--name", metavar="NAME", help="Call the session so in hythe ps.  [default: made of COMMAND]")
 @click.option("--wait", is_flag=True, help="Wait for processes that the command leaves in the background.")
@@ -91,8 +97,12 @@ def command(
     It runs as ever, and keeps its user, directory, terminal and exit status; only the network is another. That one's far
     end is hythe's TCP/IP stack, and what COMMAND connects to is reached from there by this machine's sockets.
     """
-    if summary not in (None, "text", "json"):
-        raise UsageError(f"--summary={summary} is not possible: write --summary or --summary=json, then -- COMMAND")
+    if summary is not None and summary not in _SUMMARIES and not summary.endswith(_PAGE):
+        raise UsageError(
+            f"--summary={summary} is not possible: write --summary, or behind = one of {', '.join(_SUMMARIES)}, or the name "
+            f"of a page that ends in {_PAGE}"
+        )
+    page = open_page(summary) if summary is not None and summary.endswith(_PAGE) else None
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
     if capture == "-":
@@ -120,6 +130,7 @@ def command(
         publish=[each for text in publish for each in parse_publication(text)],
         capture=capture,
         keylog=keylog,
+        moments=page is not None or summary in _SUMMARIES[2:],
         wait=wait,
         faults=wire,
         name=name,
@@ -128,7 +139,7 @@ def command(
     )
     status, session = run(options, follow)
     if summary is not None:
-        summarize(session, summary)
+        summarize(session, summary, command, page)
     return status
 
 
@@ -151,17 +162,47 @@ def faults_of(words: dict[str, str | None], seed: int | None) -> Faults | None:
     return parse(words, seed)
 
 
-def summarize(session: Session, form: str) -> None:
-    """Print the table of connections, `form` being "text" or "json"."""
+def open_page(path: str) -> BinaryIO:
+    """The file for a page, before the command runs. Raises `MachineError`."""
+    try:
+        return open(path, "wb")
+    except OSError as error:
+        raise MachineError(
+            f"the page {path!r} cannot be written ({error.strerror}): name a file in a directory you may write to"
+        ) from error
+
+
+def summarize(session: Session, form: str, command: Sequence[str] = (), page: BinaryIO | None = None) -> None:
+    """Tell of the connections in one of `_SUMMARIES`, or into the page."""
     from time import monotonic_ns
 
-    from hythe.gateway.api.lookups import name_all
-    from hythe.view.summary import as_json, table
-
-    name_all(session)
     now = monotonic_ns()
-    text = as_json(session.records(), session.began, now) if form == "json" else table(session.records(), now)
-    say(text.removesuffix("\n"))
+    if form in _SUMMARIES[:2]:
+        from hythe.gateway.api.lookups import name_all
+        from hythe.view.summary import as_json, table
+
+        name_all(session)
+        text = as_json(session.records(), session.began, now) if form == "json" else table(session.records(), now)
+        say(text.removesuffix("\n"))
+        return
+    from hythe.view.waterfall.gather import of_session
+
+    found = of_session(session, now)
+    if page is not None:
+        from hythe.view.waterfall.page import page as document
+
+        with page:
+            page.write(document(found, command).encode())
+    elif form == "waterfall-json":
+        from json import dumps
+
+        from hythe.session.plain import plain
+
+        say(dumps(plain(found), indent=2))
+    else:
+        from hythe.view.waterfall.text import drawn, terminal
+
+        say(drawn(found, *terminal(2)).removesuffix("\n"))
 
 
 def say(text: str) -> None:
