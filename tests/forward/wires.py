@@ -70,7 +70,10 @@ class Wire:
                     break
                 if self._near in readable:
                     client = self._near.accept()[0]
-                    self._pairs.append((client, socket.create_connection(("127.0.0.1", self.target))))
+                    try:
+                        self._pairs.append((client, socket.create_connection(("127.0.0.1", self.target))))
+                    except ConnectionRefusedError:
+                        client.close()
                 for one in readable:
                     if one in ways and one.fileno() >= 0:
                         self._pass(one, *ways[one])

@@ -108,7 +108,12 @@ class Way(ABC):
         from hythe.via.splice import join
 
         far = await self.open(host, port)
-        return await join(client, far, opened(far) if opened is not None else b"", tally)
+        try:
+            first = opened(far) if opened is not None else b""
+        except BaseException:
+            far.close()
+            raise
+        return await join(client, far, first, tally)
 
     async def datagrams(self, receive: Receive, broken: Broken) -> Datagrams:
         """An association of datagrams, for both families. OSError (EOPNOTSUPP) where the way has none."""
@@ -117,6 +122,10 @@ class Way(ABC):
     async def listen(self, peer: str) -> Listening:
         """Listen at the far end for one connection of `peer`, an address. OSError (EOPNOTSUPP) where the way cannot."""
         raise OSError(errno.EOPNOTSUPP, f"{self.name} does not listen at its far end")
+
+    def ails(self) -> str:
+        """Why the way itself may be to blame when something takes too long; empty when it knows of nothing."""
+        return ""
 
     async def close(self) -> None:  # noqa: B027 - most ways hold nothing between streams
         """Let go of what the way holds, and of the way it stands on; the sockets it gave are their owners'."""
@@ -128,6 +137,11 @@ def failure(number: int, way: str, host: str, port: int, cause: str = "") -> OSE
     return OSError(number, f"{words} ({way} -> {endpoint(host, port)}){': ' if cause else ''}{cause}")
 
 
-def broken(way: str, host: str, port: int, error: OSError) -> OSError:
-    """What a way says when it cannot be used itself: to whoever would go by it, there is no network."""
-    return failure(errno.ENETUNREACH, way, host, port, str(error.strerror or error))
+class BrokenError(OSError):
+    """A way cannot be used itself, wherever one wants to go: to whoever would go by it, there is no network."""
+
+
+def broken(way: str, host: str, port: int, cause: str) -> BrokenError:
+    """What a way says then; `cause` in its own words."""
+    told = failure(errno.ENETUNREACH, way, host, port, cause)
+    return BrokenError(told.errno, told.strerror)

@@ -59,9 +59,9 @@ class HttpProxy(Way):
                 stream = await self._tls.wrap(stream, self._host)
         except ssl.SSLCertVerificationError as error:
             words = f"the proxy's certificate proves nothing ({error.verify_message})"
-            raise failure(errno.ENETUNREACH, self.name, host, port, words) from error
+            raise broken(self.name, host, port, words) from error
         except OSError as error:
-            raise broken(self.name, host, port, error) from error
+            raise broken(self.name, host, port, str(error.strerror or error)) from error
         try:
             async with asyncio.timeout(_LIMIT):
                 answer = await self._connect(stream, host, port)
@@ -94,9 +94,9 @@ class HttpProxy(Way):
             await asyncio.get_running_loop().sock_sendall(stream, talk.send(request) or b"")
             return await _answer(talk, stream)
         except h11.ProtocolError as error:
-            raise failure(errno.ENETUNREACH, self.name, host, port, f"the proxy does not speak HTTP ({error})") from error
+            raise broken(self.name, host, port, f"the proxy does not speak HTTP ({error})") from error
         except OSError as error:
-            raise broken(self.name, host, port, error) from error
+            raise broken(self.name, host, port, str(error.strerror or error)) from error
 
 
 async def _answer(talk: h11.Connection, stream: socket.socket) -> h11.Response:

@@ -6,7 +6,7 @@ stands on the direct way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hythe.via.base import Way
 from hythe.via.direct import Direct
@@ -21,17 +21,17 @@ def make(route: Route) -> Way:
     return way
 
 
-def make_all(routes: Sequence[Route]) -> Way:
-    """The way that several ``--via`` mean: rules, unless there is but one, for everything."""
+def make_all(routes: Sequence[Route], chain: Callable[[Route], Way] = make) -> Way:
+    """The way that several ``--via`` mean: rules, unless there is but one, for everything. `chain` makes each."""
     if len(routes) == 1 and not routes[0].patterns:
-        return make(routes[0])
+        return chain(routes[0])
     from hythe.via.rules import Rules
 
-    return Rules([(route.patterns, make(route)) for route in routes])
+    return Rules([(route.patterns, chain(route)) for route in routes])
 
 
-def make_hop(hop: Hop, before: Way) -> Way:
-    """One way, reached through `before`."""
+def make_hop(hop: Hop, before: Way, *, asks: bool = True) -> Way:
+    """One way, reached through `before`. `asks`: may a person be asked (an unknown host key, a passphrase)?"""
     match hop.scheme:
         case "direct":
             return before
@@ -47,7 +47,7 @@ def make_hop(hop: Hop, before: Way) -> Way:
             from hythe.tunnel.ssh.client import Target
             from hythe.via.ssh import Ssh
 
-            return Ssh(Target(hop.host, hop.port, hop.user), before)
+            return Ssh(Target(hop.host, hop.port, hop.user, asks=asks), before)
         case "wg":
             from hythe.via.wireguard import Wireguard
 

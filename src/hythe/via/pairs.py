@@ -1,16 +1,15 @@
 """Socket pairs for ways whose streams are no kernel sockets: one end is given away, the other is pumped.
 
 When a stream breaks, the end that was given away must not see it end: it is reset. An end of a pair is reset by closing the
-other one while that has something unread, and so that it has, a copy of the first is kept to send it something. Once the
-first has ended its own direction there can be nothing, and a break then does look like an end: a limit of socket pairs.
-
-The copy would also hide that the first was closed. So that one is a `PairEnd`, whose end can be told as a kernel socket's.
+other one while that has something unread, and so that it has, something is sent by the first (`Given`). Once the first has
+ended its own direction there can be nothing, and a break then does look like an end: a limit of socket pairs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 from collections.abc import Callable, Coroutine
@@ -24,20 +23,13 @@ _RESET: Final = struct.pack("ii", 1, 0)
 
 
 class PairEnd(socket.socket):
-    """The end that is given away. `close` ends both directions, as it does of any socket; `break_off` resets the stream."""
+    """The end that is given away. `break_off` resets the stream behind it."""
 
     __slots__ = ("break_off",)
 
     def __init__(self, fd: int, break_off: Callable[[], object]) -> None:
         super().__init__(fileno=fd)
         self.break_off = break_off
-
-    def close(self) -> None:
-        """As any socket's."""
-        if self.fileno() >= 0:
-            with contextlib.suppress(OSError):  # it has ended already
-                self.shutdown(socket.SHUT_RDWR)
-        super().close()
 
 
 def reset(stream: socket.socket) -> None:
@@ -47,6 +39,30 @@ def reset(stream: socket.socket) -> None:
     elif stream.fileno() >= 0 and stream.family != socket.AF_UNIX:
         with contextlib.suppress(OSError):  # one that is broken already may refuse
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+class Given:
+    """An end that was given away. No copy of it is kept, with which its closing would go unnoticed at the other end.
+
+    Its owner may have closed it, and the descriptor may be another file's by now: sockets are told apart by their inodes.
+    """
+
+    __slots__ = ("_fd", "_identity")
+
+    def __init__(self, end: socket.socket) -> None:
+        self._fd = end.fileno()
+        self._identity = _identity(self._fd)
+
+    def spoil(self) -> None:
+        """Send the other end something that nobody reads: closing that is a reset from now on."""
+        with contextlib.suppress(OSError):  # closed; full, which is as unread as anything; or ended, as told above
+            if _identity(self._fd) == self._identity:
+                os.write(self._fd, b"\0")
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
 
 
 class Pairs:
@@ -64,7 +80,7 @@ class Pairs:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         loop = asyncio.get_running_loop()
-        task = loop.create_task(_pump(theirs, ours.dup(), up(theirs), down(theirs), end))
+        task = loop.create_task(_pump(theirs, Given(ours), up(theirs), down(theirs), end))
         self._pumping.add(task)
         task.add_done_callback(self._pumping.discard)
         return PairEnd(ours.detach(), lambda: loop.call_soon(task.cancel))  # not before it has begun
@@ -78,7 +94,7 @@ class Pairs:
 
 async def _pump(
     theirs: socket.socket,
-    twin: socket.socket,
+    given: Given,
     up: Coroutine[Any, Any, None],
     down: Coroutine[Any, Any, None],
     end: Callable[[bool], object],
@@ -88,10 +104,8 @@ async def _pump(
         whole = await _both(up, down)
     finally:
         if not whole:
-            with contextlib.suppress(OSError):  # full, which is as unread as anything; or ended, as told above
-                twin.send(b"\0")
+            given.spoil()
         theirs.close()
-        twin.close()
         end(whole)
 
 

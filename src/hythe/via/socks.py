@@ -69,7 +69,7 @@ class Socks(Way):
         try:
             stream = await self._before.open(self._host, self._port)
         except OSError as error:
-            raise broken(self.name, host, port, error) from error
+            raise broken(self.name, host, port, str(error.strerror or error)) from error
         try:
             bound = await self.negotiate(stream, self._steps(command, host, port), host, port)
         except BaseException:
@@ -86,16 +86,17 @@ class Socks(Way):
             async with asyncio.timeout(_LIMIT):
                 return await exchange(stream, steps)
         except RejectedError as error:
-            number = errno.ENETUNREACH if error.ours else error.number
-            raise failure(number, self.name, host, port, f"the proxy says: {error}") from error
+            if error.ours:
+                raise broken(self.name, host, port, f"the proxy says: {error}") from error
+            raise failure(error.number, self.name, host, port, f"the proxy says: {error}") from error
         except ParseError as error:
-            raise failure(errno.ENETUNREACH, self.name, host, port, str(error)) from error
+            raise broken(self.name, host, port, str(error)) from error
         except TimeoutError as error:
             raise failure(errno.ETIMEDOUT, self.name, host, port, "the proxy does not answer") from error
         except ValueError as error:  # a name that is none
             raise failure(errno.EHOSTUNREACH, self.name, host, port, str(error)) from error
         except OSError as error:
-            raise broken(self.name, host, port, error) from error
+            raise broken(self.name, host, port, str(error.strerror or error)) from error
 
 
 class _Listening:
@@ -141,7 +142,7 @@ class _Datagrams:
     def send(self, data: Buffer, host: str, port: int) -> None:
         """As `Datagrams.send`."""
         if self.relay is None:
-            raise failure(errno.ENETUNREACH, self._name, host, port, "the proxy has ended the association")
+            raise broken(self._name, host, port, "the proxy has ended the association")
         try:
             self.relay.send(build_datagram(host, port, data), *self._address)
         except ValueError as error:
@@ -165,4 +166,4 @@ class _Datagrams:
     def _ended(self) -> None:
         """The proxy has something to say on the connection that asked: it can only be its end."""
         self.close()
-        self._broken(failure(errno.ENETUNREACH, self._name, *self._address, "the proxy has ended the association"))
+        self._broken(broken(self._name, *self._address, "the proxy has ended the association"))

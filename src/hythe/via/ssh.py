@@ -20,7 +20,8 @@ from hythe.tunnel.ssh.client import Prepared, Target, UnreachableError, connect,
 from hythe.tunnel.ssh.connection import ClientConnection
 from hythe.tunnel.ssh.datagrams import DIRECT, DatagramChannel
 from hythe.tunnel.ssh.splice import Splice
-from hythe.via.base import Broken, Datagrams, Opened, Receive, Tally, Way, failure
+from hythe.via.base import Broken, Datagrams, Opened, Receive, Tally, Way, broken, failure
+from hythe.via.pairs import Given
 
 #: What a server's refusals (RFC 4254, 5.1) are to a client.
 _REFUSALS: Final = (
@@ -52,21 +53,32 @@ class Ssh(Way):
         self._depth = depth
         self._jumps: list[Ssh] = []
         self._place: tuple[str, int] | None = None  # where the last connection went
-        self._making = asyncio.Lock()
+        self._making: asyncio.Task[ClientConnection] | None = None
 
     async def up(self, patience: float | None = None) -> ClientConnection:
         """The connection, made if there is none. Raises `UnreachableError`, `RefusedError`, `UsageError`.
 
+        All who want it meanwhile wait for one attempt, and one of them who gives up does not end it for the others.
         `patience`: seconds that the way to the server may take to open, whatever ssh's configuration says (ConnectTimeout).
         """
-        async with self._making:
-            if self.connection is None or self.connection.is_closed():
-                self.connection = None
-                prepared = await prepare(self.target)
-                limit = patience or float(prepared.options.connect_timeout or _PATIENCE)
-                self.connection = await connect(prepared, await self._stream(prepared, limit))
-                self._place = prepared.host, prepared.port
+        if self.connection is not None and not self.connection.is_closed():
             return self.connection
+        if self._making is None:
+            self._making = asyncio.get_running_loop().create_task(self._make(patience))
+            self._making.add_done_callback(self._made)
+        return await asyncio.shield(self._making)
+
+    async def _make(self, patience: float | None) -> ClientConnection:
+        prepared = await prepare(self.target)
+        limit = patience or float(prepared.options.connect_timeout or _PATIENCE)
+        self.connection = await connect(prepared, await self._stream(prepared, limit))
+        self._place = prepared.host, prepared.port
+        return self.connection
+
+    def _made(self, task: asyncio.Task[ClientConnection]) -> None:
+        self._making = None
+        if not task.cancelled():
+            task.exception()  # which those have who waited; if nobody does any more, nobody misses it
 
     async def _stream(self, prepared: Prepared, limit: float) -> socket.socket | None:
         """What leads to the server; None where a command of the configuration does."""
@@ -107,7 +119,9 @@ class Ssh(Way):
     async def carry(
         self, client: socket.socket, host: str, port: int, *, opened: Opened | None = None, tally: Tally | None = None
     ) -> OSError | None:
-        """As `Way.carry`, on the client's own socket."""
+        """As `Way.carry`, on the client's own socket; one that has a pace goes through ours, which can be left unread."""
+        if tally is not None and tally.pace is not None:
+            return await super().carry(client, host, port, opened=opened, tally=tally)
         ends = _ends(client)
         return await self._carried(
             lambda made, session: made.create_connection(session, host, port, *ends), client, host, port, opened, tally
@@ -132,6 +146,9 @@ class Ssh(Way):
 
     async def close(self) -> None:
         """End the connection, and with it all its streams."""
+        if self._making is not None:
+            self._making.cancel()
+            await asyncio.wait([self._making])
         made, self.connection = self.connection, None
         if made is not None:
             made.close()
@@ -141,7 +158,7 @@ class Ssh(Way):
 
     async def _opened(self, begin: Begin, host: str, port: int) -> socket.socket:
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        splice = Splice(far)
+        splice = Splice(far, spoil=Given(near).spoil)
         try:
             await self._begin(begin, lambda: splice, host, port)
         except BaseException:
@@ -178,7 +195,7 @@ class Ssh(Way):
         try:
             made = await self.up()
         except HytheError as error:
-            raise failure(errno.ENETUNREACH, self.name, host, port, str(error)) from error
+            raise broken(self.name, host, port, str(error)) from error
         try:
             await begin(made, session)
         except asyncssh.ChannelOpenError as error:

@@ -22,7 +22,7 @@ from hythe.tunnel.wireguard.config import Configuration, read
 from hythe.tunnel.wireguard.link import WireguardLink
 from hythe.tunnel.wireguard.report import PeerReport
 from hythe.units import SECOND
-from hythe.via.base import Broken, Buffer, Datagrams, Receive, Way, failure
+from hythe.via.base import Broken, Buffer, Datagrams, Receive, Way, broken, failure
 from hythe.via.direct import Direct
 from hythe.via.naming import NamedSending
 from hythe.via.pairs import Pairs
@@ -92,6 +92,13 @@ class Wireguard(Way):
         """What there is to tell of the tunnel's peers; none before it comes up."""
         return self._link.peers(monotonic_ns()) if self._link is not None else []
 
+    def ails(self) -> str:
+        """As `Way.ails`: a handshake that is under way has not come to its end in all that time."""
+        vain = [each for each in self.peers() if each.trying]
+        if not vain:
+            return ""
+        return f"{vain[0].name or vain[0].public_key} does not answer at {vain[0].endpoint}"
+
     async def close(self) -> None:
         """As `Way.close`."""
         await self._pairs.close()
@@ -121,7 +128,7 @@ class Wireguard(Way):
                 try:
                     self._host = await self._make()
                 except HytheError as error:
-                    raise failure(errno.ENETUNREACH, self.name, host, port, str(error)) from error
+                    raise broken(self.name, host, port, str(error)) from error
             return self._host
 
     async def _make(self) -> Host:

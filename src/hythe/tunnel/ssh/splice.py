@@ -37,14 +37,23 @@ Moved = Callable[[int, int], None]
 class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
     """One stream, as asyncssh's session on its channel. `ended`: None, or what broke it; the socket is closed by then.
 
-    `first`: bytes for the socket before all that comes. `moved`: told of what moves.
+    `first`: bytes for the socket before all that comes. `moved`: told of what moves. `spoil`: called before a socket of a
+    pair is closed that has to look broken.
     """
 
-    def __init__(self, stream: socket.socket, *, first: bytes = b"", moved: Moved | None = None) -> None:
+    def __init__(
+        self,
+        stream: socket.socket,
+        *,
+        first: bytes = b"",
+        moved: Moved | None = None,
+        spoil: Callable[[], None] | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.socket = stream
         self.ended: asyncio.Future[OSError | None] = self._loop.create_future()
         self._moved = moved
+        self._spoil = spoil
         self._channel: TcpChannel | UnixChannel | None = None
         self._pending: deque[memoryview] = deque()
         self._kept = 0  # of them, the first ones, that are ours to keep
@@ -258,7 +267,9 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
         if carrier is not None:
             carrier.forget(self)
         self._pending.clear()
-        if error is not None and self.socket.family != socket.AF_UNIX:
+        if error is not None and self._spoil is not None:
+            self._spoil()
+        elif error is not None and self.socket.family != socket.AF_UNIX:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.socket.close()
         self.ended.set_result(error)
