@@ -111,7 +111,7 @@ def test_several_processes_are_one_proxy(runtime: Path) -> None:
     file, log = runtime / "p.toml", runtime / "log"
     with tcp_server(patient) as port, init_system(runtime) as init, contextlib.ExitStack() as stack:
         file.write_text(
-            f'workers = 2\n[[map]]\nlisten = "127.0.0.1:{listen}"\nto = "127.0.0.1:{port}"\n'
+            f'name = "several"\nworkers = 2\n[[map]]\nlisten = "127.0.0.1:{listen}"\nto = "127.0.0.1:{port}"\n'
             f'[per_client]\nconnections = {count}\n[log]\nfile = "{log}"\n'
         )
         environment = {**os.environ, "NOTIFY_SOCKET": str(runtime / "notify")}
@@ -121,23 +121,32 @@ def test_several_processes_are_one_proxy(runtime: Path) -> None:
 
         streams = [stack.enter_context(socket.create_connection(("127.0.0.1", listen), timeout=20)) for _ in range(count)]
         assert all(say(each, b"hello") == b"hello" for each in streams)
-        session = find("proxy")
+        session = find("several")
         connections = session.connections()
         assert sorted(row.inside.port for row in connections) == sorted(each.getsockname()[1] for each in streams)
         assert {row.id % 2 for row in connections} == {0, 1}, "each worker has some"
         assert [row.began for row in connections] == sorted(row.began for row in connections)
+        first = session.changes()
+        assert first.complete
+        assert sorted(row.id for row in first.connections) == sorted(row.id for row in connections)
+        assert say(streams[0], b"hello") == b"hello"
+        second = session.changes(first.serial)
+        assert not second.complete
+        (figures,) = second.figures
+        assert (figures.bytes_up, second.totals.bytes_up) == (10, 5 * (count + 1))
+        assert session.changes(first.serial - 1).complete, "that was never given out"
         with pytest.raises(ConnectionResetError), socket.create_connection(("127.0.0.1", listen), timeout=20) as late:
             say(late, b"hello")
 
         about = session.about()
         assert (about.pid, about.totals.open, about.totals.refused) == (proxy.process.pid, count, 1)
-        assert f'hythe_connections_open{{session="proxy"}} {count}' in session.metrics()
+        assert f'hythe_connections_open{{session="several"}} {count}' in session.metrics()
         (listener,) = session.listeners()
         assert listener.inside.port == port
         with pytest.raises(UsageError, match="no connection 12345 goes on"):
             session.kill(12_345)
         kill_one_of_each(session, {each.getsockname()[1]: each for each in streams})
-        assert [path.name for path in runtime.glob("hythe/*.sock")] == ["proxy.sock"]
+        assert [path.name for path in runtime.glob("hythe/*.sock")] == ["several.sock"]
 
         proxy.process.send_signal(signal.SIGHUP)
         assert [init.recv(100) for _ in range(2)] == [b"RELOADING=1", b"READY=1\nSTATUS=2 processes"]

@@ -10,6 +10,8 @@ import contextlib
 import json
 import os
 import socket
+import time
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -24,11 +26,13 @@ from hythe.gateway.api import metrics
 from hythe.proxy.session import nothing_published
 from hythe.proxy.workers import call
 from hythe.session import model
-from hythe.session.plain import build
+from hythe.session.plain import build, plain
 
 #: Seconds that a worker may take to answer.
 _PATIENCE: Final = 10.0
 _READ: Final = 65_536
+#: Answers to `GET /changes` that may be asked on from.
+_ASKING: Final = 256
 
 
 class Told:
@@ -48,6 +52,8 @@ class WholeResources(ForwardResources):
         super().__init__(told)
         self._told = told
         self._workers = [_Worker(each) for each in controls]
+        self._serials: OrderedDict[int, list[int]] = OrderedDict()  # ours -> those of the workers
+        self._serial = time.time_ns() // 1_000  # no other process has given it out before
 
     async def about(self) -> model.About:
         """As the route; notices that several have are one."""
@@ -60,17 +66,43 @@ class WholeResources(ForwardResources):
         about.totals = _sum([each.totals for each in found])
         return about
 
-    async def connections(self, *, ended: int = 0, processes: bool = False) -> AsyncGenerator[bytes, None]:
+    async def connections(
+        self, *, ended: int = 0, processes: bool = False, moments: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         """As the route."""
         rows = [each for answer in await self._all("GET", f"/connections?ended={ended}") for each in answer]
         past = sorted((each for each in rows if each["ended"] is not None), key=lambda each: each["ended"])
         live = sorted((each for each in rows if each["ended"] is None), key=lambda each: each["began"])
         text = ",\n".join(json.dumps(each) for each in [*past[max(0, len(past) - ended) :], *live])
 
-        async def pieces() -> AsyncGenerator[bytes, None]:
-            yield f"[{text}]\n".encode()
+        return _text(f"[{text}]\n")
 
-        return pieces()
+    async def changes(self, *, since: int = 0) -> AsyncGenerator[bytes, None]:
+        """As the route. Where one worker has to tell everything anew, all have to."""
+        nothing = [0] * len(self._workers)
+        found = await self._changes(self._serials.get(since, nothing))
+        if len({each["complete"] for each in found}) > 1:
+            found = await self._changes(nothing)
+        self._serial += 1
+        self._serials[self._serial] = [each["serial"] for each in found]
+        if len(self._serials) > _ASKING:
+            self._serials.popitem(last=False)
+        whole: dict[str, Any] = {
+            name: [row for each in found for row in each[name]] for name in ("queries", "connections", "figures")
+        }
+        whole |= {
+            "serial": self._serial,
+            "complete": found[0]["complete"],
+            "totals": plain(_sum([build(model.Totals, each["totals"]) for each in found])),
+            "faults": {},
+            "notices": list(dict.fromkeys(sentence for each in found for sentence in each["notices"])),
+            "left_out": sum(each["left_out"] for each in found),
+        }
+        return _text(json.dumps(whole) + "\n")
+
+    async def _changes(self, serials: Sequence[int]) -> list[Any]:
+        asked = (each.ask("GET", f"/changes?since={serial}") for each, serial in zip(self._workers, serials, strict=True))
+        return await asyncio.gather(*asked)
 
     async def connection(self, number: int) -> model.Detail:
         """As the route."""
@@ -176,6 +208,10 @@ async def _merged(streams: Sequence[AsyncIterator[bytes]]) -> AsyncGenerator[byt
         for each in pumps:
             each.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def _text(text: str) -> AsyncGenerator[bytes, None]:
+    yield text.encode()
 
 
 def _sum(totals: Sequence[model.Totals]) -> model.Totals:
