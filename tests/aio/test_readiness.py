@@ -145,13 +145,49 @@ def test_a_descriptor_that_was_closed_first_is_forgotten(runner: asyncio.Runner,
     run(runner, main(), reported)
 
 
-def test_what_asyncio_does_with_sockets_goes_on_beside_it(runner: asyncio.Runner, reported: list[dict[str, Any]]) -> None:
+def test_what_the_loop_does_with_sockets_leaves_nothing_behind(
+    runner: asyncio.Runner, reported: list[dict[str, Any]]
+) -> None:
     async def main() -> None:
         loop, pair = asyncio.get_running_loop(), Pair()
-        waiting = asyncio.ensure_future(loop.sock_recv(pair.near, 10))
+        room = memoryview(bytearray(10))
+        filling = asyncio.ensure_future(loop.sock_recv_into(pair.near, room))  # asyncio's own
         await asyncio.sleep(0)
-        pair.far.send(b"here")
-        assert await asyncio.wait_for(waiting, 20) == b"here"
+        pair.far.send(b"into")
+        assert await asyncio.wait_for(filling, 20) == 4
+        for word in (b"one", b"two"):
+            waiting = asyncio.ensure_future(loop.sock_recv(pair.near, 10))
+            await asyncio.sleep(0)
+            pair.far.send(word)
+            assert await asyncio.wait_for(waiting, 20) == word
+        given_up = asyncio.ensure_future(loop.sock_recv(pair.near, 10))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        loop.add_reader(pair.near, pair.read)
+        pair.far.send(b"free")
+        assert await pair.next() == "free"
+        loop.remove_reader(pair.near)
+        assert not loop.remove_reader(pair.near)
         pair.close()
+
+    run(runner, main(), reported)
+
+
+def test_a_connection_and_a_long_sending_wait_for_room(runner: asyncio.Runner, reported: list[dict[str, Any]]) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as near:
+            listener.setblocking(False)
+            near.setblocking(False)
+            await loop.sock_connect(near, listener.getsockname())
+            far, _ = await asyncio.wait_for(loop.sock_accept(listener), 20)
+            sending = asyncio.ensure_future(loop.sock_sendall(near, bytes(8 << 20)))
+            left = 8 << 20
+            while left:
+                left -= len(await asyncio.wait_for(loop.sock_recv(far, 1 << 20), 20))
+            await asyncio.wait_for(sending, 20)
+            assert not loop.remove_writer(near)
+            far.close()
 
     run(runner, main(), reported)

@@ -2,8 +2,9 @@
 
 Theory of operation. `add_reader` and its three companions keep their sockets in an epoll(7) of their own, which asyncio's
 selector watches as one descriptor. A callback is called as it is, without a `Handle` that is made for it, put into a queue
-and run in a context; to watch a socket is one entry of a dictionary and one system call. All else (tasks, timers, what the
-loop does with sockets, transports) is asyncio's.
+and run in a context; to watch a socket is one entry of a dictionary and one system call. `sock_recv` goes by that, too. All
+else (tasks, timers, transports) is asyncio's, and what it watches for that is its own selector's: `remove_reader`, which it
+calls for that as well, passes on what is not ours.
 
 What is watched is so by level: an event that comes too late, for a descriptor that is another socket's by then, calls
 somebody who finds nothing to read.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
@@ -59,7 +61,7 @@ class ReadyLoop(asyncio.SelectorEventLoop):
         """As asyncio's."""
         number = fd if isinstance(fd, int) else fd.fileno()
         if self._readers.pop(number, None) is None:
-            return False
+            return super().remove_reader(number)
         self._leave(number, _WRITE if number in self._writers else 0)
         return True
 
@@ -79,9 +81,25 @@ class ReadyLoop(asyncio.SelectorEventLoop):
         """As asyncio's."""
         number = fd if isinstance(fd, int) else fd.fileno()
         if self._writers.pop(number, None) is None:
-            return False
+            return super().remove_writer(number)
         self._leave(number, _READ if number in self._readers else 0)
         return True
+
+    async def sock_recv(self, sock: socket.socket, nbytes: int) -> bytes:
+        """As asyncio's."""
+        while True:
+            try:
+                return sock.recv(nbytes)
+            except BlockingIOError:
+                await self._readable(sock.fileno())
+
+    async def _readable(self, number: int) -> None:
+        ready = self.create_future()
+        self.add_reader(number, _wake, ready)
+        try:
+            await ready
+        finally:
+            self.remove_reader(number)
 
     def _leave(self, number: int, mask: int) -> None:
         """Watch no more than `mask`."""
@@ -110,3 +128,8 @@ class ReadyLoop(asyncio.SelectorEventLoop):
                     call()
             except Exception as error:  # noqa: BLE001 - what one of them raises must not keep the others waiting
                 self.call_exception_handler({"message": f"whoever watches descriptor {number}", "exception": error})
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

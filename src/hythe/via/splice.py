@@ -181,7 +181,7 @@ class _Pump:
 
     def _half_close(self) -> None:
         self.watch(_NOTHING)
-        if not self.joint.is_last:  # both sockets are closed then, which tells them as much
+        if not self.joint.is_last:  # closing both sockets tells them as much
             try:
                 self.sink.shutdown(socket.SHUT_WR)
             except OSError as error:
