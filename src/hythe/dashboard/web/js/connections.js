@@ -43,7 +43,7 @@ export function connectionsView(main, session) {
   const heads = COLUMNS.map(([name, title, number]) => h("div", {role: "columnheader", class: number ? "number" : null},
     h("button", {type: "button", "data-sort": name, onclick: () => sort(name)}, title)));
   const body = h("div", {class: "body", role: "rowgroup", tabindex: 0, id: "rows", "aria-label": "Connections: arrow keys move, Enter opens"});
-  const grid = h("div", {class: "grid fill", role: "grid", "aria-label": "Connections", "aria-colcount": COLUMNS.length},
+  const grid = h("div", {class: "grid", role: "grid", "aria-label": "Connections", "aria-colcount": COLUMNS.length},
     h("div", {role: "rowgroup"}, h("div", {class: "head", role: "row", "aria-rowindex": 1}, heads)), body);
   main.append(
     h("div", {class: "bar"},
