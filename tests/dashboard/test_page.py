@@ -228,3 +228,25 @@ def recorded(page: Page, name: str, begin: object) -> int:
     page.click(f'[data-id="{number}"]')
     page.until(f"document.querySelector('h1').textContent === 'Connection {number}'")
     return number
+
+
+@pytest.mark.slow
+def test_a_waterfall_has_every_connection(browser: Browser, dashboard: Dashboard, echo: int, name: str) -> None:
+    needs.network()
+    with talking(name, echo) as talker, browser.page(dashboard.address()) as page:
+        go(page, name, "waterfall")
+        page.until("document.querySelectorAll('#falls [role=option]').length >= 3")
+        talker.open()
+        line = "[...document.querySelectorAll('#falls [role=option]')].find((each) => each.dataset.line === '4')"
+        page.until(f"{line} && {line}.querySelector('.connect')")
+        (last,) = [each for each in talker.session.connections(moments=True) if each.id == 4]
+        assert last.moments is not None
+        assert page.run(f"{line}.textContent").startswith(f"host.hythe.internal:{last.remote.port}python")
+        page.run("document.getElementById('falls').focus()")
+        page.key("End")
+        page.until("document.querySelector('#parts').textContent.includes('connecting to host.hythe.internal')")
+        page.type("#fall-filter", "nothing like it")
+        page.until("document.querySelector('#fall-notes').textContent.startsWith('0 of 4 lines')")
+        page.click('#parts a[href$="/connections/4"]')
+        page.until("document.querySelector('h1').textContent === 'Connection 4'")
+        assert not page.complaints

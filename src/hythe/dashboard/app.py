@@ -25,7 +25,13 @@ from hythe.dashboard.watching import PATIENCE, Hub
 from hythe.errors import MachineError, UsageError
 from hythe.session.client import Session, SessionEndedError, find, running
 from hythe.session.plain import plain
+from hythe.view.waterfall.gather import of_running
+from hythe.view.waterfall.groups import grouped
+from hythe.view.waterfall.model import KINDS
+from hythe.view.waterfall.text import label, tls_text
 
+#: Lines of a waterfall; alike ones are joined where there are more.
+_LINES: Final = 500
 #: Bytes of a request's body.
 _BODY_MAX: Final = 65_536
 
@@ -38,6 +44,7 @@ def application(hub: Hub) -> Starlette:
     routes = [
         Route("/api/sessions", _sessions),
         Route(session + "/stream", _with(hub, _stream)),
+        Route(session + "/waterfall", _waterfall),
         Route(session + "/listeners", _listeners),
         Route(session + "/listeners", _publish, methods=["POST"]),
         Route(session + "/listeners/{id:int}", _unpublish, methods=["DELETE"]),
@@ -146,6 +153,17 @@ async def _connection(request: Request) -> Response:
 
 async def _kill(request: Request) -> Response:
     return await _asked(request, lambda session: session.kill(request.path_params["id"]))
+
+
+async def _waterfall(request: Request) -> Response:
+    """Lines of spans; from the first time on the session notes what happens to each connection that begins."""
+
+    def ask(session: Session) -> dict[str, Any]:
+        found = grouped(of_running(session), _LINES)
+        lines = [plain(each) | {"label": label(each), "secret": tls_text(each)} for each in found.lines]
+        return {"began": found.began, "seconds": found.seconds, "notes": found.notes, "kinds": dict(KINDS), "lines": lines}
+
+    return await _asked(request, ask)
 
 
 async def _listeners(request: Request) -> Response:

@@ -13,10 +13,12 @@ import {portsView} from "./ports.js";
 import {Session} from "./session.js";
 import {sessionsView} from "./sessions.js";
 import {themeButton} from "./theme.js";
+import {waterfallView} from "./waterfall.js";
 
 const VIEWS = [
   ["overview", "Overview", overviewView],
   ["connections", "Connections", connectionsView],
+  ["waterfall", "Waterfall", waterfallView],
   ["dns", "Names", dnsView],
   ["ports", "Ports", portsView],
   ["faults", "Faults", faultsView],
