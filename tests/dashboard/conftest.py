@@ -7,8 +7,10 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,6 @@ from tests.dashboard.browser import PATIENCE, Browser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 #: What is looked at: connections that stay, one of which talks; a port inside; more of both when a line comes.
 TALKER = """
@@ -107,10 +108,15 @@ class Talking:
 def talking(name: str, port: int, count: int = 3, *options: str) -> Iterator[Talking]:
     """Such a session, to its end."""
     words = [sys.executable, "-m", "hythe", "run", "--name", name, "--host-loopback", "-4", *options, "--"]
+    folder = tempfile.TemporaryDirectory(prefix="hythe-test-")
+    Path(folder.name, "talker.py").write_text(TALKER)
     process = subprocess.Popen(
-        [*words, sys.executable, "-c", TALKER, str(port), str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*words, "python3", "talker.py", str(port), str(count)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=folder.name,
     )
-    with process:
+    with folder, process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
