@@ -89,6 +89,7 @@ def test_what_bash_has_cut_is_put_together_and_cut_again() -> None:
     assert offered("hythe run --via=socks5", ":=") == [("open", "socks5://")]
     assert offered("hythe run -p 8080:80 -- curl ", ":=") == [("command", "7")]
     assert offered("hythe plot --kind=th", ":=") == [("plain", "throughput")]
+    assert answer(["run", "--via", "ssh:", ":x", "ls", ""], "1") == "command\t4\t"  # from zsh, which cuts nothing
 
 
 @contextlib.contextmanager

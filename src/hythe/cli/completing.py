@@ -57,7 +57,8 @@ def _glued(words: list[str], line: str) -> tuple[list[str], list[int]]:
     end = line.find(" ")
     for number, word in enumerate(words):
         start = line.find(word, max(end, 0))
-        touches = number > 0 and start == end and bool(word) and (word[0] in _CUTS or words[number - 1][-1:] in tuple(_CUTS))
+        cut = word[:1] in _CUTS or words[number - 1].endswith(tuple(_CUTS))
+        touches = number > 0 and word != "" and cut and 0 <= start == end
         if touches:
             glued[-1] += word
         else:
