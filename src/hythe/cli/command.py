@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hythe.cli.manual.entries import Entry
 
 #: What click says of an option that takes a number; a reader learns nothing from it.
-_AT_LEAST = re.compile(r"  \[x>=?\d+\]$|; x>=?\d+(?=\])|(?<=\[)x>=?\d+; ")
+_RANGE = re.compile(r"  \[(\d+<=?)?x[<>]=?\d+\]$|; (\d+<=?)?x[<>]=?\d+(?=\])|(?<=\[)(\d+<=?)?x[<>]=?\d+; ")
 
 
 class Command(click.Command):
@@ -99,7 +99,7 @@ def sections(command: click.Command, ctx: click.Context) -> list[tuple[str, list
         if title is not None or not found:
             found.append((title or "Options", []))
         part = found[0] if "--help" in param.opts else found[-1]
-        part[1].append((record[0], _AT_LEAST.sub("", record[1])))
+        part[1].append((record[0], _RANGE.sub("", record[1])))
     return found
 
 

@@ -184,6 +184,8 @@ _BY_NAME: Final[Mapping[tuple[str, str | None], Offers]] = MappingProxyType(
         ("ctl", "name"): _sessions,
         ("ctl", "what"): _changes,
         ("ps", "name"): _sessions,
+        ("live", "name"): _sessions,
+        ("dashboard", "name"): _sessions,
         ("wg show", "name"): _sessions,
         ("run", "command"): _commands,
         ("serve", "port"): _services,

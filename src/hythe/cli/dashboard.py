@@ -10,16 +10,21 @@ from collections.abc import Callable
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import MachineError, UsageError
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name", required=False)
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Listen there; any free one without it."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=0,
+    metavar="N",
+    help="Listen there, 0 being any free one.  [default: 0]",
 )
 @click.option(
-    "--open/--no-open", "opened", default=None, help="Open the page in a browser; at a terminal with a display, do."
+    "--open/--no-open", "opened", default=None, help="Open the page in a browser.  [default: at a terminal with a display]"
 )
 def command(name: str | None, port: int, opened: bool | None) -> int:
     """Show the session NAME, or all of this user's, as a page in a browser of this machine, until ^C.

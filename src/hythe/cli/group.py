@@ -20,7 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "run": ("hythe.cli.run", "Run a command on a network of its own."),
         "gateway": ("hythe.cli.gateway", "Serve the peers of a WireGuard tunnel, without root."),
         "ps": ("hythe.cli.ps", "Show the sessions that run."),
-        "live": ("hythe.cli.live", "Watch a session, or this machine, as it goes on, and change it by keys."),
+        "live": ("hythe.cli.live", "Watch a session, or this machine, as it goes on, and change it."),
         "ctl": ("hythe.cli.ctl", "Change a session while it runs."),
         "host": ("hythe.cli.host", "Look a name or an address up."),
         "dump": ("hythe.cli.dump", "Show packets of a file or an interface, as tcpdump does."),

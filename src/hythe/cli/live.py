@@ -6,6 +6,7 @@ import os
 
 import click
 
+from hythe.cli.command import Command
 from hythe.errors import MachineError, UsageError
 
 TYPE_CHECKING = False
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _ALONE = 2
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--picture", metavar="FILE", help="Write an SVG picture of it after some seconds, and end; needs no terminal.")
 @click.argument("name", required=False)
 def command(name: str | None, picture: str | None) -> int:

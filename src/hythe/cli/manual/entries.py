@@ -124,6 +124,24 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             see=("ps", "run"),
             guide="session.md",
         ),
+        "live": Entry(
+            examples=(
+                ("hythe live", "The session that runs; ? shows the keys."),
+                ("hythe live web", "One of several."),
+                ("hythe live web --picture web.svg", "What it shows after some seconds, as an image."),
+            ),
+            see=("dashboard", "ps", "netstat", "ctl"),
+            guide="session.md",
+        ),
+        "dashboard": Entry(
+            examples=(
+                ("hythe dashboard", "All sessions of yours."),
+                ("hythe dashboard web --no-open", "One; open the address that is printed, which works once."),
+            ),
+            see=("live", "ps", "ctl"),
+            guide="dashboard.md",
+            status=_SERVER,
+        ),
         "host": Entry(
             examples=(
                 ("hythe host localhost", "Addresses of a name."),
