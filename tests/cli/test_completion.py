@@ -52,6 +52,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("hythe run --via wg", "open", ["wg:"]),
         ("hythe run --via=wg", "open", ["--via=wg:"]),
         ("hythe run --", "plain", None),
+        ("hythe run --summary=waterfall-", "plain", ["--summary=waterfall-json"]),
         ("hythe plot --kind r", "plain", ["rtt"]),
         ("hythe ctl web un", "plain", ["unpublish"]),
         ("hythe ctl web set up-l", "open", ["up-loss="]),

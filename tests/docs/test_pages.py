@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hythe.cli.completion import SHELLS
+from hythe.cli.group import group
 from hythe.cli.manual.__main__ import documents, manuals
 from tests import needs
 
@@ -42,6 +46,16 @@ def test_man_shows_what_help_says() -> None:
     assert "-p, --publish [ADDR:]HOSTPORT:PORT[/udp] Let outside clients" in plain
     assert "hythe run -p 8080:80 -- python3 -m http.server 80" in plain
     assert plain.count("--down-") == 1
+
+
+def test_the_wheel_has_what_man_and_shells_look_for() -> None:
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert built["shared-data"]["man"] == "share/man/man1"
+    for shell, name in SHELLS:
+        (source,) = (source for source in built["shared-data"] if source.endswith(f"/{name}"))
+        text = (ROOT / source).read_text()
+        assert CliRunner().invoke(group, ["completion", shell]).output == text
+        assert "_HYTHE_COMPLETE" in text
 
 
 def test_links_lead_somewhere() -> None:

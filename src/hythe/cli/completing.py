@@ -107,6 +107,9 @@ def _offers(command: str, param: click.Parameter) -> Offers | None:
         return _sessions
     if metavar.startswith("WAY"):
         return _ways
+    if metavar.startswith("[") and "|" in metavar and isinstance(param, click.Option):
+        words = [each for each in metavar.strip("[]").split("|") if each.islower()]
+        return lambda _ctx: (CompletionItem(each) for each in words)
     if "FILE" in metavar.upper():
         return lambda _ctx: iter((CompletionItem("", type="file"),))
     return None
