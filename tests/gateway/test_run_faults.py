@@ -248,9 +248,9 @@ def test_a_queue_holds_so_many(nobody: Person, server: int, way: str) -> None:
 
 def test_delay_is_that_of_one_way(nobody: Person) -> None:
     for options, least in (("--delay 50ms", 100), ("--up-delay 50ms", 50), ("--delay 5ms --down-delay 25ms", 30)):
-        result = nobody.run(options, needs.program("ping"), "-c", "3", "-i", "0.2", "gateway.hythe.internal")
+        result = nobody.run(options, needs.program("ping"), "-c", "10", "-i", "0.05", "gateway.hythe.internal")
         times = [float(each) for each in re.findall(r"time=([\d.]+)", result.stdout)]
-        assert len(times) == 3, result.stdout + result.stderr
+        assert len(times) == 10, result.stdout + result.stderr
         assert least - 0.5 < min(times) < least + 10
 
 
