@@ -41,9 +41,10 @@ def here(line: str) -> bool:
     return " ".join(words[:2]) not in ELSEWHERE
 
 
-def copy_of_tree(folder: Path) -> Path:
-    tree = folder / "hythe"
-    tree.mkdir()
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree, made once."""
+    tree = tmp_path_factory.mktemp("whole")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -64,12 +65,25 @@ def copy_of_tree(folder: Path) -> Path:
     return tree
 
 
+@pytest.fixture
+def tree(whole: Path, tmp_path: Path) -> Path:
+    """What a page's commands see: the files of the copy are their own, its folders are all pages'."""
+    place = tmp_path / "hythe"
+    place.mkdir()
+    for entry in whole.iterdir():
+        if entry.is_dir():
+            (place / entry.name).symlink_to(entry)
+        else:
+            shutil.copy2(entry, place)
+    return place
+
+
 def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh")], ids=lambda page: page.name)
-def test_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
+def test_commands_of_a_page_work(page: Path, tree: Path) -> None:
     needs.network()
     needs.program("curl")
     script = "\n".join(line for block in blocks(page, "sh") for line in block.splitlines() if here(line))
@@ -77,7 +91,7 @@ def test_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
     script = f"trap 'jobs -p | xargs -r kill || true' EXIT\n{script}"
     ran = subprocess.run(
         ["bash", "-ec", script],
-        cwd=copy_of_tree(tmp_path),
+        cwd=tree,
         env=environment(),
         capture_output=True,
         text=True,
