@@ -98,3 +98,17 @@ def test_rules_hold(tmp_path: Path) -> None:
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.recv(100)
+
+
+def test_no_datagram_goes_round(tmp_path: Path) -> None:
+    with bound() as one:
+        ports = []
+        for _ in range(2):
+            with bound() as free:
+                ports.append(free.getsockname()[1])
+        lead = '[[map]]\nlisten = "127.0.0.1:{}/udp"\nto = "localhost:{}"\n'
+        text = lead.format(*ports) + lead.format(*reversed(ports))
+        with proxy(text, tmp_path) as it:
+            one.sendto(b"one", ("127.0.0.1", ports[0]))
+            assert f":{ports[1]} is a port of this proxy itself" in it.lines(1)[0]
+            assert it.open_flows() == 0

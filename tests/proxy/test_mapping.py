@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hythe.proxy import server
 from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.proxy.running import proxy, talk
 
@@ -119,7 +120,9 @@ def test_least_connections_goes_where_there_are_fewest(tmp_path: Path) -> None:
         assert sorted(found) == [b"one", b"one", b"two", b"two"]
 
 
-def test_what_is_idle_for_too_long_ends(tmp_path: Path) -> None:
+def test_what_is_idle_for_too_long_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SWEEP", 0.02)
+
     def patient(stream: socket.socket) -> None:
         with contextlib.suppress(ConnectionResetError):
             echo(stream)

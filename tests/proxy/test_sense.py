@@ -51,3 +51,22 @@ def test_what_udp_cannot_have() -> None:
 def test_socks_has_no_tls() -> None:
     with pytest.raises(UsageError, match="SOCKS has no TLS"):
         parse('[[socks]]\nlisten = "1080"\ncertificate = "a.pem"', "proxy.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[socks]]\nlisten = "1080"\nvia = "socks5://127.1.2.3:1080"',
+        '[[http]]\nlisten = "*:3128"\nvia = "socks5://gate.example:1, http://[::1]:3128"',
+        '[[http]]\nlisten = "3128"\nvia = "socks5://localhost:1080"\n[[socks]]\nlisten = "1080"\nvia = "http://127.0.0.1:3128"',
+        '[[map]]\nlisten = "10.0.0.1:25"\nto = "localhost:1080"\n[[socks]]\nlisten = "1080"\nvia = "socks5://10.0.0.1:25"',
+    ],
+)
+def test_a_way_that_comes_back(text: str) -> None:
+    with pytest.raises(UsageError, match=r"proxy\.toml:\d+: \w+\[1\]\.via: this way leads back to this port"):
+        parse(text, "proxy.toml")
+
+
+def test_a_way_by_another_port_of_ours() -> None:
+    parse('[[http]]\nlisten = "3128"\nvia = "socks5://localhost:1080"\n[[socks]]\nlisten = "1080"', "proxy.toml")
+    parse('[[http]]\nlisten = "3128"\nvia = "http://10.0.0.1:3128"', "proxy.toml")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hythe.proxy import server
 from hythe.proxy.config import LogConfig
 from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.proxy.running import OPEN, proxy, read_all, talk
@@ -60,8 +61,81 @@ def test_a_map_that_leads_back_to_itself_is_refused(tmp_path: Path) -> None:
     with proxy(mapped(listen, listen), tmp_path) as it:
         with pytest.raises(ConnectionResetError):
             talk(listen, b"x", end=False)
-        assert "leads back to the mapped port itself" in it.lines(1)[0]
+        assert f"127.0.0.1:{listen} leads in a circle, back to map 127.0.0.1:{listen}" in it.lines(1)[0]
         assert len(it.lines(1)) == 1
+
+
+def test_a_circle_ends_where_it_would_come_back(tmp_path: Path) -> None:
+    """By whatever spellings the maps lead to each other, and whatever stands between."""
+    first, second, third = closed_port(), closed_port(), closed_port()
+    text = (
+        f'[[map]]\nlisten = "127.0.0.1:{first}"\nto = "localhost:{second}"\n'
+        f'[[map]]\nlisten = "127.0.0.1:{second}"\nto = "[::ffff:127.0.0.1]:{third}"\nproxy_protocol = "v2"\n'
+        f'[[map]]\nlisten = "127.0.0.1:{third}"\nto = "127.1:{first}"\nproxied = "127.0.0.1"\n'
+    )
+    with proxy(text, tmp_path) as it:
+        with pytest.raises(ConnectionResetError):
+            talk(first, b"x", end=False)
+        while it.open_flows():
+            continue
+        lines = it.lines(3)
+        assert f"EACCES: 127.0.0.1:{first} leads in a circle, back to map 127.0.0.1:{first}" in lines[0]
+        assert len(lines) == 3
+
+
+def test_what_ends_by_itself_when_nothing_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of it has ended, or somebody reads nothing: with a time of its own for each, and for whole ones another."""
+    monkeypatch.setattr(server, "SWEEP", 0.02)
+
+    def silent(stream: socket.socket) -> None:
+        with contextlib.suppress(ConnectionError):
+            while stream.recv(65_536):
+                pass
+            stream.settimeout(20)
+            gone.wait(20)
+
+    def pour(stream: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                stream.sendall(bytes(1 << 20))
+
+    gone = threading.Event()
+    with tcp_server(silent) as one, tcp_server(pour) as two:
+        more = 'half_closed = "100ms"\nunread = "150ms"'
+        with proxy(mapped(one, more=more) + mapped(two, more=more), tmp_path) as it:
+            with socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20) as whole:
+                whole.sendall(b"x")
+                with pytest.raises(ConnectionResetError):
+                    talk(it.ports[0], b"x")
+                line = it.lines(1)[0]
+                assert "ETIMEDOUT: one direction has ended, and in the other nothing has moved for 0.1 s" in line
+                with socket.create_connection(("127.0.0.1", it.ports[1]), timeout=20):
+                    line = it.lines(2)[1]
+                assert "ETIMEDOUT: somebody has taken nothing of what it is sent for 0.15 s" in line
+                assert it.open_flows() == 1
+            gone.set()
+
+
+def test_a_client_of_http_that_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SWEEP", 0.02)
+
+    def pour(stream: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            stream.recv(65_536)
+            stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+            while True:
+                stream.sendall(bytes(1 << 20))
+
+    text = '[[http]]\nlisten = "127.0.0.1:0"\nunread = "100ms"\n' + OPEN
+    with (
+        tcp_server(pour) as port,
+        proxy(text, tmp_path) as it,
+        socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20) as stream,
+    ):
+        stream.sendall(f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert "ETIMEDOUT: somebody has taken nothing of what it is sent for 0.1 s" in it.lines(1)[0]
+        with pytest.raises(ConnectionResetError):
+            read_all(stream)
 
 
 def test_a_name_that_is_none(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hythe.proxy.users import hash_password
-from hythe.tunnel.socks.messages import ASSOCIATE, BIND, build_address, build_datagram, parse_datagram
+from hythe.tunnel.socks.messages import ASSOCIATE, BIND, CONNECT, NAME, build_address, build_datagram, parse_datagram
 from tests import needs
 from tests.gateway.servers import echo, tcp_server
 from tests.proxy.running import OPEN, proxy
@@ -31,6 +31,27 @@ def test_loopback_is_closed_in_any_spelling(tmp_path: Path, scheme: str, host: s
         said = curl(f"{scheme}://127.0.0.1:{it.ports[0]}", f"http://{host}:{port}/")
         assert said.returncode != 0
         assert "EACCES" in it.lines(1)[0]
+
+
+def reply(port: int, host: str, to: int) -> int:
+    """What SOCKS5 says to a request for that."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as stream:
+        stream.sendall(b"\5\1\0")
+        assert stream.recv(2) == b"\5\0"
+        stream.sendall(bytes((5, CONNECT, 0, NAME, len(host))) + host.encode() + to.to_bytes(2, "big"))
+        return stream.recv(100)[1]
+
+
+def test_its_own_port_is_closed_in_any_spelling_whatever_rules_say(tmp_path: Path) -> None:
+    text = '[[socks]]\nlisten = "*:0"\nexpose = "yes, to everyone"\n[[rule]]\naction = "allow"\n' + OPEN
+    with proxy(text, tmp_path) as it:
+        spelled = ["127.0.0.1", "127.1", "127.9.9.9", "2130706433", "0x7f.1", "0177.0.0.1", "0", "0.0.0.0", "::", "::1"]
+        spelled += ["::ffff:127.0.0.1", "0:0:0:0:0:ffff:7f00:1", "localhost", "LOCALHOST", "64:ff9b::7f00:1"]
+        (port,) = set(it.ports)
+        for number, host in enumerate(spelled, 1):
+            assert reply(port, host, port) != 0, host
+            assert "EACCES" in it.lines(number)[-1], host
+        assert it.open_flows() == 0
 
 
 def test_nc(tmp_path: Path) -> None:

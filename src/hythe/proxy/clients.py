@@ -30,16 +30,17 @@ def end_of(name: Any) -> tuple[str, int]:
 class Client:
     """Who has come to `entry`. `host` and `port`: whose it is, which a stage in front may know better than the socket.
 
-    `to`: the address and port that it has connected to. `user`: who it has logged in as. `leave` ends it, with all it has.
-    `rest` is set when the last of what it is sent has left, where that is not the kernel's to see to.
+    `came_from`: whose the socket says it is; `to`: the address and port that it has connected to. `user`: who it has logged
+    in as. `leave` ends it, with all it has. `rest` is set when the last of what it is sent has left, where that is not the
+    kernel's to see to.
     """
 
-    __slots__ = ("entry", "host", "leave", "port", "rest", "stream", "to", "user")
+    __slots__ = ("came_from", "entry", "host", "leave", "port", "rest", "stream", "to", "user")
 
     def __init__(self, entry: Entry, stream: socket.socket, name: Any, leave: Callable[[], object]) -> None:
         self.entry = entry
         self.stream = stream
-        self.host, self.port = end_of(name)
+        self.came_from = self.host, self.port = end_of(name)
         self.to = end_of(stream.getsockname())
         self.user = ""
         self.rest: asyncio.Event | None = None
@@ -59,10 +60,11 @@ class Flow:
     """A connection of a client to somewhere, while it goes on. `record`: what the session tells of it.
 
     `what` was asked for, in the words of the log; `address`: where that led; `reason`: why it ended before its time;
-    `status`: of HTTP. `others`: connections that go on because of it, which it rests for and does not idle.
+    `status`: of HTTP. `others`: connections that go on because of it, which it rests for and does not idle. `led`: its
+    own end, of a connection to a port of ours.
     """
 
-    __slots__ = ("address", "client", "error", "moved", "others", "reason", "record", "shares", "status", "what")
+    __slots__ = ("address", "client", "error", "led", "moved", "others", "reason", "record", "shares", "status", "what")
 
     def __init__(self, client: Client, record: Record, what: str) -> None:
         self.client = client
@@ -72,9 +74,10 @@ class Flow:
         self.reason = ""
         self.status = 0
         self.others = 0
+        self.led: tuple[str, int] | None = None
         self.shares: list[Share] = []
         self.error: OSError | None = None
-        self.moved = (0, record.began)  # bytes, and when there were first so many
+        self.moved = ((0, 0, False), record.began)  # bytes, ends, somebody waiting; and since when
         record.kill = self.kill
 
     @property

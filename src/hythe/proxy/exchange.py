@@ -128,6 +128,10 @@ class _Exchange:
                 reset(self._stream)
                 raise OSError(errno.ECONNRESET, "the response broke off") from None
             raise
+        except asyncio.CancelledError:
+            if self._begun:
+                reset(self._stream)
+            raise
         finally:
             complete = uploading.done()
             for task in (uploading, downloading):
@@ -161,7 +165,7 @@ class _Exchange:
     async def _up(self, event: h11.Event) -> bool:
         data = self._origin.machine.send(event) or b""
         try:
-            await self._loop.sock_sendall(self._origin.stream, data)
+            await self._send(self._origin.stream, data)
         except OSError:
             return False  # it has perhaps answered before: that is read
         self._flow.tally.up += len(data)
@@ -219,9 +223,16 @@ class _Exchange:
     async def _down(self, event: h11.Event) -> None:
         data = self._client.send(event) or b""
         self._begun = self._begun or bool(data)
-        await self._loop.sock_sendall(self._stream, data)
+        await self._send(self._stream, data)
         self._flow.tally.down += len(data)
         await self._keep_pace(len(data))
+
+    async def _send(self, stream: socket.socket, data: bytes) -> None:
+        self._flow.tally.waiting += 1
+        try:
+            await self._loop.sock_sendall(stream, data)
+        finally:
+            self._flow.tally.waiting -= 1
 
     async def _keep_pace(self, count: int) -> None:
         pace = self._flow.tally.pace

@@ -21,6 +21,7 @@ from typing import Final
 
 from hythe.forward.flows import Flows
 from hythe.proxy.access import Access, canonical
+from hythe.proxy.circles import Circles
 from hythe.proxy.clients import Client, Flow
 from hythe.proxy.limits import Limits, client_key
 from hythe.proxy.log import Log
@@ -29,7 +30,6 @@ from hythe.proxy.users import Users
 from hythe.units import SECOND
 from hythe.via.base import Way, failure
 from hythe.via.direct import Direct, Find
-from hythe.via.patterns import endpoint
 from hythe.via.splice import join
 
 #: Seconds between two looks at what has been idle for too long.
@@ -83,6 +83,7 @@ class Passage:
         self.per_user = per_user
         self.clock = clock
         self.names = Names()
+        self.circles = Circles()
 
     def flow(self, client: Client, host: str, port: int, what: str, protocol: str = "tcp") -> Passing:
         """A connection of a client to somewhere: counted, limited, and told of at its end. OSError (EDQUOT)."""
@@ -104,14 +105,18 @@ class Passage:
         for each in flow.shares:
             each.end()
         self._live.pop(flow.record.number, None)
+        if flow.led is not None:
+            self.circles.forget(flow.led)
         self.flows.end(flow.record, flow.error)
         self.log.tell(flow)
 
     def reached(self, flow: Flow, far: socket.socket | None) -> None:
         """The far end is there, or, of datagrams, the way."""
         name = far.getpeername() if far is not None else None
-        if isinstance(name, tuple):
+        if far is not None and isinstance(name, tuple):
             flow.address = name[0]
+            if name[1] in self.circles.ports:
+                self.circles.led(flow, far)
         self.flows.opened(flow.record)
 
     async def open(self, flow: Flow, host: str, port: int, *, mapped: bool = False) -> socket.socket:
@@ -120,6 +125,8 @@ class Passage:
         host = canonical(host)
         way = client.entry.way.choose(host, port)
         seconds = client.entry.connect / SECOND
+        if mapped and port in self.circles.ports:
+            await self.circles.wait()
         try:
             if isinstance(way, Direct):
                 permit = partial(self.permit, client, mapped=mapped)
@@ -164,8 +171,8 @@ class Passage:
 
     def permit(self, client: Client, host: str, address: str, port: int, *, mapped: bool = False) -> None:
         """May a client go there? OSError (EACCES)."""
-        if mapped and address and client.entry.is_at(address, port):
-            raise PermissionError(errno.EACCES, f"{endpoint(host, port)} leads back to the mapped port itself")
+        if mapped and address:
+            self.circles.check(client, address, port)
         self.access.permit(client.host, client.user, host, address, port, mapped=mapped)
 
     async def join(self, flow: Flow, far: socket.socket, first: bytes = b"") -> None:
@@ -178,11 +185,18 @@ class Passage:
         """End what nothing has moved on for too long."""
         now = time.time()
         for flow in list(self._live.values()):
-            limit = flow.client.entry.idle / SECOND
-            if not limit or flow.record.protocol != "tcp":
+            tally, config = flow.tally, flow.client.entry.config
+            if not (config.idle or tally.ended or tally.waiting) or flow.record.protocol != "tcp":
                 continue
-            moved = flow.tally.up + flow.tally.down
-            if moved != flow.moved[0] or flow.others:
-                flow.moved = (moved, now)
-            elif now - flow.moved[1] > limit:
-                flow.end(errno.ETIMEDOUT, f"nothing has moved for {limit:g} s")
+            state = (tally.up + tally.down, tally.ended, tally.waiting > 0)
+            if state != flow.moved[0] or flow.others:
+                flow.moved = (state, now)
+                continue
+            for limit, counts, words in (
+                (config.unread, tally.waiting, "somebody has taken nothing of what it is sent for"),
+                (config.half_closed, tally.ended, "one direction has ended, and in the other nothing has moved for"),
+                (config.idle, True, "nothing has moved for"),
+            ):
+                if counts and limit and now - flow.moved[1] > limit / SECOND:
+                    flow.end(errno.ETIMEDOUT, f"{words} {limit / SECOND:g} s")
+                    break

@@ -6,11 +6,16 @@ import re
 from typing import Final
 
 from hythe.errors import UsageError
-from hythe.proxy.config import MapConfig, ProxyConfig
+from hythe.proxy.access import canonical
+from hythe.proxy.config import EntryConfig, MapConfig, ProxyConfig
 from hythe.proxy.kinds import Listen, destination
 from hythe.proxy.lines import Path
 from hythe.proxy.users import parse_hash
 from hythe.session.places import check_name
+from hythe.via.patterns import normal
+
+#: Of entries.
+_KINDS: Final = ("map", "socks", "http")
 
 
 class Mistake(Exception):  # noqa: N818 - its reader makes an error of it
@@ -45,6 +50,7 @@ def check(config: ProxyConfig) -> None:
                 raise Mistake((kind, number, "key"), "it belongs to a certificate: name that as well, or leave key out")
             if entry.login and not config.users:
                 raise Mistake((kind, number, "login"), "there is nobody who could log in: add [users]")
+    _check_circles(config)
     for name, word in config.users.items():
         try:
             parse_hash(word)
@@ -64,7 +70,7 @@ def check(config: ProxyConfig) -> None:
 
 def _check_ports(config: ProxyConfig) -> None:
     taken: dict[tuple[str, int, bool], str] = {}
-    for kind in ("map", "socks", "http"):
+    for kind in _KINDS:
         for number, each in enumerate(getattr(config, kind)):
             listen: Listen = each.listen
             place = (listen.address, listen.port, listen.udp)
@@ -73,6 +79,41 @@ def _check_ports(config: ProxyConfig) -> None:
             if config.workers > 1 and not listen.port:
                 raise Mistake((kind, number, "listen"), "several workers cannot share a port that each picks: name one")
             taken[place] = f"[[{kind}]] {number + 1}"
+
+
+def _check_circles(config: ProxyConfig) -> None:
+    """Ways that come back to a port of ours: nobody would be reached by them, and everybody kept waiting."""
+    entries = [(kind, number, each) for kind in _KINDS for number, each in enumerate(getattr(config, kind))]
+    leads = [[other for other, (_, _, to) in enumerate(entries) if _leads(each, to.listen)] for _, _, each in entries]
+    for start, (kind, number, each) in enumerate(entries):
+        reached, new = set[int](), {start}
+        while new:
+            new = {other for one in new for other in leads[one]} - reached
+            reached |= new
+        if each.via and start in reached:
+            raise Mistake((kind, number, "via"), "this way leads back to this port: name another proxy, or leave via out")
+
+
+def _leads(entry: MapConfig | EntryConfig, listen: Listen) -> bool:
+    """Does it lead to that port of ours, as far as can be told from what is written?"""
+    if listen.udp or entry.listen.udp:
+        return False
+    if entry.via:
+        ends = [(hop.host, hop.port) for route in entry.via for hop in route.hops]
+    elif isinstance(entry, MapConfig):
+        ends = [(to.host, to.port) for to in map(destination, entry.to)]
+    else:
+        return False
+    own = _here(listen.address or "localhost")
+    return any(port == listen.port and (listen.address == "*" or _here(host) == own) for host, port in ends)
+
+
+def _here(host: str) -> str:
+    """An address in one form, which is nothing for loopback."""
+    meant = normal(canonical(host))
+    if isinstance(meant, str):
+        return "" if meant == "localhost" else meant
+    return "" if meant.is_loopback or meant.is_unspecified else str(meant)
 
 
 def _check_destinations(path: Path, texts: tuple[str, ...], *, udp: bool) -> None:

@@ -71,7 +71,6 @@ class Entry:
         self.listen: Listen = config.listen
         self.text = config.listen.text
         self.connect = config.connect
-        self.idle = config.idle
         self.stages: list[Stage] = stages(config, server.flows.notice)
         self.resting: set[Client] = set()
         self._numbers: set[int] = set()  # of its ports
@@ -244,6 +243,7 @@ class Server:
         for old in before.values():
             old.stop()
             self._let_go(old)
+        self.passage.circles.use(self.entries)
 
     def reload(self, config: ProxyConfig) -> None:
         """Go by another configuration. UsageError, MachineError: then by the one before, as if nothing had been asked."""

@@ -36,13 +36,18 @@ Pace = Callable[[int], float]
 
 
 class Tally:
-    """Bytes carried so far: `up` towards the far end, `down` from there. `pace`: how fast they may be (see `via.splice`)."""
+    """Bytes carried so far: `up` towards the far end, `down` from there. `pace`: how fast they may be (see `via.splice`).
 
-    __slots__ = ("down", "pace", "up")
+    `ended`: directions that have; `waiting`: those in which somebody does not take what it is sent.
+    """
+
+    __slots__ = ("down", "ended", "pace", "up", "waiting")
 
     def __init__(self, pace: Pace | None = None) -> None:
         self.up = 0
         self.down = 0
+        self.ended = 0
+        self.waiting = 0
         self.pace = pace
 
 

@@ -77,6 +77,7 @@ class _Joint:
     def end(self, error: OSError | None) -> None:
         """One direction has ended."""
         self._pumping -= 1
+        self.tally.ended += 1
         if not self.ended.done() and (error is not None or not self._pumping):
             self.ended.set_result(error)
 
@@ -127,6 +128,7 @@ class _Pump:
         if not data:
             self._half_close()
         elif self._send(data):
+            self.joint.tally.waiting += 1
             self.watch(_WRITING)
         elif self.pause:
             self.watch(_NOTHING)
@@ -136,6 +138,7 @@ class _Pump:
         """`sink` has room again."""
         if not self._send(self.rest):
             self.rest = b""
+            self.joint.tally.waiting -= 1
             self.watch(_NOTHING)
             self._go_on()
 
