@@ -59,7 +59,7 @@ def own_mounts() -> list[str]:
     (["run", "--mtu", "-1", "--", "true"], "an MTU of -1 is not possible: write 68 to 65535"),
     (["run", "--mtu", "1279", "--", "true"], "IPv6 needs an MTU of 1280 or more, not 1279: raise it, or use IPv4 alone"),
     (["run", "-4", "-6", "--", "true"], "-4 and -6 exclude each other: leave both out for both families"),
-    (["run", "--summary=xml", "--", "true"], "--summary=xml is not possible: write --summary or --summary=json, then -- "),
+    (["run", "--summary=xml", "--", "true"], "--summary=xml is not possible: write --summary or --summary=json, "),
     (["run", "--summary", "true"], "Missing argument 'COMMAND...'"),
     (["run", "--dns", "", "--", "true"], "--dns '' is no address of a resolver: write for example 9.9.9.9,"),
     (["run", "--dns", "a name", "--", "true"], "--dns 'a name' is no address of a resolver: write for example 9.9.9.9,"),

@@ -99,8 +99,8 @@ def command(
     """
     if summary is not None and summary not in _SUMMARIES and not summary.endswith(_PAGE):
         raise UsageError(
-            f"--summary={summary} is not possible: write --summary, or behind = one of {', '.join(_SUMMARIES)}, or the name "
-            f"of a page that ends in {_PAGE}"
+            f"--summary={summary} is not possible: write --summary or --summary=json, =waterfall, =waterfall-json or "
+            f"=FILE{_PAGE}, then -- COMMAND"
         )
     page = open_page(summary) if summary is not None and summary.endswith(_PAGE) else None
     if only4 and only6:

@@ -25,7 +25,7 @@ def test_bars_stand_where_things_happened() -> None:
     assert "TLS 1.3 for www.example, h2 or http/1.1 offered" in "\n".join(lines)
 
 
-@pytest.mark.parametrize("width", [50, 80, 132])
+@pytest.mark.parametrize("width", [64, 80, 132])
 def test_it_fits_and_tells_the_same_without_colour(width: int) -> None:
     plain, coloured = drawn(FOUND, width), drawn(FOUND, width, colour=True)
     assert all(len(line) <= width for line in plain.splitlines() if "%" not in line)  # what limited it is one part

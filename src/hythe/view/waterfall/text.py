@@ -159,7 +159,7 @@ def _folded(parts: Sequence[str], width: int) -> Iterator[str]:
     """Joined by semicolons, in lines of `width` at most unless one part alone is longer."""
     line = ""
     for part in map(visible, parts):
-        if line and len(line) + 2 + len(part) > width - 2:
+        if line and len(line) + 2 + len(part) > width - 3:
             yield f"  {line};"
             line = ""
         line = f"{line}; {part}" if line else part

@@ -1,0 +1,187 @@
+"""`hythe run --summary=waterfall` of real programs, beside what their servers have seen."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import threading
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hythe.serve.certificate import made
+from tests import needs
+from tests.gateway.servers import closed_port, tcp_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.gateway.conftest import Person
+
+THINKS, PAUSES = 0.4, 0.5
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\nConnection: close\r\n\r\n"
+CLIENT = """
+import socket, sys
+plain, closed, silent = map(int, sys.argv[1:4])
+host = socket.gethostbyname("host.hythe.internal")
+with socket.create_connection((host, plain)) as sock:
+    sock.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
+    while sock.recv(4096):
+        pass
+try:
+    socket.create_connection((host, closed))
+except ConnectionRefusedError:
+    pass
+try:
+    socket.getaddrinfo("nowhere.invalid", 80)
+except socket.gaierror:
+    pass
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
+    datagram.connect((host, silent))
+    datagram.send(b"question")
+    datagram.recv(100)
+left = socket.create_connection((host, plain))
+print("done", flush=True)
+left.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
+left.recv(4096)
+sys.stdout.flush()
+import os
+os._exit(0)
+"""
+
+
+class Slow:
+    """Thinks before it answers, pauses within its answer, and remembers when (by this machine's clock)."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self.began: list[float] = []
+        self.ended: list[float] = []
+
+    def serve(self, connection: socket.socket) -> None:
+        connection.recv(65_536)
+        self.asked.append(time.time())
+        time.sleep(THINKS)
+        self.began.append(time.time())
+        try:
+            connection.sendall(ANSWER + bytes(1000))
+            time.sleep(PAUSES)
+            self.ended.append(time.time())
+            connection.sendall(bytes(1000))
+        except ConnectionError:
+            return  # the one who left early
+
+
+def echo_once(sock: socket.socket) -> None:
+    _, peer = sock.recvfrom(100)
+    time.sleep(0.1)
+    sock.sendto(b"answer", peer)
+
+
+def spans(line: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    found: dict[str, list[tuple[float, float]]] = {}
+    for each in line["spans"]:
+        found.setdefault(each["kind"], []).append((each["start"], each["end"]))
+    for one, other in pairwise(line["spans"]):
+        assert one["end"] <= other["start"]
+    return found
+
+
+def test_moments_are_those_that_the_server_has_seen(person: Person) -> None:
+    slow = Slow()
+    with tcp_server(slow.serve) as plain, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        threading.Thread(target=echo_once, args=(silent,), daemon=True).start()
+        ports = plain, closed_port(), silent.getsockname()[1]
+        words = [person.python, "-I", "-c", CLIENT, *map(str, ports)]
+        result = person.run("-4 --host-loopback --summary=waterfall-json", *words)
+    assert result.stdout == "done\n", result.stderr
+    found = json.loads(result.stderr)
+    first, refused, name, datagrams, left = found["lines"]
+    assert found["connections"] == 4
+    assert re.fullmatch(r"python[\d.]*\[\d+\]", first["process"])
+    assert {each["process"] for each in (refused, datagrams, left)} == {first["process"]}
+
+    parts = spans(first)
+    (wait,) = parts["wait"]
+    (stall,) = parts["stall"]
+    # hythe's clock and the server's are one, and what lies between them is two wakings at the most: 0.2 s on a busy machine.
+    for ours, theirs in zip((*wait, stall[1]), (slow.asked[0], slow.began[0], slow.ended[0]), strict=True):
+        assert abs(found["began"] + ours - theirs) < 0.2
+    assert wait[1] - wait[0] >= THINKS * 0.9
+    assert stall[1] - stall[0] >= PAUSES * 0.9
+    assert first["limits"]["remote"] >= (THINKS + PAUSES) * 0.9
+    assert re.fullmatch(r"\d+% for host.hythe.internal, which had nothing to say", first["limited"])
+    assert (first["bytes_down"], first["open"]) == (len(ANSWER) + 2000, False)
+
+    assert (refused["outcome"], refused["failed"], list(spans(refused))) == ("connection refused", True, ["connect"])
+    assert (name["protocol"], name["name"], name["failed"]) == ("dns", "nowhere.invalid", True)
+    (asked,) = spans(datagrams)["wait"]
+    assert (datagrams["protocol"], datagrams["bytes_down"]) == ("udp", 6)
+    assert asked[1] - asked[0] >= 0.09
+    assert left["start"] >= datagrams["start"]
+
+
+def https(context: ssl.SSLContext) -> Callable[[socket.socket], None]:
+    def serve(connection: socket.socket) -> None:
+        try:
+            with context.wrap_socket(connection, server_side=True) as inner:
+                inner.recv(65_536)
+                time.sleep(THINKS)
+                inner.sendall(ANSWER + bytes(2000))
+        except (ssl.SSLError, ConnectionError):
+            return  # a browser that asks whether we speak at all
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("version", "offer", "spoken", "said"),
+    [
+        ("1.3", "--http2", ["h2", "http/1.1"], ["TLS 1.3", ["h2", "http/1.1"], None]),
+        ("1.2", "--http1.1", ["http/1.1"], ["TLS 1.2", ["http/1.1"], "http/1.1"]),
+    ],
+)
+def test_curls_tls_is_told(nobody: Person, version: str, offer: str, spoken: list[str], said: list[object]) -> None:
+    context, _ = made(["127.0.0.1"])
+    context.set_alpn_protocols(spoken[-1:])
+    with tcp_server(https(context)) as port:
+        url = f"https://host.hythe.internal:{port}/"
+        options = f"-4 -sk {offer} --tls-max {version} -o /dev/null -w %{{http_code}}"
+        words = [needs.program("curl"), *options.split(), url]
+        result = nobody.run("-4 --host-loopback --delay 20ms --summary=waterfall-json", *words)
+    assert result.stdout == "200", result.stderr
+    (line,) = json.loads(result.stderr[result.stderr.index("{") :])["lines"]
+    tls = line["tls"]
+    assert [tls["version"], tls["offered"], tls["protocol"]] == said
+    assert tls["name"] == "host.hythe.internal"
+    assert line["process"].startswith("curl[")
+    parts = spans(line)
+    assert [each for each in parts if each != "idle"] == ["connect", "tls", "wait", "transfer"]
+    # Round trips of 40 ms: one to connect, one for TLS, and the first byte has waited for the server to think.
+    for kind, least in (("connect", 0.04), ("tls", 0.04), ("wait", THINKS * 0.9)):
+        ((start, end),) = parts[kind]
+        assert end - start >= least, (kind, line["spans"])
+
+
+def test_a_page_of_a_program_is_written(nobody: Person, folder: Path) -> None:
+    slow = Slow()
+    page = folder / "run.html"
+    with tcp_server(slow.serve) as port:
+        words = [needs.program("curl"), "-4", "-s", "-o", "/dev/null", f"http://host.hythe.internal:{port}/"]
+        result = nobody.run(f"--host-loopback --summary={page}", *words)
+    assert (result.returncode, result.stderr) == (0, "")
+    text = page.read_text()
+    assert "curl -4 -s" in text
+    assert '<span class="part stall"' in text
+
+
+def test_what_cannot_be_written_is_said_before_the_command_runs(nobody: Person) -> None:
+    result = nobody.run("--summary=/nowhere/at/all.html", "echo", "ran")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "the page '/nowhere/at/all.html' cannot be written" in result.stderr
