@@ -104,7 +104,8 @@ class Moments:
     """What happened to a connection, and when; null for what has not, or was not seen.
 
     `reached`: the way outside was open; `connected`: so was the connection inside. `first_up` and so on: bytes arrived at
-    hythe; with TLS those behind its handshake, which took from `tls_began` to `tls_ended`. `waits`: seconds by what was
+    hythe; with TLS those behind its handshake, which took from `tls_began` to `tls_ended`. `asked`: the last bytes up before
+    the first down. `waits`: seconds by what was
     waited for: remote and command (to say something), remote full and command full (to take what is there), loss (of packets
     on the command's wire). `outside_rtt`, `outside_resent`: of the socket outside, when it closed.
     """
@@ -114,6 +115,7 @@ class Moments:
     tls_began: float | None = None
     tls_ended: float | None = None
     first_up: float | None = None
+    asked: float | None = None
     last_up: float | None = None
     first_down: float | None = None
     last_down: float | None = None

@@ -86,3 +86,40 @@ INBOUND = replace(
     moments=Moments(reached=1007.0, connected=1007.1, first_down=1007.1, first_up=1007.6, last_up=1007.7, last_down=1007.1),
 )
 ALL = [FULL, REFUSED, DATAGRAMS, INBOUND]
+#: An upload that the far end takes slowly, and a connection that reads faster than anybody writes.
+SLOW = replace(
+    PLAIN,
+    id=5,
+    name="files.example",
+    began=1002.0,
+    ended=1009.0,
+    bytes_up=3 << 20,
+    moments=Moments(
+        connected=1002.3,
+        first_up=1002.3,
+        asked=1008.5,
+        last_up=1008.5,
+        first_down=1008.8,
+        last_down=1008.8,
+        waits={"remote full": 5.9, "remote": 0.3},
+        pauses=[Pause(1004.0, 1005.5, "remote full")],
+    ),
+)
+MANY = replace(
+    FULL,
+    id=6,
+    name="api.example",
+    began=1004.5,
+    ended=1009.5,
+    moments=Moments(
+        connected=1004.6,
+        tls_began=1004.6,
+        tls_ended=1005.0,
+        first_up=1005.0,
+        last_up=1005.0,
+        first_down=1005.2,
+        last_down=1009.5,
+        tls=Tls("api.example", ["http/1.1"], "http/1.1", "TLS 1.2"),
+        waits={"remote": 4.0},
+    ),
+)

@@ -11,7 +11,7 @@ from hythe.session.model import Connection, Moments
 from hythe.session.plain import build, plain
 from hythe.view.waterfall.groups import grouped
 from hythe.view.waterfall.model import Line, Waterfall, waterfall
-from tests.view.waterfall.sessions import ALL, BEGAN, DATAGRAMS, FULL, INBOUND, NOW, PLAIN, QUERIES, REFUSED
+from tests.view.waterfall.sessions import ALL, BEGAN, DATAGRAMS, FULL, INBOUND, NOW, PLAIN, QUERIES, REFUSED, SLOW
 
 
 def only(connection: Connection) -> Line:
@@ -59,6 +59,17 @@ def test_of_an_inbound_one_the_command_answers() -> None:
     assert spans(line) == [("connect", 7.0, 7.1), ("wait", 7.1, 7.6), ("transfer", 7.6, 7.7), ("idle", 7.7, 10.0)]
     assert line.spans[1].text == "waiting for the first byte of the command"
     assert (line.open, line.address, line.port) == (True, "127.0.0.1", 50000)
+
+
+def test_a_long_question_is_transferred_before_its_answer_is_waited_for() -> None:
+    assert spans(only(SLOW)) == [
+        ("connect", 2.0, 2.3),
+        ("transfer", 2.3, 4.0),
+        ("stall", 4.0, 5.5),
+        ("transfer", 5.5, 8.5),
+        ("wait", 8.5, 8.8),
+        ("idle", 8.8, 9.0),
+    ]
 
 
 def test_without_moments_it_was_open() -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from hythe.view.waterfall.model import waterfall
 from hythe.view.waterfall.page import page
 from tests import needs
-from tests.view.waterfall.sessions import ALL, BEGAN, FULL, NOW, QUERIES
+from tests.view.waterfall.sessions import ALL, BEGAN, FULL, MANY, NOW, QUERIES, SLOW
 
-if TYPE_CHECKING:
-    from pathlib import Path
+DOCS = Path(__file__).parents[3] / "docs"
 
 #: Before the page's own script: errors are kept, and later the page is used as its reader would.
 WATCH = """
@@ -48,7 +48,19 @@ addEventListener('load', () => {
 """
 
 
+def take_picture(profile: Path, place: Path) -> None:
+    """For docs/waterfall.md: the page with a line opened."""
+    text = page(waterfall([*ALL, SLOW, MANY], QUERIES, BEGAN, NOW), ["python3", "app.py"])
+    place.write_text(text.replace("<details>", "<details open>", 1))
+    options = f"--headless --no-sandbox --disable-gpu --window-size=1200,660 --screenshot={DOCS}/waterfall.png"
+    command = [needs.program("chromium"), *options.split(), f"--user-data-dir={profile}", f"file://{place}"]
+    subprocess.run(command, capture_output=True, timeout=100, check=True)
+
+
 def test_a_browser_draws_zooms_and_filters_it(tmp_path: Path) -> None:
+    """HYTHE_PICTURES=1 takes the picture of the docs anew."""
+    if os.environ.get("HYTHE_PICTURES"):
+        take_picture(tmp_path / "profile", tmp_path / "picture.html")
     text = page(waterfall(ALL, QUERIES, BEGAN, NOW), ["curl", "https://www.example/"])
     text = text.replace("script-src 'sha256-", "script-src 'unsafe-inline' 'x-", 1)
     (tmp_path / "waterfall.html").write_text(text.replace("<head>", f"<head><script>{WATCH}</script>", 1))

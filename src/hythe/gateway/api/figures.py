@@ -101,6 +101,7 @@ def moments(noted: Moments, epoch: int, now: int = 0) -> model.Moments:
         tls_began=at(noted.tls_began),
         tls_ended=at(noted.tls_ended),
         first_up=at(noted.first_up),
+        asked=at(noted.asked),
         last_up=at(noted.last_up),
         first_down=at(noted.first_down),
         last_down=at(noted.last_down),

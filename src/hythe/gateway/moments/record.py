@@ -27,6 +27,7 @@ class Moments:
 
     __slots__ = (
         "answer",
+        "asked",
         "at",
         "connected",
         "first_down",
@@ -49,7 +50,7 @@ class Moments:
 
     def __init__(self) -> None:
         self.reached = self.connected = self.tls_began = self.tls_ended = 0
-        self.first_up = self.last_up = self.first_down = self.last_down = 0
+        self.first_up = self.asked = self.last_up = self.first_down = self.last_down = 0
         self.spent = [0] * len(WAITS)
         self.waiting = UNDECIDED
         self.at = 0

@@ -100,6 +100,8 @@ class Watch:
             self.up = up
             moments.last_up = now
             self._spoke = True
+            if not moments.first_down:
+                moments.asked = now
             if self._early is None and not moments.first_up:
                 moments.first_up = now
         if down != self.down:

@@ -235,6 +235,7 @@ class _Times:
         self.connected = self._since(moments.connected)
         self.tls_began, self.tls_ended = self._since(moments.tls_began), self._since(moments.tls_ended)
         self.first_up, self.first_down = self._since(moments.first_up), self._since(moments.first_down)
+        self.asked = self._since(moments.asked)
         seen = (self._since(moments.last_up), self._since(moments.last_down))
         self.last = max((each for each in seen if each is not None), default=None)
 
@@ -291,6 +292,9 @@ def _stream_spans(connection: Connection, times: _Times, at: float, began: float
     if asked is not None and asked - at > _IDLE and (answered is None or asked <= answered):
         yield Span(IDLE, at, asked, f"{asker} said nothing")
         at = asked
+    if times.asked is not None and asked is not None and times.asked - max(at, asked) > _IDLE and not connection.inbound:
+        yield from _transfer(connection, at, times.asked, began)  # a long question: an upload
+        at = times.asked
     if answered is not None:
         yield Span(WAIT, at, max(at, answered), f"waiting for the first byte of {answerer}")
         at = max(at, answered)

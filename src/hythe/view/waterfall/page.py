@@ -45,7 +45,8 @@ th, td { text-align: left; padding: .2rem .5rem .2rem 0; vertical-align: top; bo
 thead th { color: var(--faint); border: 0; } caption { text-align: left; color: var(--faint); }
 .who { width: 24%; } .what { width: 11%; } .how { width: 17%; } .bar { padding-right: 0; }
 tr.failed .who summary, .failed .how { color: var(--bad); }
-summary { cursor: pointer; } details ol { margin: .3rem 0; padding-left: 1.4rem; color: var(--faint); }
+summary { cursor: pointer; } details div { width: max-content; max-width: 90vw; margin: 1.4rem 0 .6rem; }
+details ol { margin: 0; padding-left: 1.6rem; color: var(--faint); }
 .track { position: relative; height: 1.15rem; overflow: hidden;
   background: linear-gradient(90deg, var(--line) 1px, #0000 1px) 0 0 / 25% 100%; }
 .axis { position: relative; height: 1.2rem; }
@@ -146,13 +147,13 @@ def _row(line: Line) -> Iterator[str]:
     yield f'<tr{" class=failed" if line.failed else ""}><th class="who" scope="row"><details><summary>{escape(label(line))}'
     if line.process:
         yield f' <span class="faint">{escape(visible(line.process))}</span>'
-    yield "</summary><ol>"
+    yield "</summary><div><ol>"
     for span in line.spans:
         yield f"<li>{escape(_said(span))}</li>"
     yield "</ol>"
     for fact in _facts(line):
         yield f"<p>{escape(visible(fact))}</p>"
-    yield "</details></th>"
+    yield "</div></details></th>"
     size = "" if line.protocol == "dns" else f"↑ {format_bytes(line.bytes_up)} ↓ {format_bytes(line.bytes_down)}"
     yield f'<td class="what">{size}</td><td class="how">{escape(visible(_result(line)))}</td>'
     yield '<td class="bar"><div class="track">'
