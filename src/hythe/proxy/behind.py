@@ -29,6 +29,11 @@ class Behind:
         self._build = {"": None, "v1": build1, "v2": build2}[config.proxy_protocol]
         self._wrapper = Wrapper(_context(config.authorities)) if config.tls else None
 
+    @property
+    def plain(self) -> bool:
+        """Is there nothing?"""
+        return self._build is None and self._wrapper is None
+
     async def begin(
         self, client: Client | None, far: socket.socket, host: str
     ) -> tuple[socket.socket, asyncio.Event | None]:
@@ -36,7 +41,7 @@ class Behind:
 
         Without a client it is a connection of our own.
         """
-        if self._build is None and self._wrapper is None:
+        if self.plain:
             return far, None
         try:
             async with asyncio.timeout(self._wait):

@@ -21,6 +21,7 @@ from hythe.proxy.passage import Passage
 from hythe.proxy.peeking import peek
 from hythe.units import SECOND
 from hythe.via.pairs import reset
+from hythe.via.patterns import is_address
 from hythe.wire import tls
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ class Mapping:
         self._checking: asyncio.Task[None] | None = None
         if config.check:
             self._checking = asyncio.get_running_loop().create_task(self.balance.check(config.check, self._reach))
+
+    @property
+    def plain(self) -> bool:
+        """Is all that clients need a connection to an address (`plain`)?"""
+        config = self._config
+        if self._named or self._ftp or config.via or config.source or not self.behind.plain:
+            return False
+        return all(is_address(each.destination.host) for each in self.balance.targets)
 
     async def speak(self, client: Client, greeted: Callable[[], object]) -> None:
         """Serve a client."""

@@ -87,8 +87,12 @@ class Passage:
 
     def flow(self, client: Client, host: str, port: int, what: str, protocol: str = "tcp") -> Passing:
         """A connection of a client to somewhere: counted, limited, and told of at its end. OSError (EDQUOT)."""
+        return Passing(self, self.make(client, host, port, what, protocol))
+
+    def make(self, client: Client, host: str, port: int, what: str, protocol: str = "tcp") -> Flow:
+        """The same, for whoever calls `begin` and `end` itself."""
         record = self.flows.begin(protocol, (client.host, client.port), (host, port), client.entry.way.name)
-        return Passing(self, Flow(client, record, what))
+        return Flow(client, record, what)
 
     def begin(self, flow: Flow) -> None:
         """Let it have its share. OSError (EDQUOT)."""

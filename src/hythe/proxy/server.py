@@ -37,11 +37,12 @@ from hythe.proxy.limits import Limits
 from hythe.proxy.log import Log
 from hythe.proxy.mapping import Mapping as MappedPort
 from hythe.proxy.passage import SWEEP, Passage
+from hythe.proxy.plain import PlainPort
 from hythe.proxy.socks import Socks
 from hythe.proxy.stages import Stage, stages
 from hythe.proxy.users import Users
 from hythe.proxy.zones import Zones
-from hythe.tunnel.accepting import Acceptor
+from hythe.tunnel.accepting import Acceptor, Make
 from hythe.via.base import Way
 from hythe.via.direct import Direct
 from hythe.via.make import make_all
@@ -88,8 +89,20 @@ class Entry:
         else:
             self.speaker = MappedPort(config, passage, self.way)
         self._acceptor = Acceptor(
-            self._serve, f"a client of {self.text}", clients=config.connections, greeting=_GREETING, away=self._tell_away
+            self._serve,
+            f"a client of {self.text}",
+            clients=config.connections,
+            greeting=_GREETING,
+            away=self._tell_away,
+            make=self._plain(),
         )
+
+    def _plain(self) -> Make | None:
+        """What serves clients without a task, where that can be."""
+        speaker, way = self.speaker, self.way
+        if self.stages or not isinstance(speaker, MappedPort) or not speaker.plain or not isinstance(way, Direct):
+            return None
+        return PlainPort(self, self.passage, speaker.balance, way, self._room).make
 
     def take(self, opened: socket.socket) -> None:
         """Serve a socket, ours from now on."""

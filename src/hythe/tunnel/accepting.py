@@ -1,18 +1,20 @@
 """Clients of a server on asyncio: accepted in batches, counted, and not kept from it by those who say nothing.
 
-Theory of operation. A client is one task. Until it has said what it wants (`greeted`) it is one of those there are only so
-many of: a new one pushes the oldest of them out, so that whoever opens connections and says nothing keeps nobody else from
-being served. Where no descriptor is left, nothing is accepted for a moment; clients wait in the kernel's queue.
+Theory of operation. A client is one task, or what serves it without one (`Served`). Until it has said what it wants
+(`greeted`) it is one of those there are only so many of: a new one pushes the oldest of them out, so that whoever opens
+connections and says nothing keeps nobody else from being served. Where no descriptor is left, nothing is accepted for a
+moment; clients wait in the kernel's queue.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from hythe.units import MILLISECOND, SECOND
 
@@ -22,6 +24,19 @@ _BATCH: Final = 64
 PAUSE: Final = 50 * MILLISECOND / SECOND
 _NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
+
+class Served(Protocol):
+    """What serves a client without a task. It has said what it wants by coming."""
+
+    def begin(self) -> None:
+        """Serve it. At its end it calls what it was made with, once."""
+
+    def cancel(self) -> object:
+        """End it."""
+
+
+#: Makes one, for a connected non-blocking socket; None where a task has to.
+Make = Callable[[socket.socket, Callable[[Served], object]], Served | None]
 #: Serves one connected non-blocking socket; calls what it is given once the client has said what it wants.
 Serve = Callable[[socket.socket, Callable[[], object]], Coroutine[Any, Any, None]]
 
@@ -44,7 +59,7 @@ def accept(listener: socket.socket, take: Callable[[socket.socket], object]) -> 
 class Acceptor:
     """`clients`: most at a time; `greeting`: most of them that have not said what they want.
 
-    `counts`: of those sent away, by why; `away` hears of each while its socket is open.
+    `counts`: of those sent away, by why; `away` hears of each while its socket is open. `make`: rather than `serve`.
     """
 
     def __init__(
@@ -55,15 +70,18 @@ class Acceptor:
         clients: int,
         greeting: int,
         away: Callable[[socket.socket, str], object] = lambda *_: None,
+        make: Make | None = None,
     ) -> None:
         self._serve = serve
+        self._make = make
         self._away = away
         self._what = what
         self._most = clients
         self._most_greeting = greeting
         self._loop = asyncio.get_running_loop()
         self._listeners: list[socket.socket] = []
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: set[Served | asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
         self._greeting: dict[socket.socket, asyncio.Task[None]] = {}  # the oldest first
         self.counts = {"pushed out": 0, "no room": 0}
 
@@ -105,16 +123,19 @@ class Acceptor:
 
     async def settle(self, seconds: float | None) -> bool:
         """Wait until all clients have gone, as long as that; have they?"""
-        if self._clients:
-            await asyncio.wait(self._clients, timeout=seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._clients:
+                    self._empty.clear()
+                    await self._empty.wait()
         return not self._clients
 
     async def close(self) -> None:
         """Stop listening, and end every client."""
         self.stop()
-        for client in self._clients:
+        for client in list(self._clients):
             client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        await self.settle(None)
 
     def _accept(self, listener: socket.socket) -> None:
         if not accept(listener, self._begin):
@@ -142,6 +163,11 @@ class Acceptor:
             self._away(oldest, "it has said nothing for too long, and others wait")
             self._greeting.pop(oldest).cancel()
         client.setblocking(False)
+        served = self._make(client, self._forget) if self._make is not None else None
+        if served is not None:
+            self._clients.add(served)
+            served.begin()
+            return None
         task = self._loop.create_task(self._serve(client, partial(self._greeting.pop, client, None)))
         self._clients.add(task)
         self._greeting[client] = task
@@ -150,10 +176,15 @@ class Acceptor:
 
     def _gone(self, client: socket.socket, task: asyncio.Task[None]) -> None:
         client.close()  # a task that is ended before its first step has not begun to see to it
-        self._clients.discard(task)
+        self._forget(task)
         self._greeting.pop(client, None)
         if not task.cancelled() and task.exception() is not None:
             self._loop.call_exception_handler({"message": self._what, "exception": task.exception(), "task": task})
+
+    def _forget(self, client: Served | asyncio.Task[None]) -> None:
+        self._clients.discard(client)
+        if not self._clients:
+            self._empty.set()
 
 
 def _tune(stream: socket.socket) -> None:

@@ -86,6 +86,10 @@ class Direct(Way):
                 addresses = _permitted(host, addresses, permit)
             return await self._first(host, port, _interleaved(addresses))
 
+    def begin(self, host: str, port: int) -> tuple[socket.socket, bool]:
+        """A socket that connects to an address, and whether it has already. OSError."""
+        return self._begin(host, port, socket.AF_INET6 if ":" in host else socket.AF_INET, (host, port))
+
     async def datagrams(self, receive: Receive, broken: Broken) -> KernelDatagrams:
         """As `Way.datagrams`."""
         return KernelDatagrams(receive, self._permit, self._prepare, self._find)

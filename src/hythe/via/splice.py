@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from hythe.via.base import Tally
@@ -34,9 +35,16 @@ async def splice(near: socket.socket, far: socket.socket, tally: Tally | None = 
 
     Returns the error that ended it before its time; the other end was told by a reset. Cancelled, both are reset.
     """
-    joint = _Joint(asyncio.get_running_loop(), near, far, tally or Tally())
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[OSError | None] = loop.create_future()
+
+    def ended(error: OSError | None) -> None:
+        if not over.done():
+            over.set_result(error)
+
+    joint = Joint(loop, near, far, tally or Tally(), ended)
     try:
-        return await joint.ended
+        return await over
     finally:
         joint.close()
 
@@ -56,16 +64,27 @@ async def join(near: socket.socket, far: socket.socket, first: bytes, tally: Tal
     return await splice(near, far, tally)
 
 
-class _Joint:
-    """Both directions. `ended`: None once each has, or what broke one."""
+class Joint:
+    """Both directions. `over` is called once each has ended, or with what broke one; `close` is to follow.
 
-    __slots__ = ("_pumping", "_pumps", "ended", "far", "near", "tally")
+    `ended`: it has been called.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, near: socket.socket, far: socket.socket, tally: Tally) -> None:
+    __slots__ = ("_over", "_pumping", "_pumps", "ended", "far", "near", "tally")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        near: socket.socket,
+        far: socket.socket,
+        tally: Tally,
+        over: Callable[[OSError | None], object],
+    ) -> None:
         self.near = near
         self.far = far
         self.tally = tally
-        self.ended: asyncio.Future[OSError | None] = loop.create_future()
+        self.ended = False
+        self._over = over
         self._pumping = 2
         self._pumps = (_Pump(self, loop, near, far), _Pump(self, loop, far, near))
 
@@ -76,18 +95,20 @@ class _Joint:
 
     def end(self, error: OSError | None) -> None:
         """One direction has ended."""
-        self._pumping -= 1
         self.tally.ended += 1
-        if not self.ended.done() and (error is not None or not self._pumping):
-            self.ended.set_result(error)
+        if error is None:
+            self._pumping -= 1
+        if not self.ended and (error is not None or not self._pumping):
+            self.ended = True
+            self._over(error)
 
     def close(self) -> None:
         """Close both: by a reset unless both directions have run to their ends."""
-        clean = not self._pumping and self.ended.done() and not self.ended.cancelled() and self.ended.result() is None
+        self.ended = True
         for pump in self._pumps:
             pump.watch(_NOTHING)
         for each in (self.near, self.far):
-            if not clean:
+            if self._pumping:
                 reset(each)
             each.close()
 
@@ -101,7 +122,7 @@ class _Pump:
 
     __slots__ = ("joint", "loop", "pause", "rest", "sink", "sink_fd", "source", "source_fd", "watches")
 
-    def __init__(self, joint: _Joint, loop: asyncio.AbstractEventLoop, source: socket.socket, sink: socket.socket) -> None:
+    def __init__(self, joint: Joint, loop: asyncio.AbstractEventLoop, source: socket.socket, sink: socket.socket) -> None:
         self.joint = joint
         self.loop = loop
         self.source = source
@@ -144,7 +165,7 @@ class _Pump:
 
     def _go_on(self) -> None:
         """Read again, at once or after a pause; by then it may all be over."""
-        if self.joint.ended.done():
+        if self.joint.ended:
             return
         pause, self.pause = self.pause, 0.0
         if pause:
