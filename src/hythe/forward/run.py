@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hythe.aio.readiness import ReadyLoop
 from hythe.errors import HytheError, MachineError, UsageError
 from hythe.forward import service
 from hythe.forward.flows import Flows
@@ -50,7 +51,8 @@ def forward(options: Options) -> int:
             raise
         claim = str(error)
     try:
-        asyncio.run(Forwarding(options, claim).run())
+        with asyncio.Runner(loop_factory=ReadyLoop) as runner:
+            runner.run(Forwarding(options, claim).run())
     finally:
         if not isinstance(claim, str):
             claim.close()
