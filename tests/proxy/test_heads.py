@@ -27,6 +27,10 @@ GET = "GET http://example.com/ HTTP/1.1"
         ((GET, "Content-Length: 5", "Content-Length: 5"), 400, "more than once"),
         ((GET, "Content-Length: 5, 5"), 400, "not one number"),
         ((GET, "Content-Length: +5"), 400, "not one number"),
+        ((GET, f"Content-Length: {5_000 * '5'}"), 400, "not one number"),
+        ((GET.replace("1.1", "1.0"), "Transfer-Encoding: chunked"), 400, "HTTP/1.0 has no"),
+        (("CONNECT a:1 HTTP/1.1", "Content-Length: 5"), 400, "CONNECT has no body"),
+        (("CONNECT a:1 HTTP/1.1", "Transfer-Encoding: chunked"), 400, "CONNECT has no body"),
         ((GET, "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), 400, "more than once"),
         ((GET, "Transfer-Encoding: gzip, chunked"), 501, "only Transfer-Encoding"),
         ((GET, "Transfer-Encoding: xchunked"), 501, "only Transfer-Encoding"),
@@ -46,6 +50,7 @@ def test_refused(lines: tuple[str, ...], status: int, words: str) -> None:
 def test_a_usual_head_is_fine() -> None:
     check(head(GET, "Host: example.com", "Content-Length: 5", "Accept: */*"))
     check(head(GET, "Host: example.com", "Transfer-Encoding: Chunked"))
+    check(head("CONNECT a:1 HTTP/1.1", "Host: a:1", "Content-Length: 0"))
 
 
 def reading(data: bytes, piece: int) -> tuple[bytes, bytes] | None:

@@ -93,6 +93,35 @@ def test_what_belongs_to_a_connection_stays_there(tmp_path: Path) -> None:
     assert b"Via: 1.1 hythe" in answer
 
 
+def test_a_body_stays_a_body_whatever_connection_names(tmp_path: Path) -> None:
+    """Its length is no option of a connection: without it the server would take the body for another request."""
+    heard: list[bytes] = []
+    inner = b"GET /inner HTTP/1.1\r\nHost: a\r\n\r\n"
+    with tcp_server(answering(OK, heard)) as port, proxy(HTTP, tmp_path) as it:
+        lines = ("Connection: content-length, host, transfer-encoding", f"Content-Length: {len(inner)}")
+        answer = asking(it, port, *lines, method="POST", body=inner)
+        assert answer.endswith(b"hi")
+    assert f"Content-Length: {len(inner)}".encode() in heard[0]
+    assert f"Host: 127.0.0.1:{port}".encode() in heard[0]
+    assert heard[1] == inner.removesuffix(b"\r\n\r\n")
+
+
+def test_trailers_and_extensions_of_chunks_stay_behind(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    def serve(stream: socket.socket) -> None:
+        data = b""
+        while not data.endswith(b"0\r\n\r\n"):
+            data += stream.recv(65_536)
+        heard.append(data)
+        stream.sendall(OK)
+
+    with tcp_server(serve) as port, proxy(HTTP, tmp_path) as it:
+        body = b"5;name=value\r\nhello\r\n0\r\nContent-Length: 3\r\nX: y\r\n\r\n"
+        assert asking(it, port, "Transfer-Encoding: chunked", method="PUT", body=body).endswith(b"hi")
+    assert heard[0].partition(b"\r\n\r\n")[2] == b"5\r\nhello\r\n0\r\n\r\n"
+
+
 def test_requests_sent_ahead_are_answered_in_turn(tmp_path: Path) -> None:
     heard: list[bytes] = []
     with tcp_server(answering(OK, heard)) as port, proxy(HTTP, tmp_path) as it:
@@ -144,6 +173,8 @@ def test_a_response_of_an_old_server_ends_with_its_connection(tmp_path: Path) ->
         (b"POST http://127.0.0.1:1/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"GET http://127.0.0.1:1/ HTTP/1.1\nHost: a\n\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET http://127.0.0.1:1/\r\n\r\n", 400),
+        (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", 400),
         (b"GET http://127.0.0.1:1/ HTTP/9.9\r\nHost: a\r\n\r\n", 505),
         (b"GET http://127.0.0.1:1/ HTTP/1.1\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),

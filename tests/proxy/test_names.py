@@ -80,7 +80,8 @@ def test_each_is_told_what_became_of_its_name_and_others_are_served(tmp_path: Pa
                 answer = read_all(stream)
             assert answer.startswith(b"HTTP/1.1 %d " % status)
             assert words in answer
-        assert [socks(by_socks, name) for name in ("failing.test", "nowhere.test")] == [HOST_UNREACHABLE] * 2
+        hopeless = ("failing.test", "nowhere.test", "a..test", f"{64 * 'a'}.test", ".test")
+        assert [socks(by_socks, name) for name in hopeless] == [HOST_UNREACHABLE] * len(hopeless)
         assert socks(by_hasty_socks, "silent.test") == TTL_EXPIRED
         while "socks CONNECT silent.test:80 0 0 " not in (told := (tmp_path / "log").read_text()):
             continue
@@ -93,10 +94,10 @@ def test_who_asks_for_the_same_waits_together_and_a_client_has_only_so_many(monk
     asked: list[str] = []
     answer = threading.Event()
 
-    def slow(host: str, *_: object) -> list[tuple[object, ...]]:
-        asked.append(host)
+    def slow(host: bytes, *_: object) -> list[tuple[object, ...]]:
+        asked.append(host.decode())
         answer.wait(20)
-        return [(host,)]
+        return [(host.decode(),)]
 
     async def main() -> None:
         monkeypatch.setattr(socket, "getaddrinfo", slow)

@@ -34,6 +34,9 @@ _OURS: Final = frozenset(
     }
 )
 
+#: Belongs to the message, whatever `Connection` says of it: without it the body would be the next request.
+_FRAMING: Final = frozenset({b"content-length"})
+
 _Headers = list[tuple[bytes, bytes]]
 
 
@@ -266,7 +269,7 @@ def _downwards(response: h11.Response | h11.InformationalResponse, *, upgrade: b
 
 def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
     found = list(headers)
-    left_out = _OURS | _connection(found)
+    left_out = _OURS | (_connection(found) - _FRAMING)
     return [(name, value) for name, value in found if name.lower() not in left_out]
 
 

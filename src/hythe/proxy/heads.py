@@ -26,6 +26,8 @@ LINE_MAX: Final = 16_384
 #: Header lines of a head.
 LINES_MAX: Final = 200
 _READ: Final = 16_384
+#: Of the longest body: an exabyte.
+_DIGITS: Final = 18
 _END: Final = b"\r\n\r\n"
 _BARE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -87,10 +89,10 @@ def check_progress(data: bytes) -> None:
 
 def check(head: bytes) -> None:
     """Refuse what is ambiguous. `Refusal`."""
-    _, *lines = head.removesuffix(_END).split(b"\r\n")
+    first, *lines = head.removesuffix(_END).split(b"\r\n")
     if len(lines) > LINES_MAX:
         raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the request has more than {LINES_MAX} header lines")
-    lengths = encodings = hosts = 0
+    lengths = encodings = hosts = size = 0
     for line in lines:
         if line[:1] in (b" ", b"\t"):
             raise Refusal(HTTPStatus.BAD_REQUEST, "a header line is folded (RFC 9112, 5.2)")
@@ -100,8 +102,10 @@ def check(head: bytes) -> None:
         match name.lower():
             case b"content-length":
                 lengths += 1
-                if not value.strip(b" \t").isdigit():
+                word = value.strip(b" \t")
+                if not word.isdigit() or len(word) > _DIGITS:
                     raise Refusal(HTTPStatus.BAD_REQUEST, "Content-Length is not one number (RFC 9112, 6.3)")
+                size = int(word)
             case b"transfer-encoding":
                 encodings += 1
                 if value.strip(b" \t").lower() != b"chunked":
@@ -112,6 +116,10 @@ def check(head: bytes) -> None:
         raise Refusal(HTTPStatus.BAD_REQUEST, "the request says more than once how long it is (RFC 9112, 6.3)")
     if lengths and encodings:
         raise Refusal(HTTPStatus.BAD_REQUEST, "the request has both Content-Length and Transfer-Encoding (RFC 9112, 6.3)")
+    if encodings and first.endswith(b"HTTP/1.0"):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding (RFC 9112, 6.1)")
+    if first.startswith(b"CONNECT ") and (encodings or size):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "CONNECT has no body (RFC 9110, 9.3.6)")
     if hosts > 1:
         raise Refusal(HTTPStatus.BAD_REQUEST, "the request has more than one Host (RFC 9112, 3.2)")
 

@@ -12,6 +12,8 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from hythe.via.direct import raw_name
+
 #: Look-ups at a time, of all and of one client.
 _THREADS: Final = 128
 _EACH: Final = 16
@@ -39,20 +41,21 @@ class Names:
         room = self._rooms.setdefault(whose, _Room())
         room.users += 1
         try:
+            raw = raw_name(host)
             await room.places.acquire()
             found = self.busy.get(asked)
             if found is not None:
                 room.places.release()
             else:
-                found = self._begin(asked, whose, room)
+                found = self._begin(asked, raw, whose, room)
             return await asyncio.shield(found)
         finally:
             self._leave(whose, room)
 
-    def _begin(self, asked: _Asked, whose: str, room: _Room) -> asyncio.Future[Found]:
-        host, port, kind, family = asked
+    def _begin(self, asked: _Asked, raw: bytes, whose: str, room: _Room) -> asyncio.Future[Found]:
+        _, port, kind, family = asked
         loop = asyncio.get_running_loop()
-        found = self.busy[asked] = loop.run_in_executor(self._pool, socket.getaddrinfo, host, port, family, kind)
+        found = self.busy[asked] = loop.run_in_executor(self._pool, socket.getaddrinfo, raw, port, family, kind)
         room.users += 1  # it stays one of its client's to its end, even if that does not wait for it
 
         def end(done: asyncio.Future[Found]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hythe.via.base import Broken, Buffer, Receive, Way, failure
 from hythe.via.naming import NamedSending
-from hythe.via.patterns import is_address
+from hythe.via.patterns import ascii_name, is_address
 
 #: Seconds until the next address of a name is tried beside the one that has not answered (RFC 8305, 5).
 _STAGGER: Final = 0.25
@@ -282,7 +282,18 @@ class KernelListening:
 
 async def _find(host: str, port: int, kind: int, family: int) -> list[tuple[Any, ...]]:
     """As `Find`, by the threads of the loop."""
-    return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=kind, family=family))
+    return list(await asyncio.get_running_loop().getaddrinfo(raw_name(host), port, type=kind, family=family))
+
+
+def raw_name(host: str) -> bytes:
+    """A name as the C library takes it: Python's own form of it chokes on labels that are none. `socket.gaierror`."""
+    try:
+        raw = ascii_name(host).encode("ascii")
+    except UnicodeEncodeError:
+        raw = b"\0"
+    if b"\0" in raw:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return raw
 
 
 def _local(family: socket.AddressFamily, peer: str) -> str:
