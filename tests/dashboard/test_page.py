@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,52 +32,54 @@ def go(page: Page, name: str, *rest: str) -> None:
 
 def test_a_session_is_looked_at_and_changed(browser: Browser, dashboard: Dashboard, echo: int, name: str) -> None:
     needs.network()
-    with browser.page(dashboard.address()) as page:
-        page.until("document.querySelector('h1').textContent === 'Sessions'")
-        with talking(name, echo) as talker:
-            session = talker.session
-            # The list, and the session by a click; the key has gone from the address.
-            page.click(f'a[href="#/s/{name}"]')
-            page.until("document.querySelector('#total-open').textContent === '3'")
-            assert "key" not in page.run("location.href")
-            about = session.about()
-            assert str(about.pid) in page.text("#state")
-            assert page.text("#total-connections") == str(about.totals.connections)
-            page.until("document.querySelector('.chart canvas').width > 0")
+    talks, looks = ExitStack(), ExitStack()
+    with looks, talks:
+        talker = talks.enter_context(talking(name, echo))
+        page = looks.enter_context(browser.page(dashboard.address()))
+        session = talker.session
+        # The list, and the session by a click; the key has gone from the address.
+        page.click(f'a[href="#/s/{name}"]')
+        page.until("document.querySelector('#total-open').textContent === '3'")
+        assert "key" not in page.run("location.href")
+        about = session.about()
+        assert str(about.pid) in page.text("#state")
+        assert page.text("#total-connections") == str(about.totals.connections)
+        page.until("document.querySelector('.chart canvas').width > 0")
 
-            # The table: each connection as the API has it.
-            page.click(f'a[href="#/s/{name}/connections"]')
-            page.until("document.querySelectorAll('.grid .row:not([hidden])').length === 3")
-            for each in session.connections(processes=True):
-                told = cells(page, each.id)
-                assert told[1] == each.protocol
-                assert told[2] == f"{each.inside.address}:{each.inside.port} →"
-                assert told[3] == f"host.hythe.internal ({each.remote.address}:{each.remote.port})"
-                assert told[5] == each.state
-                assert each.process is not None
-                page.until(
-                    f"document.querySelector('[data-id=\"{each.id}\"]').children[4].textContent.includes('({each.process.pid})')"
-                )
-            page.until("document.querySelector('[data-id=\"1\"]').children[6].textContent.endsWith('/s')")
+        # The table: each connection as the API has it.
+        page.click(f'a[href="#/s/{name}/connections"]')
+        page.until("document.querySelectorAll('.grid .row:not([hidden])').length === 3")
+        for each in session.connections(processes=True):
+            told = cells(page, each.id)
+            assert told[1] == each.protocol
+            assert told[2] == f"{each.inside.address}:{each.inside.port} →"
+            assert told[3] == f"host.hythe.internal ({each.remote.address}:{each.remote.port})"
+            assert told[5] == each.state
+            assert each.process is not None
+            page.until(
+                f"document.querySelector('[data-id=\"{each.id}\"]').children[4].textContent.includes('({each.process.pid})')"
+            )
+        page.until("document.querySelector('[data-id=\"1\"]').children[6].textContent.endsWith('/s')")
 
-            # With packets recorded, a new connection has its handshake, and each packet its layers.
-            page.click("#record")
-            new = recorded(page, name, talker.open)
-            page.until("document.querySelector('#packet-1')?.textContent.includes('1. SYN')")
-            page.until("document.querySelector('#packet-3')?.textContent.includes('3. ACK 1')")
-            page.until("document.querySelector('#packet-4').ariaLabel.includes('data 1-5')")
-            page.run("document.getElementById('diagram').focus()")
-            page.key("ArrowDown")
-            page.until("document.querySelector('#layers').textContent.includes('3-way handshake (SYN)')")
-            page.key("ArrowDown")
-            page.until("document.querySelector('#layers h2').textContent.startsWith('2. SYN/ACK')")
+        # With packets recorded, a new connection has its handshake, and each packet its layers.
+        page.click("#record")
+        new = recorded(page, name, talker.open)
+        page.until("document.querySelector('#packet-1')?.textContent.includes('1. SYN')")
+        page.until("document.querySelector('#packet-3')?.textContent.includes('3. ACK 1')")
+        page.until("document.querySelector('#packet-4').ariaLabel.includes('data 1-5')")
+        page.run("document.getElementById('diagram').focus()")
+        page.key("ArrowDown")
+        page.until("document.querySelector('#layers').textContent.includes('3-way handshake (SYN)')")
+        page.key("ArrowDown")
+        page.until("document.querySelector('#layers h2').textContent.startsWith('2. SYN/ACK')")
 
-            # It is reset, after a question.
-            page.click("#kill")
-            page.click("#yes")
-            page.until("document.querySelector('#kill').disabled")
-            assert session.connection(new).connection.ended is not None
-            assert not page.complaints
+        # It is reset, after a question.
+        page.click("#kill")
+        page.click("#yes")
+        page.until("document.querySelector('#kill').disabled")
+        assert session.connection(new).connection.ended is not None
+        assert not page.complaints
+        talks.close()
         page.until("document.querySelector('#state').dataset.state === 'ended'")
         assert "has ended" in page.text("#state")
         # Another of the same name is shown as soon as it is there.
@@ -220,8 +223,7 @@ def test_without_a_session_the_page_says_so(browser: Browser, dashboard: Dashboa
 def recorded(page: Page, name: str, begin: object) -> int:
     """Begin a connection once packets are recorded, and open it in the page; its number."""
     assert callable(begin)
-    page.until("document.querySelector('#record').checked")
-    page.browser.hear(1.0)
+    page.until("document.querySelector('#shown').textContent.endsWith('packets are recorded')")
     begin()
     rows = "[...document.querySelectorAll('.grid .row:not([hidden])')]"
     number: int = page.until(f"{rows}.map((each) => Number(each.dataset.id)).find((each) => each > 3)")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.dashboard.browser import Browser, Page
     from tests.dashboard.conftest import Dashboard
 
-SIZE = (1320, 720)
+SIZE = (1320, 800)
 #: Colours of a picture: enough for text and lines, and a quarter of the bytes.
 COLOURS = 96
 BYTES_MAX = 80_000
@@ -52,7 +52,7 @@ def test_pictures(browser: Browser, dashboard: Dashboard, echo: int) -> None:
         page.run("location.hash = '#/s/shop/connections'")
         page.until("document.querySelectorAll('.grid .row:not([hidden])').length >= 14")
         page.click("#record")
-        page.browser.hear(1.0)
+        page.until("document.querySelector('#shown').textContent.endsWith('packets are recorded')")
         for _ in range(6):
             talker.open()
             page.browser.hear(0.7)

@@ -117,8 +117,12 @@ class Watcher:
     def _anew(self) -> list[bytes]:
         told = [encode("columns", {"whole": COLUMNS, "figures": FIGURES}), encode("state", self._state)]
         if self._about is not None:
-            told += [encode("about", plain(self._about)), encode("board", self.board.whole())]
+            told += [encode("about", plain(self._about)), encode("board", self._recorded(self.board.whole()))]
         return told
+
+    def _recorded(self, told: dict[str, Any]) -> dict[str, Any]:
+        """With a word on whether packets are recorded now."""
+        return told | {"recording": self.recording is not None and self.recording.runs}
 
     def _tell(self, kind: str, value: Any) -> None:
         message = encode(kind, value)
@@ -195,7 +199,7 @@ class Watcher:
             changes: Changes = await asyncio.to_thread(session.changes, self.board.watch.serial)
             told = self.board.take(changes, time.time())
             if self._streams:
-                self._tell("board", told)
+                self._tell("board", self._recorded(told))
             if count % _OWNERS == 1 and self.board.watch.unowned:
                 holdings: list[Holding] = await asyncio.to_thread(session.holders)
                 owners = self.board.hold(holdings)

@@ -114,7 +114,8 @@ export function connectionsView(main, session) {
     heads.forEach((head, at) => head.setAttribute("aria-sort",
       COLUMNS[at][0] !== kept.sort ? "none" : kept.falling ? "descending" : "ascending"));
     grid.setAttribute("aria-rowcount", items.length + 1);
-    count.textContent = `${items.length} of ${session.rows.size} connections${session.missed ? `; ${session.missed} came and went unseen` : ""}`;
+    count.textContent = [`${items.length} of ${session.rows.size} connections`,
+      session.missed && `${session.missed} came and went unseen`, session.recording && "packets are recorded"].filter(Boolean).join("; ");
     body.removeAttribute("aria-activedescendant");
     rows.set(items);
   }

@@ -27,6 +27,7 @@ export class Session extends EventTarget {
     this.totals = null;
     this.faults = {};
     this.missed = 0;
+    this.recording = false;
     this.about = this.about ?? null;
   }
 
@@ -68,6 +69,7 @@ export class Session extends EventTarget {
     this.totals = told.totals;
     this.faults = told.faults;
     this.missed = told.missed;
+    this.recording = told.recording;
     this.sample();
   }
 

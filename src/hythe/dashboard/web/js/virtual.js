@@ -56,13 +56,17 @@ export class Rows {
     }
     // A row keeps its element while it stays in sight, whatever comes in at the ends.
     this.pool.forEach((element) => { element.free = true; });
+    const order = [];
     for (let index = first; index < last; index += 1) {
       const element = this.pool[index % this.pool.length];
       element.free = false;
       element.hidden = false;
       element.style.transform = `translateY(${index * this.height}px)`;
       this.show(element, this.items[index], index);
+      order.push(element.id);
     }
     this.pool.forEach((element) => { if (element.free) element.hidden = true; });
+    // Who hears the page gets them in the order that others see.
+    if (this.body.getAttribute("aria-owns") !== order.join(" ")) this.body.setAttribute("aria-owns", order.join(" "));
   }
 }
