@@ -40,6 +40,28 @@ _FLAGS = (
 )
 
 
+#: Roles of what has to have a name.
+_USED = frozenset(
+    [
+        "button",
+        "link",
+        "textbox",
+        "searchbox",
+        "checkbox",
+        "radio",
+        "slider",
+        "combobox",
+        "tab",
+        "grid",
+        "listbox",
+        "option",
+        "region",
+        "navigation",
+        "table",
+    ]
+)
+
+
 class Browser:
     """One Chromium."""
 
@@ -242,6 +264,12 @@ class Page:
     def scheme(self, name: str) -> None:
         """Dark or light, as the system would say."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def nameless(self) -> list[str]:
+        """What one can use, or go through, that a screen reader has no name for."""
+        nodes = self.call("Accessibility.getFullAXTree")["nodes"]
+        found = [(each["role"]["value"], each.get("name", {}).get("value", "")) for each in nodes if not each["ignored"]]
+        return [role for role, name in found if role in _USED and not name.strip()]
 
     def picture(self) -> bytes:
         """A PNG of what is seen."""

@@ -252,3 +252,52 @@ def test_a_waterfall_has_every_connection(browser: Browser, dashboard: Dashboard
         page.click('#parts a[href$="/connections/4"]')
         page.until("document.querySelector('h1').textContent === 'Connection 4'")
         assert not page.complaints
+
+
+@pytest.mark.slow
+def test_many_rows_are_made_only_in_sight(browser: Browser, dashboard: Dashboard, echo: int, name: str) -> None:
+    needs.network()
+    with talking(name, echo, 300), browser.page(dashboard.address()) as page:
+        go(page, name, "connections")
+        page.until("document.querySelector('#shown').textContent === '300 of 300 connections'")
+        assert page.run("document.querySelectorAll('.grid .row').length") < 60
+        assert page.run("document.querySelector('.grid').ariaRowCount") == "301"
+        page.run("document.getElementById('rows').focus()")
+        page.key("End")
+        page.until("document.querySelector('.grid .row.chosen').dataset.id === '1'")
+        assert page.run("document.querySelector('.grid .row.chosen').ariaRowIndex") == "301"
+        active = page.run("document.getElementById('rows').getAttribute('aria-activedescendant')")
+        assert page.run("document.querySelector('.grid .row.chosen').id") == active
+        page.type("#filter", "")
+        page.key("Tab")
+        assert not page.complaints
+
+
+@pytest.mark.slow
+def test_everything_has_a_name_and_both_colours(browser: Browser, dashboard: Dashboard, echo: int, name: str) -> None:
+    needs.network()
+    with talking(name, echo) as talker, browser.page(dashboard.address()) as page:
+        assert page.nameless() == []
+        go(page, name, "connections")
+        page.until("document.querySelectorAll('.grid .row:not([hidden])').length === 3")
+        for view in ("", "connections", "waterfall", "dns", "ports", "faults", "connections/1"):
+            go(page, name, *filter(None, view.split("/")))
+            page.until("document.activeElement.id === 'main'")
+            page.browser.hear(0.5)
+            assert page.nameless() == [], view
+        for tab in ("graph", "why", "details"):
+            page.click(f"#tab-{tab}")
+            page.browser.hear(0.5)
+            assert page.nameless() == [], tab
+        paper = "getComputedStyle(document.body).backgroundColor"
+        page.scheme("dark")
+        page.until(f"{paper} === 'rgb(13, 17, 23)'")
+        page.scheme("light")
+        page.until(f"{paper} === 'rgb(255, 255, 255)'")
+        page.click("#theme")  # dark, whatever the system says
+        page.until(f"{paper} === 'rgb(13, 17, 23)'")
+        page.click("#theme")
+        page.click("#theme")
+        assert page.text("#theme") == "Theme: system"
+        assert talker.session.about().name == name
+        assert not page.complaints

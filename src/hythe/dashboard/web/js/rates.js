@@ -32,6 +32,7 @@ export function ratesChart() {
   function make() {
     plot?.destroy();
     plot = new uPlot(options(), data, place);
+    plot.root.setAttribute("aria-hidden", "true"); // the figures are told in words above
   }
 
   const sized = new ResizeObserver(() => plot?.setSize({width: Math.max(200, place.clientWidth - 20), height: HEIGHT}));
