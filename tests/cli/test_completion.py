@@ -136,7 +136,7 @@ def test_real_shells_know_the_sessions_that_run(runtime: Path) -> None:
         }
         load = {
             "bash": 'eval "$(hythe completion bash)"',
-            "zsh": 'autoload -U compinit; compinit -D; eval "$(hythe completion zsh)"',
+            "zsh": 'autoload -U compinit; compinit -u -D; eval "$(hythe completion zsh)"',
         }
         for shell, words in begin.items():
             with terminal.person([shells[shell], *words], PATH=path, PS1="", HOME=str(runtime)) as somebody:
