@@ -19,7 +19,7 @@ def hythe(*words: str) -> subprocess.CompletedProcess[str]:
         (["run"], "Missing argument"),
         (["nonsense"], "there is no command"),
         (["run", "--mtu", "many", "true"], "not a valid integer"),
-        (["run", "--summary=pie", "--", "true"], "write --summary, or behind = one of text, json, waterfall"),
+        (["run", "--summary=pie", "--", "true"], "write --summary or --summary=json, =waterfall"),
         (["run", "-4", "-6", "true"], "exclude each other"),
     ],
 )
