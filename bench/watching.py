@@ -31,6 +31,8 @@ ROUNDS: Final = 3
 #: Messages a second over all connections, in turn, where they are not idle.
 MESSAGES: Final = 1_000
 _PATIENCE: Final = 60.0
+#: Seconds that the first second's work may take: who holds what is asked for.
+_SETTLED: Final = 3.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 #: The command: opens so many, then does what it is told: one more, so many messages a second, as much as it can for a time.
@@ -138,7 +140,9 @@ class Live:
         self._seen = ""
         self._poll = select.poll()  # descriptors are many
         self._poll.register(self._master, select.POLLIN)
-        self.read(5.0)
+        if not self.read(_PATIENCE, r"\d open"):
+            raise TimeoutError("the view shows nothing")
+        self.read(_SETTLED)
 
     def read(self, seconds: float, pattern: str | None = None) -> bool:
         """For so long, or until the pattern is seen. Was it?"""

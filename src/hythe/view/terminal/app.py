@@ -30,10 +30,12 @@ from hythe.view.watch.model import Watch, Watched
 from hythe.view.watch.series import TICKS
 from hythe.view.watch.source import Source
 
-#: Seconds between two questions; between two about who holds what, and how many times longer than such a one takes.
+#: Seconds between two questions.
 PERIOD: Final = 1.0
-_HOLDERS: Final = 5.0
-_HOLDERS_SHARE: Final = 50
+#: What looks at every process inside, who holds what and which ports there are: so rarely, and so many times longer than
+#: it takes.
+_RARELY: Final = 5.0
+_RARELY_SHARE: Final = 50
 _VIEWS: Final = ("connections", "dns", "events", "ports")
 _CSS: Final = """
 #head { height: 2; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -88,8 +90,8 @@ class Live(App[None]):
         self._others = others
         self._choose = choose
         self._columns: tuple[int, list[tuple[columns.Column, int]]] = (0, [])
-        self._asked_holders = 0.0
-        self._pause_holders = 0.0
+        self._next_holders = 0.0
+        self._next_ports = 0.0
         self._at_once = asyncio.Event()
         self._filter = ""
         self._shown_trouble = ""
@@ -188,15 +190,15 @@ class Live(App[None]):
             if source.trouble != self._shown_trouble:  # the keys are drawn anew, which is seen
                 self._shown_trouble = source.trouble
                 self.refresh_bindings()
-        if self.view == "ports" and changes is not None:
+        begun = time.monotonic()
+        if self.view == "ports" and changes is not None and begun >= self._next_ports:
             await self._ask_ports()
-        now = time.monotonic()
-        if self.model.unowned and now - self._asked_holders >= self._pause_holders:
+            self._next_ports = _rarely(begun)
+        if self.model.unowned and begun >= self._next_holders:
             holders = await asyncio.to_thread(source.holders)
             if source is self.source:
                 self.model.hold(holders)
-                self._asked_holders = time.monotonic()
-                self._pause_holders = max(_HOLDERS, _HOLDERS_SHARE * (self._asked_holders - now))
+                self._next_holders = _rarely(begun)
                 self._draw()
 
     async def _ask_ports(self) -> None:
@@ -236,6 +238,11 @@ class Live(App[None]):
         self._lines(view).focus()
         self._draw()
         self.refresh_bindings()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """At once: something was changed, or is wanted."""
+        self._next_ports = 0.0
         self._at_once.set()
 
     def action_detail(self) -> None:
@@ -321,7 +328,7 @@ class Live(App[None]):
                 await asyncio.to_thread(act)
             except (UsageError, MachineError) as error:
                 self.notify(str(error), severity="error", markup=False)
-            self._at_once.set()
+            self._look_again()
 
         self.run_worker(change())
 
@@ -333,7 +340,7 @@ class Live(App[None]):
 
         async def act(text: str) -> None:
             await changing.set_faults(session, before, text)
-            self._at_once.set()
+            self._look_again()
 
         self.push_screen(Ask(f"Faults of {session.name}", changing.FAULTS_HINT, changing.written(before), act))
 
@@ -345,7 +352,7 @@ class Live(App[None]):
 
         async def act(text: str) -> None:
             await changing.publish(session, text)
-            self._at_once.set()
+            self._look_again()
 
         self.push_screen(Ask("Publish a port of the command", changing.PUBLISH_HINT, "", act))
 
@@ -376,7 +383,7 @@ class Live(App[None]):
     def _turn_to(self, source: Source) -> None:
         self.source, self.model = source, Watch()
         self.arrangement, self._filter = _first_arrangement(source), ""
-        self._asked_holders = self._pause_holders = 0.0
+        self._next_holders = 0.0
         for view in _VIEWS:
             self._lines(view).show(())
         self.action_view("connections")
@@ -387,6 +394,12 @@ class Live(App[None]):
         self.push_screen(
             Keys([(each.key.replace("slash", "/").replace("question_mark", "?"), each.description) for each in known])
         )
+
+
+def _rarely(begun: float) -> float:
+    """When to do again what began then and has just ended."""
+    now = time.monotonic()
+    return now + max(_RARELY, _RARELY_SHARE * (now - begun))
 
 
 def _first_arrangement(source: Source) -> Arrangement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 #: Cells, and ticks that are waited for: rates are differences, and histories grow.
 SIZE: Final = (96, 24)
 _TICKS: Final = 6
+#: Fonts that a picture of textual's would fetch from elsewhere; what is there has its own.
+_FETCHED: Final = re.compile(r"\s*@font-face\s*{[^}]*}")
 
 
 def draw(app: Live) -> str:
@@ -27,4 +30,4 @@ def draw(app: Live) -> str:
         app.exit()
 
     app.run(headless=True, size=SIZE, auto_pilot=wait)
-    return drawn[0]
+    return _FETCHED.sub("", drawn[0])

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from hythe.errors import MachineError
 from hythe.session.client import Session
 from hythe.session.model import Changes, Connection, End, Figures, Holding, Totals
 from hythe.view.netstat.processes import holders
@@ -38,8 +39,13 @@ class Machine:
         self._inodes: dict[int, int] = {}
 
     def changes(self, since: int) -> Changes | None:
-        """As `Source.changes`. Raises `MachineError` where the kernel does not tell."""
+        """As `Source.changes`."""
         now = time.time()
+        try:
+            rows = of_machine(_WANTED, counters=True)
+        except MachineError as error:  # it does not tell
+            self.trouble = str(error)
+            return None
         complete = not since or since != self._serial
         if complete:
             self._known.clear()
@@ -47,7 +53,7 @@ class Machine:
         self._inodes.clear()
         new: list[Connection] = []
         figures: list[Figures] = []
-        for row in of_machine(_WANTED, counters=True):
+        for row in rows:
             key = (row.protocol, row.local, row.local_port, row.remote, row.remote_port, row.inode)
             told = self._known.get(key)
             number = told.id if told is not None else self._next()
