@@ -101,7 +101,8 @@ def public_python(folder: Path) -> Path:
     """Make in *folder* a virtual environment with hythe in it that any user can run; return its python.
 
     The tests' own interpreter may lie in a home directory that is closed to others, and so may the work tree.
-    This one is the system's, with copies of hythe and of what it imports. *folder* must be open to all.
+    This one is the system's, with copies of hythe and of what it imports, byte code and all: what is good for it need not
+    be compiled again. *folder* must be open to all.
     """
     interpreter = _system_python()
     subprocess.run([interpreter, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60)
@@ -109,7 +110,7 @@ def public_python(folder: Path) -> Path:
     for name in ("hythe", "click", "h11", "cryptography", "cffi", "_cffi_backend"):
         place = str(__import__(name).__file__)
         if os.path.basename(place).startswith("__init__."):
-            shutil.copytree(os.path.dirname(place), site / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(os.path.dirname(place), site / name)
         else:
             shutil.copy(place, site)
     script = folder / "bin" / "hythe"

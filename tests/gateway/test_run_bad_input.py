@@ -156,9 +156,12 @@ def test_something_else_in_its_place(person: Person) -> None:
     assert "TUN" in complaint(on_a_machine(person, own_mounts(), script), MACHINE)
 
 
-@pytest.mark.parametrize("kind", ["user", "net", "mnt", "pid"])
-def test_namespaces_switched_off(person: Person, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [("nobody", "user"), ("nobody", "net"), ("nobody", "mnt"), ("nobody", "pid"), ("root", "net")]
+)
+def test_namespaces_switched_off(request: pytest.FixtureRequest, name: str, kind: str) -> None:
     """The switches count for each user namespace: here for the one that a run of root's makes, in which all ids exist."""
+    person = request.getfixturevalue(name)
     around = [person.python, "-m", "hythe", "run", "--"]
     said = complaint(on_a_machine(person, around, f"echo 0 > /proc/sys/user/max_{kind}_namespaces"), MACHINE)
     assert said == (
