@@ -16,8 +16,6 @@ from hythe.units import GIB
 from tests.proxy.commands import Proxy, running
 from tests.proxy.running import OPEN
 
-pytestmark = pytest.mark.alone
-
 HEADS = [
     b"GET http://127.0.0.1:1/ HTTP/1.1\nHost: a\r\n\r\n",
     b"POST http://127.0.0.1:1/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -139,6 +137,7 @@ def test_a_few_hundred_clients(rng: random.Random) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_eight_thousand_clients_of_whom_a_thousand_are_active(rng: random.Random) -> None:
     assert with_many(8_000, 1_000, rng.randbytes(100_000)) < GIB
 
@@ -194,6 +193,7 @@ def test_bad_clients_keep_nobody_from_being_served(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_a_hundred_thousand_malformed_requests(tmp_path: Path) -> None:
     asyncio.run(besieged(tmp_path / "p.toml", 100_000))
