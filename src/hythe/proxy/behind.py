@@ -31,7 +31,7 @@ class Behind:
 
     @property
     def plain(self) -> bool:
-        """Is there nothing?"""
+        """Is there nothing in between?"""
         return self._build is None and self._wrapper is None
 
     async def begin(

@@ -139,6 +139,9 @@ class _Conversation:
         early, _ = machine.trailing_data  # what was sent before the answer (RFC 9110, 9.3.6)
         with ExitStack() as stack:
             flow = self._flow(stack, to, what)
+            if not early:
+                await self._carry(flow, to)
+                return
             far = await self._open(flow, to)
             flow.status = HTTPStatus.OK
             try:
@@ -191,10 +194,17 @@ class _Conversation:
         try:
             return await self._passage.open(flow, to.host, to.port)
         except OSError as error:
-            flow.fail(error)
-            refusal = _refusal(error)
-            flow.status = refusal.status
-            raise refusal from error
+            raise _failed(flow, error) from error
+
+    async def _carry(self, flow: Flow, to: Target) -> None:
+        def opened(_: socket.socket | None) -> bytes:
+            flow.status = HTTPStatus.OK
+            return _ESTABLISHED
+
+        try:
+            await self._passage.carry(flow, to.host, to.port, opened)
+        except OSError as error:
+            raise _failed(flow, error) from error
 
     def _again(self, flow: Flow, origin: Origin) -> None:
         """Another request of the same client to the same server: the rules are asked anew, for the time may be another."""
@@ -212,6 +222,14 @@ class _Conversation:
         """Let go of the server."""
         if self._origin is not None:
             self._origin.close()
+
+
+def _failed(flow: Flow, error: OSError) -> Refusal:
+    """It does not lead there: what the client is told, and the log."""
+    flow.fail(error)
+    refusal = _refusal(error)
+    flow.status = refusal.status
+    return refusal
 
 
 def _refusal(error: OSError) -> Refusal:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from hythe.config import FtpConfig
 from hythe.proxy.balance import Balance, Target
@@ -20,6 +21,7 @@ from hythe.proxy.kinds import Destination, destination
 from hythe.proxy.passage import Passage
 from hythe.proxy.peeking import peek
 from hythe.units import SECOND
+from hythe.via.direct import Direct
 from hythe.via.pairs import reset
 from hythe.via.patterns import is_address
 from hythe.wire import tls
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 #: How long a client may take to say its name.
 _HELLO: Final = 10 * SECOND
+T = TypeVar("T")
 
 
 class Mapping:
@@ -44,6 +47,7 @@ class Mapping:
             name.lower(): Balance([destination(to)], config.balance, passage.clock) for name, to in config.names.items()
         }
         self._ftp = follows_ftp(config)
+        self._carries = not (isinstance(way, Direct) or self._ftp) and self.behind.plain
         self._checking: asyncio.Task[None] | None = None
         if config.check:
             self._checking = asyncio.get_running_loop().create_task(self.balance.check(config.check, self._reach))
@@ -70,7 +74,10 @@ class Mapping:
         first, to = balance.targets[0], balance.targets[0].destination
         try:
             with self._passage.flow(client, to.host, to.port, first.words) as flow:
-                target, far, rest = await self._open(flow, balance)
+                if self._carries:
+                    await self._try(flow, balance, partial(self._carry, flow))
+                    return
+                target, far, rest = await self._try(flow, balance, partial(self._open, flow))
                 target.connections += 1
                 try:
                     await self._join(flow, far, target.destination)
@@ -101,8 +108,28 @@ class Mapping:
         if error is not None:
             flow.fail(error)
 
-    async def _open(self, flow: Flow, balance: Balance) -> tuple[Target, socket.socket, asyncio.Event | None]:
-        """Try one after the other. OSError of the last."""
+    async def _open(self, flow: Flow, target: Target) -> tuple[Target, socket.socket, asyncio.Event | None]:
+        to = target.destination
+        far = await self._passage.open(flow, to.host, to.port, mapped=True)
+        return target, *await self.behind.begin(flow.client, far, to.host)
+
+    async def _carry(self, flow: Flow, target: Target) -> None:
+        """The whole of it, by a way that need not give us a socket."""
+        to, counted = target.destination, 0
+
+        def opened(_: socket.socket | None) -> bytes:
+            nonlocal counted
+            counted = 1
+            target.connections += counted
+            return b""
+
+        try:
+            await self._passage.carry(flow, to.host, to.port, opened, mapped=True)
+        finally:
+            target.connections -= counted
+
+    async def _try(self, flow: Flow, balance: Balance, use: Callable[[Target], Awaitable[T]]) -> T:
+        """`use` one after the other. OSError of the last."""
         tried: list[Target] = []
         while True:
             target = balance.choose(tried)
@@ -111,8 +138,7 @@ class Mapping:
             flow.what = target.words
             flow.record.far = (to.host, to.port)
             try:
-                far = await self._passage.open(flow, to.host, to.port, mapped=True)
-                return target, *await self.behind.begin(flow.client, far, to.host)
+                return await use(target)
             except PermissionError:
                 raise
             except OSError:

@@ -28,7 +28,7 @@ from hythe.proxy.log import Log
 from hythe.proxy.names import Names
 from hythe.proxy.users import Users
 from hythe.units import SECOND
-from hythe.via.base import Way, failure
+from hythe.via.base import Opened, Way, failure
 from hythe.via.direct import Direct, Find
 from hythe.via.splice import join
 
@@ -140,18 +140,49 @@ class Passage:
                 async with asyncio.timeout(seconds):
                     far = await way.open(host, port)
         except socket.gaierror as error:
-            raise failure(errno.EHOSTUNREACH, way.name, host, port, str(error.strerror).lower()) from error
+            raise _unknown(error, way, host, port) from error
         except TimeoutError as error:
             if error.errno is not None:
                 raise
-            words = f"no answer within {seconds:g} s"
-            raise failure(errno.ETIMEDOUT, way.name, host, port, words) from error
+            raise _late(way, host, port, seconds) from error
         try:
             self.reached(flow, far)
         except BaseException:
             far.close()
             raise
         return far
+
+    async def carry(self, flow: Flow, host: str, port: int, opened: Opened, *, mapped: bool = False) -> None:
+        """Join the client to there, until both directions have ended; `opened` as in `Way.carry`.
+
+        By a way without kernel sockets what moves moves once, not twice. OSError: `opened` was not called.
+        """
+        client = flow.client
+        host = canonical(host)
+        way = client.entry.way.choose(host, port)
+        if isinstance(way, Direct):
+            far = await self.open(flow, host, port, mapped=mapped)
+            await self.join(flow, far, opened(far))
+            return
+        self.permit(client, host, "", port, mapped=mapped)
+        seconds = client.entry.connect / SECOND
+
+        def ready(far: socket.socket | None) -> bytes:
+            limit.reschedule(None)
+            self.reached(flow, far)
+            return opened(far)
+
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                error = await way.carry(client.stream, host, port, opened=ready, tally=flow.tally)
+        except socket.gaierror as failed:
+            raise _unknown(failed, way, host, port) from failed
+        except TimeoutError as failed:
+            if failed.errno is not None:
+                raise
+            raise _late(way, host, port, seconds) from failed
+        if error is not None:
+            flow.fail(error)
 
     def way(self, client: Client, host: str, port: int, *, mapped: bool = False) -> Way:
         """The way there, which asks for permission where it looks names up. OSError (EACCES)."""
@@ -204,3 +235,11 @@ class Passage:
                 if counts and limit and now - flow.moved[1] > limit / SECOND:
                     flow.end(errno.ETIMEDOUT, f"{words} {limit / SECOND:g} s")
                     break
+
+
+def _unknown(error: socket.gaierror, way: Way, host: str, port: int) -> OSError:
+    return failure(errno.EHOSTUNREACH, way.name, host, port, str(error.strerror).lower())
+
+
+def _late(way: Way, host: str, port: int, seconds: float) -> OSError:
+    return failure(errno.ETIMEDOUT, way.name, host, port, f"no answer within {seconds:g} s")

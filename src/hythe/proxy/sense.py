@@ -31,6 +31,7 @@ def check(config: ProxyConfig) -> None:
     if not (config.map or config.socks or config.http):
         raise Mistake((), "nothing is to be listened on: write a [[map]], [[socks]] or [[http]]")
     _check_ports(config)
+    _check_tunnels(config)
     for number, each in enumerate(config.map):
         _check_destinations(("map", number, "to"), each.to, udp=each.listen.udp)
         _check_way(("map", number), source=each.source, via=bool(each.via))
@@ -114,6 +115,14 @@ def _here(host: str) -> str:
     if isinstance(meant, str):
         return "" if meant == "localhost" else meant
     return "" if meant.is_loopback or meant.is_unspecified else str(meant)
+
+
+def _check_tunnels(config: ProxyConfig) -> None:
+    """Each process would be the same peer, and take the others' session away."""
+    for kind in _KINDS:
+        for number, each in enumerate(getattr(config, kind)):
+            if config.workers > 1 and any(hop.scheme == "wg" for route in each.via for hop in route.hops):
+                raise Mistake((kind, number, "via"), "several workers cannot be one end of a tunnel: leave workers out")
 
 
 def _check_destinations(path: Path, texts: tuple[str, ...], *, udp: bool) -> None:

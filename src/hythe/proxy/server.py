@@ -44,9 +44,10 @@ from hythe.proxy.users import Users
 from hythe.proxy.zones import Zones
 from hythe.tunnel.accepting import Acceptor, Make
 from hythe.via.base import Way
-from hythe.via.direct import Direct
+from hythe.via.direct import leaving
 from hythe.via.make import make_all
 from hythe.via.patterns import endpoint
+from hythe.via.pool import Pool
 
 #: Clients that have not said what they want, of one entry.
 _GREETING: Final = 1_000
@@ -75,7 +76,7 @@ class Entry:
         self.stages: list[Stage] = stages(config, server.flows.notice)
         self.resting: set[Client] = set()
         self._numbers: set[int] = set()  # of its ports
-        self.way = way_out(config)
+        self.way = server.way_out(config)
         self.datagrams: DatagramMapping | None = None
         self.speaker: Speaker | None = None
         self._room = server.room(kind, config)
@@ -224,6 +225,7 @@ class Server:
             Limits(config.per_user, "this user", clock, self._ledger),
             clock,
         )
+        self.pool = Pool(self.flows.notice)
         self.entries: list[Entry] = []
         self._leaving: dict[asyncio.Task[None], Entry] = {}
         self._loop = asyncio.get_running_loop()
@@ -294,6 +296,10 @@ class Server:
             return None
         return Limits(LimitConfig(connections=config.connections), f"{kind} {config.listen.text}", self.clock, self._ledger)
 
+    def way_out(self, config: MapConfig | EntryConfig) -> Way:
+        """The way of an entry, to be closed by it. UsageError, MachineError."""
+        return self.pool.take(config.via) if config.via else leaving(config.source)
+
     # --- What is ours
 
     def is_ours(self, address: str, port: int) -> bool:
@@ -360,8 +366,10 @@ def open_all(
 
 
 def prove(config: MapConfig | EntryConfig) -> None:
-    """See that the files of an entry are there and can be used, before anything is changed. MachineError."""
+    """See that the files of an entry are there and can be used, before anything is changed. UsageError, MachineError."""
     stages(config, lambda _: None)
+    if config.via:
+        make_all(config.via)
     if isinstance(config, MapConfig):
         Behind(config)
 
@@ -379,19 +387,6 @@ def _entries(config: ProxyConfig) -> list[tuple[str, MapConfig | EntryConfig]]:
         *(("socks", entry) for entry in config.socks),
         *(("http", entry) for entry in config.http),
     ]
-
-
-def way_out(config: MapConfig | EntryConfig) -> Way:
-    """The way of an entry. UsageError, MachineError."""
-    if config.via:
-        return make_all(config.via)
-    if not config.source:
-        return Direct()
-    try:
-        ipaddress.ip_address(config.source)
-    except ValueError:
-        return Direct(interface=config.source)
-    return Direct(source=config.source)
 
 
 def _by(config: MapConfig | EntryConfig) -> str:

@@ -104,6 +104,7 @@ async def serve(options: Options, worker: Worker | None = None) -> None:
         server = Server(options.read())
     else:
         server = Server(options.read(), number=worker.number, ledger=worker.ledger)
+    server.flows.observers.append(lambda kind, about: options.say(str(about)) if kind == "notice" else None)
     service = _Service(server, options, worker)
     claim = _claim(server.config.name, options) if worker is None else None
     listener = claim.listener if claim is not None else service.callers
@@ -169,7 +170,6 @@ class _Service:
             server.reload(options.read())
         except HytheError as error:
             server.flows.notice(f"not reloaded: {error}")
-            options.say(f"not reloaded: {error}")
         else:
             if self.speaks:
                 options.say("reloaded")

@@ -58,8 +58,7 @@ class _Outlet:
         self._hear(request)
         host, port = request.host, request.port
         with self._passage.flow(self._client, host, port, f"CONNECT {endpoint(host, port)}") as flow:
-            far = await self._passage.open(flow, host, port)
-            await self._passage.join(flow, far, opened(bound_of(far)))
+            await self._passage.carry(flow, host, port, lambda far: opened(bound_of(far)))
 
     async def bind(
         self,

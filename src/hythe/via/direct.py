@@ -170,6 +170,11 @@ class Direct(Way):
             opened.bind((f"::ffff:{self._source}" if mapped else self._source, 0))
 
 
+def leaving(source: str) -> Direct:
+    """The direct way from an address, or by an interface, or as it comes where nothing is said."""
+    return Direct(source=source) if is_address(source) else Direct(interface=source)
+
+
 class KernelDatagrams:
     """A kernel UDP socket in the loop: one of IPv6 that speaks IPv4 as well, where there is IPv6 (RFC 3493, 3.7)."""
 
