@@ -111,3 +111,20 @@ def test_rules_of_all_hours_and_of_none() -> None:
 )
 def test_addresses_are_what_the_c_library_takes_them_for(written: str, meant: str) -> None:
     assert canonical(written) == meant
+
+
+@pytest.mark.parametrize(
+    ("rules", "known"),
+    [
+        ("", True),
+        ('[[rule]]\naction="refuse"\nto="a.test"\n[[rule]]\naction="allow"', False),
+        ('[[rule]]\naction="refuse"\nto="a.test:25"\n[[rule]]\naction="allow"', True),
+        ('[[rule]]\naction="refuse"\nto="a.test"\nclients="10.0.0.0/8"\n[[rule]]\naction="allow"', True),
+        ('[[rule]]\naction="allow"\nto="b.test"', False),
+        ('[[rule]]\naction="allow"\nto=["b.test", "*.test:443"]', True),
+        ('[[rule]]\naction="allow"\nto="192.0.2.0/24"\n[[rule]]\naction="refuse"', True),
+        ('[[rule]]\naction="refuse"\n[[rule]]\naction="allow"\nto="a.test"', False),
+    ],
+)
+def test_names_that_nobody_can_reach(rules: str, known: bool) -> None:
+    assert access(rules).knows("A.test.") == known

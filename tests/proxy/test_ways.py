@@ -204,6 +204,7 @@ def test_ssh(tmp_path: Path, rng: random.Random, asked: list[Any], monkeypatch: 
             assert it.wait_for(it.server.settle(20))
 
 
+@pytest.mark.slow
 def test_datagrams_and_a_pace_by_our_own_sshd(tmp_path: Path, rng: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
     with sshd(tmp_path) as ours, tcp_server(patient) as port, udp_echo() as answering:
         server = Server(tmp_path, "box")

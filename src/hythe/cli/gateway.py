@@ -6,7 +6,7 @@ import click
 
 from hythe.cli.command import Command
 from hythe.cli.faults import fault_options
-from hythe.cli.run import faults_of, say, summarize
+from hythe.cli.run import faults_of, policy_of, say, summarize
 from hythe.errors import UsageError
 from hythe.gateway.names.resolvconf import parse_servers
 from hythe.gateway.publish.publications import parse as parse_publication
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     metavar="[ADDR:]HOSTPORT:PORT[/udp][@PEER]",
     help="Let outside clients reach PORT of PEER by HOSTPORT of this machine; ADDR is loopback unless given.",
 )
+@click.option("--proxy", metavar="FILE.toml", help="What peers may reach, how, and what is told of it: a proxy's rules.")
 @click.option("--dns", metavar="ADDR[,ADDR]|none", help="Ask these resolvers, or none, instead of this machine's.")
 @click.option("--capture", metavar="FILE", help="Write every packet to FILE (pcapng), as the peers see it.")
 @click.option(
@@ -43,6 +44,7 @@ def command(
     path: str,
     host_loopback: bool,
     publish: tuple[str, ...],
+    proxy: str | None,
     dns: str | None,
     capture: str | None,
     summary: str | None,
@@ -66,6 +68,7 @@ def command(
 
         return Follower(say, verbose=verbose, quiet=quiet)
 
+    policy = policy_of(proxy, "gateway")
     session = serve(
         path,
         follow,
@@ -75,6 +78,8 @@ def command(
         capture=capture,
         faults=faults_of(faults, seed),
         name=name,
+        policy=policy,
+        routes=policy.routes if policy is not None else (),
     )
     if summary is not None:
         summarize(session, summary)

@@ -69,7 +69,10 @@ def command(
         from hythe.proxy.reading import read as read_file
 
         if file is not None:
-            return read_file(file)
+            config = read_file(file)
+            if not (config.map or config.socks or config.http):
+                raise UsageError(f"{file} has no [[map]], [[socks]] or [[http]]: it is for hythe run --proxy {file}")
+            return config
         return configuration(maps, socks, http, via, expose=expose, log=log, name=name)
 
     from hythe.proxy.service import Options, run

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hythe.gateway.faults import Faults
     from hythe.gateway.relay.plan import TunnelPlan
     from hythe.gateway.session import Session
+    from hythe.proxy.transparent import Plan
     from hythe.via.spec import Route
 
 
@@ -50,6 +51,7 @@ _PAGE = ".html"
     metavar="WAY[,WAY…][ for DEST…]",
     help="Reach the world, or what follows 'for', by socks5://HOST, http://HOST, ssh://HOST, wg:FILE, or a chain of them.",
 )
+@click.option("--proxy", metavar="FILE.toml", help="What COMMAND may reach, how, and what is told of it: a proxy's rules.")
 @click.option("--dns", metavar="ADDR[,ADDR]|none", help="Ask these resolvers, or none, instead of this machine's.")
 @click.option("--mtu", type=int, metavar="N", help="Make packets so long at most.  [default: 65520, with faults 1500]")
 @click.option("-4", "only4", is_flag=True, help="Give it IPv4 only.")
@@ -80,6 +82,7 @@ def command(
     host_loopback: bool,
     publish: tuple[str, ...],
     via: tuple[str, ...],
+    proxy: str | None,
     dns: str | None,
     mtu: int | None,
     capture: str | None,
@@ -120,6 +123,9 @@ def command(
 
         return Follower(say, verbose=verbose, quiet=quiet)
 
+    if proxy is not None and via:
+        raise UsageError(f"--via and --proxy exclude each other: write via = … into [transparent] of {proxy}")
+    policy = policy_of(proxy, "run")
     tunnel, routes = _ways(via)
     options = RunOptions(
         command,
@@ -135,7 +141,8 @@ def command(
         faults=wire,
         name=name,
         tunnel=tunnel,
-        routes=routes,
+        routes=policy.routes if policy is not None else routes,
+        policy=policy,
     )
     status, session = run(options, follow)
     if summary is not None:
@@ -151,6 +158,15 @@ def _ways(texts: tuple[str, ...]) -> tuple[TunnelPlan | None, Sequence[Route]]:
     from hythe.via.spec import parse_all
 
     return tunnel_of(parse_all(texts))
+
+
+def policy_of(path: str | None, kind: str) -> Plan | None:
+    """What ``--proxy`` means. Raises `UsageError`, `MachineError`."""
+    if path is None:
+        return None
+    from hythe.proxy.transparent import Plan  # start-up pays for what is used
+
+    return Plan(path, kind)
 
 
 def faults_of(words: dict[str, str | None], seed: int | None) -> Faults | None:

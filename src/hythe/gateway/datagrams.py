@@ -240,6 +240,17 @@ class DatagramGate:
         flow.refusal = number
         return self._keep(flow, now)
 
+    def turn_down(self, flow: DatagramFlow, number: int, now: int) -> None:
+        """One that has begun comes to nothing: from now on it is refused."""
+        mapping = flow.mapping
+        assert mapping is not None
+        flow.mapping, flow.refusal = None, number
+        flow.record.error = number
+        self.session.end(flow.record, now, refused=True)
+        mapping.flows.pop(flow.peer, None)
+        if not mapping.flows:
+            self._close(mapping, now)
+
     def _keep(self, flow: DatagramFlow, now: int) -> DatagramFlow:
         """Know it from now on, and look whether it has become idle."""
         flow.expires = now + flow.idle

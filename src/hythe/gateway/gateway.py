@@ -88,7 +88,7 @@ class Gateway:
             joined = join(self, options.tunnel, tunnel, layout, options)
             self.relay, self.asker, resolvers = joined.relay, joined.asker, joined.resolvers
             egress = joined.egress
-        if options.routes:
+        if options.routes or options.policy is not None:
             from hythe.gateway.ways.joining import Ways  # start-up pays for what is used
 
             self.ways = ways = Ways(self, layout, options)

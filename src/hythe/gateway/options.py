@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hythe.gateway.faults import Faults
     from hythe.gateway.publish.publications import Publication
     from hythe.gateway.relay.plan import TunnelPlan
+    from hythe.gateway.ways.policy import PolicyPlan
     from hythe.via.spec import Route
     from hythe.wire.resolvconf import Server
 
@@ -26,7 +27,8 @@ class RunOptions:
     that outside clients reach. `faults`: of the wire between the command and the gateway; None for none. `name`: of the
     session; None for one made of the command's. `capture`: the file; `keylog`: with the secrets of the command's TLS.
     `moments`: what happens to each connection, and when, is noted. `tunnel`: what goes through one, and which. `routes`:
-    ways of streams, for everything or some of it. Raises `UsageError` for an MTU that the tunnel does not have.
+    ways of streams, for everything or some of it. `policy`: what decides about each connection, and makes the ways of
+    `routes`. Raises `UsageError` for an MTU that the tunnel does not have.
     """
 
     __slots__ = (
@@ -40,6 +42,7 @@ class RunOptions:
         "moments",
         "mtu",
         "name",
+        "policy",
         "publish",
         "routes",
         "tunnel",
@@ -63,6 +66,7 @@ class RunOptions:
         name: str | None = None,
         tunnel: TunnelPlan | None = None,
         routes: Sequence[Route] = (),
+        policy: PolicyPlan | None = None,
     ) -> None:
         self.argv = argv
         if tunnel is not None and tunnel.whole:
@@ -72,6 +76,7 @@ class RunOptions:
         self.mtu = mtu if mtu is not None else MTU if faults is None else MTU_FAULTY
         self.tunnel = tunnel
         self.routes = tuple(routes)
+        self.policy = policy
         self.families = families
         self.host_loopback = host_loopback
         self.dns = dns
@@ -91,7 +96,7 @@ class RunOptions:
     @property
     def hasty(self) -> bool:
         """Can nothing fail any more once its network is there, so that the command may start beside our imports?"""
-        return not self.publish and self.tunnel is None and not self.routes
+        return not self.publish and self.tunnel is None and not self.routes and self.policy is None
 
     @property
     def led(self) -> bool:

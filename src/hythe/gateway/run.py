@@ -60,7 +60,7 @@ def _run(options: RunOptions, follow: Callable[[], Watcher], claim: Claim | str)
         resolv_conf=_resolv_conf(layout, options),
         hidden=[each for each in places.directories() if os.path.isdir(each)],
         capture=options.capture is not None,
-        alone=options.tunnel is not None or bool(options.routes),
+        alone=options.tunnel is not None or bool(options.routes) or options.policy is not None,
         key_log=_key_log(claim) if options.keylog else None,
     )
     capture = open_capture(options.capture, private=options.keylog) if options.capture is not None else None

@@ -11,7 +11,7 @@ from typing import Final
 
 from hythe.aio.driver import Driver
 from hythe.gateway.destinations import Leads
-from hythe.gateway.egress.base import Destination, StreamEgress
+from hythe.gateway.egress.base import Destination, Stream, StreamEgress
 from hythe.gateway.flows import StreamFlow
 from hythe.gateway.pumps import Splice
 from hythe.gateway.session import FlowRecord, Session
@@ -85,10 +85,14 @@ class StreamGate:
         if connected:
             connection.accept()
             connection.emit(now)  # so that the command goes on while we do the rest
-        flow = StreamFlow(connection, stream, self, record, connected=connected)
+        flow = self.flow(connection, stream, record, connected=connected)
         self.flows.add(flow)
         self.session.enter(flow)
         self.driver.register(flow.fd, flow, flow.events)
+
+    def flow(self, connection: Connection, stream: Stream, record: FlowRecord, *, connected: bool) -> StreamFlow:
+        """A flow from a stream."""
+        return StreamFlow(connection, stream, self, record, connected=connected)
 
     def say_exhausted(self) -> None:
         """Once is enough: what follows is refused the same way."""

@@ -7,4 +7,5 @@ where nothing stands between) and `datagrams` for mapped ports, `socks`, and `ht
 `stages` stand before what is said and `behind` after it: the PROXY protocol (`proxyprotocol`) and TLS, whose ClientHello
 `wire.tls` reads (both by `peeking`); `ftp` carries data connections. `server` puts it together, `service` runs it, and
 `workers` several of it, whose accounts are one `ledger` and whose session is `whole`.
+`transparent` is for those who know of no proxy, in a gateway.
 """

@@ -74,6 +74,22 @@ class Access:
         if any(map(is_closed, sought)) and (rule is None or not _names(rule, sought, port)):
             raise PermissionError(errno.EACCES, f"{where} is an address that only a rule naming it opens")
 
+    def knows(self, name: str) -> bool:
+        """May anybody go to `name` at any port now, for all that its name alone tells?"""
+        if not self._rules:
+            return True
+        now, sought = datetime.now(), normal(name)
+        for rule in self._rules:
+            if not _is_time(rule, now):
+                continue
+            meant = [each for each in _patterns(rule) if each.covers(sought)]
+            if rule.action == "allow" and (meant or _may_be_addresses(rule)):
+                return True
+            everybody = not (rule.clients or rule.users)
+            if rule.action == "refuse" and everybody and (not rule.to or any(each.ports is None for each in meant)):
+                return False
+        return False
+
     def _first(self, client: str, user: str, sought: Sequence[str | Address], port: int) -> RuleConfig | None:
         if not self._rules:
             return None
@@ -110,10 +126,21 @@ def _matches(
         return False
     if rule.users and user not in rule.users:
         return False
+    return _is_time(rule, now) and _is_meant(rule, sought, port)
+
+
+def _is_time(rule: RuleConfig, now: datetime) -> bool:
     if rule.hours is not None and not rule.hours.has(now.time()):
         return False
-    if rule.days is not None and now.weekday() not in rule.days:
-        return False
+    return rule.days is None or now.weekday() in rule.days
+
+
+def _may_be_addresses(rule: RuleConfig) -> bool:
+    """Could it be a name's addresses that it is about?"""
+    return not rule.to or any(isinstance(each.hosts, Network) for each in _patterns(rule))
+
+
+def _is_meant(rule: RuleConfig, sought: Iterable[str | Address], port: int) -> bool:
     return not rule.to or any(each.matches(host, port) for each in _patterns(rule) for host in sought)
 
 

@@ -7,15 +7,16 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hythe.forward.flows import Flow as Record
 from hythe.via.base import Tally
 from hythe.via.pairs import reset
 
 if TYPE_CHECKING:
+    from hythe.proxy.kinds import Listen
     from hythe.proxy.limits import Share
-    from hythe.proxy.server import Entry
+    from hythe.via.base import Way
 
 
 #: Seconds that the last of what somebody is sent may take to leave, where TLS is in between.
@@ -25,6 +26,40 @@ REST: Final = 30.0
 def end_of(name: Any) -> tuple[str, int]:
     """The address of a socket's name, in its usual form, and the port."""
     return (name[0].removeprefix("::ffff:") if "." in name[0] else name[0]), name[1]
+
+
+class Patience(Protocol):
+    """How long what may last, in nanoseconds; 0 is for ever."""
+
+    @property
+    def idle(self) -> int:
+        """That nothing moves."""
+
+    @property
+    def half_closed(self) -> int:
+        """The same, where one direction has ended."""
+
+    @property
+    def unread(self) -> int:
+        """That somebody takes nothing of what waits for him."""
+
+
+class Entrance(Protocol):
+    """What a client has come by. `kind` and `text`: for the log; `connect`: nanoseconds."""
+
+    kind: str
+    text: str
+    connect: int
+    way: Way
+    listen: Listen
+    resting: set[Client]
+
+    @property
+    def config(self) -> Patience:
+        """As it is written."""
+
+    def is_at(self, address: str, port: int) -> bool:
+        """Does it listen there?"""
 
 
 class Client:
@@ -37,13 +72,27 @@ class Client:
 
     __slots__ = ("came_from", "entry", "host", "leave", "port", "rest", "stream", "to", "user")
 
-    def __init__(self, entry: Entry, stream: socket.socket, name: Any, leave: Callable[[], object]) -> None:
+    def __init__(self, entry: Entrance, stream: socket.socket, name: Any, leave: Callable[[], object]) -> None:
         self.entry = entry
         self.stream = stream
         self.came_from = self.host, self.port = end_of(name)
         self.to = end_of(stream.getsockname())
         self.user = ""
         self.rest: asyncio.Event | None = None
+        self.leave = leave
+
+
+class Guest(Client):
+    """One without a socket of ours: what it sends comes as packets."""
+
+    __slots__ = ()
+
+    def __init__(self, entry: Entrance, end: tuple[str, int], to: tuple[str, int], leave: Callable[[], object]) -> None:
+        self.entry = entry
+        self.came_from = self.host, self.port = end
+        self.to = to
+        self.user = ""
+        self.rest = None
         self.leave = leave
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from hythe.proxy import kinds
 from hythe.proxy.kinds import Hours, Listen, Network, setting, table, tables
@@ -86,6 +86,18 @@ class EntryConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TransparentConfig:
+    """``[transparent]``: connections that never hear of a proxy, by `hythe run --proxy` and `hythe gateway --proxy`."""
+
+    idle: int = setting(kinds.DURATION, "After how long in which nothing moves a connection ends; never unless given.", 0)
+    via: tuple[Route, ...] = setting(kinds.ROUTES, "The way out; direct unless given.", ())
+    source: str = setting(kinds.TEXT, "An address or interface of this machine's that connections leave from.", "")
+    #: The command's own kernel sees to these.
+    half_closed: ClassVar[int] = 0
+    unread: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RuleConfig:
     """``[[rule]]``: the first rule that matches in all it names decides; what none matches is refused if there are any."""
 
@@ -124,6 +136,9 @@ class ProxyConfig:
     map: tuple[MapConfig, ...] = setting(tables(MapConfig), "Mapped ports.", ())
     socks: tuple[EntryConfig, ...] = setting(tables(EntryConfig), "SOCKS4a and SOCKS5.", ())
     http: tuple[EntryConfig, ...] = setting(tables(EntryConfig), "HTTP proxies.", ())
+    transparent: TransparentConfig | None = setting(
+        table(TransparentConfig), "Connections of commands and peers that know of no proxy.", None
+    )
     users: Mapping[str, str] = setting(
         kinds.TEXTS_BY_NAME, "Users and what `hythe proxy --hash-password` prints for their passwords.", _NOBODY
     )

@@ -33,19 +33,20 @@ _PIECE: Final = 4_096
 
 
 class Log:
-    """`lost`: lines that could not be written."""
+    """`lost`: lines that could not be written. `standard`: where they go unless the configuration says."""
 
-    def __init__(self, config: LogConfig) -> None:
+    def __init__(self, config: LogConfig, standard: int = _STANDARD_OUTPUT) -> None:
         self.config = config
+        self._standard = standard
         self.lost = 0
         self._waiting: list[bytes] = []
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._fd = _open(config)
+        self._fd = _open(config, standard)
 
     def reopen(self, config: LogConfig) -> None:
         """Write to the file that has its name now. MachineError: what was written to stays."""
-        fresh = _open(config)
+        fresh = _open(config, self._standard)
         self.flush()
         self._close()
         self.config, self._fd = config, fresh
@@ -111,14 +112,14 @@ class Log:
         self._close()
 
     def _close(self) -> None:
-        if self._fd != _STANDARD_OUTPUT:
+        if self._fd != self._standard:
             with contextlib.suppress(OSError):  # what was written before is not the better for it
                 os.close(self._fd)
 
 
-def _open(config: LogConfig) -> int:
+def _open(config: LogConfig, standard: int) -> int:
     if not config.file:
-        return _STANDARD_OUTPUT
+        return standard
     try:
         return os.open(config.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     except OSError as error:

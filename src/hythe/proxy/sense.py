@@ -28,8 +28,11 @@ class Mistake(Exception):  # noqa: N818 - its reader makes an error of it
 
 def check(config: ProxyConfig) -> None:
     """Raises `Mistake` for the first one."""
-    if not (config.map or config.socks or config.http):
-        raise Mistake((), "nothing is to be listened on: write a [[map]], [[socks]] or [[http]]")
+    if not (config.map or config.socks or config.http or config.transparent):
+        words = "nothing is to be listened on: write a [[map]], [[socks]] or [[http]], or [transparent] for --proxy"
+        raise Mistake((), words)
+    if config.transparent is not None:
+        _check_way(("transparent",), source=config.transparent.source, via=bool(config.transparent.via))
     _check_ports(config)
     _check_tunnels(config)
     for number, each in enumerate(config.map):

@@ -54,6 +54,11 @@ class Direct(Way):
         self._find = find or _find
         self.name = " ".join(("direct", *filter(None, (source and f"from {source}", interface and f"by {interface}"))))
 
+    @property
+    def plain(self) -> bool:
+        """Would any socket do?"""
+        return not (self._source or self._interface or self._permit)
+
     def permitting(self, permit: Permit, find: Find | None = None) -> Direct:
         """The same with other permissions."""
         return Direct(source=self._source, interface=self._interface, permit=permit, find=find)

@@ -59,7 +59,7 @@ async def attend(
     ended = loop.create_future()
     for number in _ENDING:
         loop.add_signal_handler(number, _end, ended)
-    loop.add_signal_handler(signal.SIGHUP, changes.take_over)
+    loop.add_signal_handler(signal.SIGHUP, _read_again, changes, gateway)
     loop.set_exception_handler(lambda _, context: _end(ended, context.get("exception")))
     gateway.driver.wake()
     try:
@@ -70,6 +70,8 @@ async def attend(
         voice.close()
         pulse.close()
         gateway.close()
+        if gateway.ways is not None:
+            await gateway.ways.close()
         tunnel.close()
         if recorder is not None:
             session.notices += recorder.finish()
@@ -86,6 +88,12 @@ def _introduce(session: Session, configuration: Configuration, port: int, option
         f"{count} {'peer' if count == 1 else 'peers'} of {configuration.source} can connect to UDP port {port}, "
         f"public key {key_text(configuration.public_key)}"
     )
+
+
+def _read_again(changes: Changes, gateway: Gateway) -> None:
+    changes.take_over()
+    if gateway.ways is not None and gateway.ways.policy is not None:
+        gateway.ways.policy.reload()
 
 
 def _end(ended: asyncio.Future[None], bug: BaseException | None = None) -> None:

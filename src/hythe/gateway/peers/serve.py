@@ -15,13 +15,15 @@ from hythe.session import places
 from hythe.tunnel.wireguard.config import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hythe.config import WireguardConfig
     from hythe.gateway.attend import Watcher
     from hythe.gateway.faults import Faults
     from hythe.gateway.publish.publications import Publication
     from hythe.gateway.session import Session
+    from hythe.gateway.ways.policy import PolicyPlan
+    from hythe.via.spec import Route
     from hythe.wire.resolvconf import Server
 
 
@@ -36,6 +38,8 @@ def serve(
     faults: Faults | None = None,
     name: str | None = None,
     settings: WireguardConfig | None = None,
+    policy: PolicyPlan | None = None,
+    routes: Sequence[Route] = (),
 ) -> Session:
     """Serve the peers of the WireGuard file `path` until a signal ends it. Raises `UsageError`, `MachineError`.
 
@@ -52,6 +56,8 @@ def serve(
         capture=capture,
         faults=faults,
         name=name,
+        policy=policy,
+        routes=routes,
     )
     try:
         claim: places.Claim | str = places.claim("gateway", name)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from typing import TYPE_CHECKING
 
 from hythe.aio.driver import Driver
 from hythe.gateway.destinations import Leads
-from hythe.gateway.egress.base import Destination
+from hythe.gateway.egress.base import Destination, Stream
 from hythe.gateway.egress.direct import Direct as DirectEgress
 from hythe.gateway.flows import StreamFlow
 from hythe.gateway.session import FlowRecord, Session
@@ -24,6 +25,9 @@ from hythe.tcp.states import CLOSED, LABELS
 from hythe.via.base import Way
 from hythe.via.direct import Direct
 from hythe.via.patterns import is_address
+
+if TYPE_CHECKING:
+    from hythe.gateway.ways.policy import Policy
 
 _NO_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
@@ -64,31 +68,58 @@ class Held:
 class WayStreamGate(StreamGate):
     """`local`: where addresses lead that this machine has found for a name."""
 
-    def __init__(self, host: Host, driver: Driver, way: Way, destinations: Leads, local: Leads, session: Session) -> None:
+    def __init__(
+        self,
+        host: Host,
+        driver: Driver,
+        way: Way,
+        destinations: Leads,
+        local: Leads,
+        session: Session,
+        policy: Policy | None = None,
+    ) -> None:
         super().__init__(host, driver, DirectEgress(), destinations, session)
         self._way = way
+        self._policy = policy
         self._local = local
         self._held: set[Held] = set()
         self._told: set[str] = set()  # ways whose failure the person knows of
 
     def reach(self, connection: Connection, record: FlowRecord, destination: Destination, now: int) -> None:
         """As `StreamGate.reach`: addresses that go directly, or are this machine's, do so at once."""
-        direct = not destination.via or (
-            is_address(destination.host) and isinstance(self._way.choose(destination.host, destination.port), Direct)
-        )
-        if direct:
+        if self._policy is not None:
+            try:
+                self._policy.admit(record, destination)
+            except OSError as error:
+                self.turn_down(connection, record, error.errno or errno.EACCES, now)
+                return
+        if not destination.via or self._is_plain(destination):
             super().reach(connection, record, destination, now)
             return
         held = Held(self, connection, record, destination)
         self._held.add(held)
         self.session.enter(held)
 
+    def _is_plain(self, destination: Destination) -> bool:
+        """Does a socket of this machine lead there, without more ado?"""
+        way = self._way.choose(destination.host, destination.port) if is_address(destination.host) else None
+        return isinstance(way, Direct) and way.plain
+
+    def flow(self, connection: Connection, stream: Stream, record: FlowRecord, *, connected: bool) -> StreamFlow:
+        """As `StreamGate.flow`."""
+        pace = self._policy.pace(record) if self._policy is not None else None
+        if pace is None:
+            return super().flow(connection, stream, record, connected=connected)
+        from hythe.gateway.ways.admitted import PacedFlow
+
+        return PacedFlow(connection, stream, self, record, pace=pace, connected=connected)
+
     async def open(self, held: Held, destination: Destination) -> None:
         """Open the way to `destination`, and let the command know what came of it."""
         way = self._way.choose(destination.host, destination.port)
         try:
             if isinstance(way, Direct):
-                stream = await self._open_directly(way, destination)
+                stream = await self._open_directly(way, destination, held.record)
             else:
                 stream = await way.open(destination.host, destination.port)
         except OSError as error:
@@ -98,14 +129,18 @@ class WayStreamGate(StreamGate):
         self._told.discard(way.name)
         self._begin_flow(held, stream)
 
-    async def _open_directly(self, way: Direct, destination: Destination) -> socket.socket:
+    async def _open_directly(self, way: Direct, destination: Destination, record: FlowRecord) -> socket.socket:
         """To the first address of a name that the command may go to. OSError."""
+        if is_address(destination.host):
+            return await way.open(destination.host, destination.port)
         found = await asyncio.get_running_loop().getaddrinfo(destination.host, None, type=socket.SOCK_STREAM)
         failure = OSError(errno.EACCES, "none of its addresses is for the command")
         for family, _, _, _, address in found:
             local = self._local.stream(socket.inet_pton(family, str(address[0]).partition("%")[0]), destination.port)
             if local is not None:
                 try:
+                    if self._policy is not None:
+                        self._policy.permit(record, destination.host, local.host, local.port)
                     return await way.open(local.host, local.port)
                 except OSError as error:
                     failure = error
@@ -114,7 +149,7 @@ class WayStreamGate(StreamGate):
     def _begin_flow(self, held: Held, stream: socket.socket) -> None:
         connection = held.connection
         self._held.discard(held)
-        flow = StreamFlow(connection, stream, self, held.record, connected=True)
+        flow = self.flow(connection, stream, held.record, connected=True)
         self.flows.add(flow)
         self.session.replace(flow)
         connection.accept()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from hythe.gateway.names.zone import Answers
@@ -27,11 +28,17 @@ _NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9
 
 
 class WayZone:
-    """`inner`: answers for `hythe.internal`. `asks`: is there ``--dns``?"""
+    """`inner`: answers for `hythe.internal`. `asks`: is there ``--dns``? `knows`: may the command know a name?
 
-    __slots__ = ("_asks", "_inner", "_standins", "_way")
+    One that it may not is told a stand-in as well, by which the policy knows what is sought, and nobody is asked.
+    """
 
-    def __init__(self, inner: Answers, way: Way, standins: StandIns, *, asks: bool) -> None:
+    __slots__ = ("_asks", "_inner", "_knows", "_standins", "_way")
+
+    def __init__(
+        self, inner: Answers, way: Way, standins: StandIns, *, asks: bool, knows: Callable[[str], bool] | None = None
+    ) -> None:
+        self._knows = knows
         self._inner = inner
         self._way = way
         self._standins = standins
@@ -42,20 +49,21 @@ class WayZone:
         address = dns.reverse_address(query.name)
         if address is not None and self._standins.network.contains(address):
             return self._answer_standin(query, self._standins.name(address), limit)
-        known = self._inner.answer(query, limit)
-        if known is not None:
-            return known
+        answered = self._inner.answer(query, limit)
+        if answered is not None:
+            return answered
         if address is not None:
             return self._answer_reverse(query, address, limit)
         name = query.text
         if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, 6.3
             found = _LOCALHOST.get(query.kind)
             return dns.build_answer(query, [found] if found is not None else [], ttl=_TTL, limit=limit)
-        if all(isinstance(way, Direct) for way in self._way.choices(name)):
+        known = self._knows is None or self._knows(name)
+        if known and all(isinstance(way, Direct) for way in self._way.choices(name)):
             return None
-        return self._answer_name(query, name, limit)
+        return self._answer_name(query, name, limit, asks=self._asks and known)
 
-    def _answer_name(self, query: dns.Query, name: str, limit: int) -> bytes | None:
+    def _answer_name(self, query: dns.Query, name: str, limit: int, *, asks: bool) -> bytes | None:
         if query.opcode or query.qclass != dns.IN:
             return dns.build_answer(query, rcode=dns.NOTIMP, limit=limit)
         if query.kind in (dns.A, dns.AAAA):
@@ -63,7 +71,7 @@ class WayZone:
                 return dns.build_answer(query, rcode=dns.NXDOMAIN, limit=limit)
             wanted = (query.kind == dns.A) == (self._standins.version == 4)
             return dns.build_answer(query, [self._standins.address(name)] if wanted else [], ttl=_TTL, limit=limit)
-        if self._asks:
+        if asks:
             return None
         rcode = dns.NOERROR if query.kind in _HINTS else dns.REFUSED
         return dns.build_answer(query, rcode=rcode, limit=limit)
