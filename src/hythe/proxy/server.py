@@ -44,7 +44,7 @@ from hythe.proxy.users import Users
 from hythe.proxy.zones import Zones
 from hythe.tunnel.accepting import Acceptor, Make
 from hythe.via.base import Way
-from hythe.via.direct import leaving
+from hythe.via.direct import Direct, leaving
 from hythe.via.make import make_all
 from hythe.via.patterns import endpoint
 from hythe.via.pool import Pool
