@@ -140,6 +140,42 @@ def test_who_does_not_read_holds_up_who_writes(tmp_path: Path) -> None:
         through(server, use)
 
 
+def test_it_is_told_who_holds_whom_up_and_what_has_ended(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def serve(client: socket.socket) -> None:
+        go_on.wait(20)
+        while client.recv(1 << 20):
+            pass
+        go_on.clear()
+        go_on.wait(20)
+
+    async def use(way: Ssh) -> None:
+        tally = Tally()
+
+        async def until(waiting: int, ended: int) -> None:
+            while (tally.waiting, tally.ended) != (waiting, ended):
+                await asyncio.sleep(0.01)
+
+        ours, clients = _tcp_pair()
+        carrying = asyncio.ensure_future(way.carry(clients, "127.0.0.1", port, tally=tally))
+        sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(ours, bytes(40_000_000)))
+        await until(1, 0)
+        go_on.set()
+        await sending
+        ours.shutdown(socket.SHUT_WR)
+        await until(0, 1)
+        while go_on.is_set():
+            await asyncio.sleep(0.01)
+        go_on.set()
+        assert await carrying is None
+        assert (tally.up, tally.ended) == (40_000_000, 2)
+        ours.close()
+
+    with tcp_server(serve) as port, openssh(tmp_path) as server:
+        through(server, use)
+
+
 def test_a_reset_is_a_reset_on_the_other_side(tmp_path: Path) -> None:
     seen: list[BaseException | bytes] = []
 

@@ -180,7 +180,7 @@ class Ssh(Way):
         def session() -> Splice:
             nonlocal splice
             first = opened(None) if opened is not None else b""
-            splice = Splice(client, first=first, moved=moved if tally is not None else None)
+            splice = Splice(client, first=first, moved=moved if tally is not None else None, standing=tally)
             return splice
 
         try:

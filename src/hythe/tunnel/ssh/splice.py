@@ -17,7 +17,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from asyncssh.session import SSHTCPSession, SSHUNIXSession
 
@@ -30,15 +30,23 @@ if TYPE_CHECKING:
 _PIECES: Final = 64
 _RESET: Final = struct.pack("ii", 1, 0)
 
+
 #: Told how much has moved: bytes up, bytes down.
 Moved = Callable[[int, int], None]
+
+
+class Standing(Protocol):
+    """How many directions have ended, and how many are held up, as `hythe.via.base.Tally` has it."""
+
+    ended: int
+    waiting: int
 
 
 class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
     """One stream, as asyncssh's session on its channel. `ended`: None, or what broke it; the socket is closed by then.
 
-    `first`: bytes for the socket before all that comes. `moved`: told of what moves. `spoil`: called before a socket of a
-    pair is closed that has to look broken.
+    `first`: bytes for the socket before all that comes. `moved`: told of what moves. `standing`: kept up to date. `spoil`:
+    called before a socket of a pair is closed that has to look broken.
     """
 
     def __init__(
@@ -47,12 +55,14 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
         *,
         first: bytes = b"",
         moved: Moved | None = None,
+        standing: Standing | None = None,
         spoil: Callable[[], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.socket = stream
         self.ended: asyncio.Future[OSError | None] = self._loop.create_future()
         self._moved = moved
+        self._standing = standing
         self._spoil = spoil
         self._channel: TcpChannel | UnixChannel | None = None
         self._pending: deque[memoryview] = deque()
@@ -60,7 +70,9 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
         self._first = len(first)  # bytes in front that are not the channel's
         self._out_ended = False  # the socket's end was passed on
         self._in_ended = False  # the channel's end has come
+        self._in_told = False  # and was passed on
         self._reading = self._writing = self._touched = False
+        self._held_up = False  # the socket has something that the channel has no room for
         if first:
             self._pending.append(memoryview(first))
             self._kept = 1
@@ -146,6 +158,7 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
             if not self._writing:
                 self._writing = True
                 self._loop.add_writer(self.socket, self._writable)
+                self._note()
         except OSError as error:
             self._break(error)
             return True
@@ -156,6 +169,7 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
         if self._writing:
             self._writing = False
             self._loop.remove_writer(self.socket)
+            self._note()
         if self._in_ended:
             self._end_in()
         return True
@@ -183,7 +197,15 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
             if self._channel is not None:
                 self._channel.passed(passed - own, now or time.monotonic_ns())
 
+    def _note(self) -> None:
+        """Where it stands."""
+        if self._standing is not None:
+            self._standing.ended = self._out_ended + self._in_told
+            self._standing.waiting = self._writing + self._held_up
+
     def _end_in(self) -> None:
+        self._in_told = True
+        self._note()
         if self._channel is None:
             self._finish(None)
         elif self._out_ended:
@@ -206,6 +228,9 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
         if not self._reading and self._may_send():
             self._reading = True
             self._loop.add_reader(self.socket, self._readable)
+            if self._held_up:
+                self._held_up = False
+                self._note()
 
     def _may_send(self) -> bool:
         channel = self._channel
@@ -222,6 +247,8 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
         carrier = channel.carrier if channel is not None else None
         if channel is None or carrier is None or not self._may_send():
             self._stop_reading()
+            self._held_up = True
+            self._note()
             return
         try:
             size = carrier.send_from(self.socket, channel)
@@ -235,6 +262,7 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
                 self._moved(size, 0)
             return
         self._out_ended = True
+        self._note()
         self._stop_reading()
         channel.write_eof()  # before the closing: without it that is a break
         if self._in_ended and not self._pending:
