@@ -79,7 +79,10 @@ def up(request: Request) -> Answer:
         while time.monotonic() < end:
             send(block)
         connection.shutdown(socket.SHUT_WR)
-        total, first, last = SUMMARY.unpack(connection.recv(SUMMARY.size, socket.MSG_WAITALL))
+        answer = connection.recv(SUMMARY.size, socket.MSG_WAITALL)
+        if not answer:
+            raise ConnectionError("the end of what was sent ended the other direction, too")
+        total, first, last = SUMMARY.unpack(answer)
         return int(total), float(first), float(last)
 
     return flows(request, "sink", one)

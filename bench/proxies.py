@@ -274,7 +274,8 @@ def one(contender: Contender, workload: Workload, services: Services, seconds: f
         figures = workload.run(contender.place, contender.ports or services.fresh(), seconds)
     except ContenderError as failure:
         results.add(workload.name, contender.name, None, workload.unit)
-        results.notes.append(f"{contender.name}: {workload.name}: {failure}")
+        if results.failures(workload.name, contender.name) == 1:
+            results.notes.append(f"{contender.name}: {workload.name}: {failure}")
         return
     for suffix, value in figures.items():
         results.add(workload.name + suffix, contender.name, value, workload.unit)
