@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -100,6 +101,48 @@ def test_mistakes(text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as error:
         parse(text, "x.toml")
     assert str(error.value).startswith(sentence)
+
+
+#: What each table needs beside the key that is tried, and what no key may be.
+NEEDED = {"listen": '"1"', "to": '"a:1"', "action": '"allow"'}
+WRONG = ("5.5", "-1", "[5]", "{a = [1]}", '""', '" "', '"a\\u0000b"', "2026-01-01", "99999999999999999999")
+
+
+def tables() -> list[tuple[str, str, type]]:
+    """Each table: how it begins, what messages call it, and what it may have."""
+    found: list[tuple[str, str, type]] = [("", "", ProxyConfig)]
+    for each in fields(ProxyConfig):
+        kind = each.metadata["kind"]
+        if kind.table is not None:
+            head = f"[[{each.name}]]" if kind.many else f"[{each.name}]"
+            found.append((head, f"{each.name}[1]." if kind.many else f"{each.name}.", kind.table))
+    return found
+
+
+@pytest.mark.parametrize(("head", "shown", "kind"), tables())
+def test_every_setting_that_is_wrong_is_told_where_and_what_is_allowed(head: str, shown: str, kind: type) -> None:
+    for each in fields(kind):
+        if each.metadata["kind"].table is not None:
+            continue
+        known = {other.name for other in fields(kind)} - {each.name}
+        others = [f"{key} = {value}" for key, value in NEEDED.items() if key in known]
+        wrong = [] if each.metadata["kind"].schema.get("type") == "boolean" else [*WRONG]
+        for key, value in [*((each.name, value) for value in [*wrong, "5.5"]), (f"{each.name}x", "1")]:
+            lines = [*([head] if head else []), *others, f"{key} = {value}"]
+            with pytest.raises(UsageError) as error:
+                parse("\n".join(lines) + '\n[[http]]\nlisten = "99"\n', "x.toml")
+            said = str(error.value)
+            where = re.escape(f"x.toml:{len(lines)}: {shown}{key}")
+            assert re.fullmatch(rf"{where}(\.a)?: [^\n]*(write|did you mean|allowed are|leave|add)[^\n]*", said), (
+                value,
+                said,
+            )
+
+
+def test_no_secret_is_shown_where_another_is_wrong() -> None:
+    with pytest.raises(UsageError) as error:
+        parse('[[socks]]\nlisten = "1"\n[users]\nme = "scrypt:sesame"\nyou = 5', "x.toml")
+    assert str(error.value) == "x.toml:5: users.you: this is not a text: write one"
 
 
 def test_the_schema_has_every_setting_and_its_meaning() -> None:

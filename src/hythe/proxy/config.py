@@ -31,26 +31,26 @@ class MapConfig:
         "failover",
     )
     check: int = setting(kinds.DURATION, "How often destinations are tried by connecting to them.", 0)
-    connect: int = setting(kinds.DURATION, "How long a destination may take to answer.", 10 * SECOND)
+    connect: int = setting(kinds.WAIT, "How long a destination may take to answer.", 10 * SECOND)
     idle: int = setting(kinds.DURATION, "After how long in which nothing moves a connection ends; UDP: 60s unless given.", 0)
     half_closed: int = setting(kinds.DURATION, "The same once one of its directions has ended.", 3_600 * SECOND)
     unread: int = setting(kinds.DURATION, "How long somebody may take nothing of what it is sent.", 900 * SECOND)
     connections: int = setting(kinds.COUNT, "Most clients of this map at a time.", 9_000)
     via: tuple[Route, ...] = setting(kinds.ROUTES, "The way out; direct unless given.", ())
-    source: str = setting(kinds.TEXT, "An address or interface of this machine's that connections leave from.", "")
+    source: str = setting(kinds.SOURCE, "An address or interface of this machine's that connections leave from.", "")
     proxied: tuple[Network, ...] = setting(
         kinds.NETWORKS, "Senders of the PROXY protocol (v1, v2): they begin each connection by it, others never do.", ()
     )
     certificate: str = setting(
-        kinds.TEXT, "A file with our certificate (PEM): clients speak TLS to us. Read anew as it changes.", ""
+        kinds.FILE, "A file with our certificate (PEM): clients speak TLS to us. Read anew as it changes.", ""
     )
-    key: str = setting(kinds.TEXT, "A file with its key, unless that is in the same.", "")
+    key: str = setting(kinds.FILE, "A file with its key, unless that is in the same.", "")
     proxy_protocol: str = setting(
         kinds.PROXY_PROTOCOL, "Tell destinations whose the connection is by the PROXY protocol.", ""
     )
     tls: bool = setting(kinds.FLAG, "Speak TLS to destinations, which have to prove that they are who `to` says.", False)
     authorities: str = setting(
-        kinds.TEXT, "A file with the authorities (PEM) that they are proved by; the machine's unless given.", ""
+        kinds.FILE, "A file with the authorities (PEM) that they are proved by; the machine's unless given.", ""
     )
     names: Mapping[str, str] = setting(
         kinds.TEXTS_BY_NAME,
@@ -68,20 +68,20 @@ class EntryConfig:
 
     listen: Listen = setting(kinds.LISTEN, "Where clients connect to; loopback unless an address or interface is given.")
     login: bool | None = setting(kinds.FLAG, "Clients must log in as one of `users`; true where there are any.", None)
-    connect: int = setting(kinds.DURATION, "How long a destination may take to answer.", 30 * SECOND)
+    connect: int = setting(kinds.WAIT, "How long a destination may take to answer.", 30 * SECOND)
     idle: int = setting(kinds.DURATION, "After how long in which nothing moves a connection ends; never unless given.", 0)
     half_closed: int = setting(kinds.DURATION, "The same once one of its directions has ended.", 3_600 * SECOND)
     unread: int = setting(kinds.DURATION, "How long somebody may take nothing of what it is sent.", 900 * SECOND)
     connections: int = setting(kinds.COUNT, "Most clients of this port at a time.", 9_000)
     via: tuple[Route, ...] = setting(kinds.ROUTES, "The way out; direct unless given.", ())
-    source: str = setting(kinds.TEXT, "An address or interface of this machine's that connections leave from.", "")
+    source: str = setting(kinds.SOURCE, "An address or interface of this machine's that connections leave from.", "")
     proxied: tuple[Network, ...] = setting(
         kinds.NETWORKS, "Senders of the PROXY protocol (v1, v2): they begin each connection by it, others never do.", ()
     )
     certificate: str = setting(
-        kinds.TEXT, "A file with our certificate (PEM): clients speak TLS to us. Read anew as it changes.", ""
+        kinds.FILE, "A file with our certificate (PEM): clients speak TLS to us. Read anew as it changes.", ""
     )
-    key: str = setting(kinds.TEXT, "A file with its key, unless that is in the same.", "")
+    key: str = setting(kinds.FILE, "A file with its key, unless that is in the same.", "")
     expose: bool = setting(kinds.EXPOSE, "Lets the port be open to networks that are not internal.", False)
 
 
@@ -91,7 +91,7 @@ class TransparentConfig:
 
     idle: int = setting(kinds.DURATION, "After how long in which nothing moves a connection ends; never unless given.", 0)
     via: tuple[Route, ...] = setting(kinds.ROUTES, "The way out; direct unless given.", ())
-    source: str = setting(kinds.TEXT, "An address or interface of this machine's that connections leave from.", "")
+    source: str = setting(kinds.SOURCE, "An address or interface of this machine's that connections leave from.", "")
     #: The command's own kernel sees to these.
     half_closed: ClassVar[int] = 0
     unread: ClassVar[int] = 0
@@ -123,7 +123,7 @@ class LimitConfig:
 class LogConfig:
     """``[log]``: one line for each connection at its end."""
 
-    file: str = setting(kinds.TEXT, "The file, opened anew on SIGHUP; standard output unless given.", "")
+    file: str = setting(kinds.FILE, "The file, opened anew on SIGHUP; standard output unless given.", "")
     format: str = setting(kinds.FORMAT, "Lines for people, or JSON.", "text")
 
 
@@ -147,5 +147,5 @@ class ProxyConfig:
     per_user: LimitConfig = setting(table(LimitConfig), "Limits of each user.", LimitConfig())
     log: LogConfig = setting(table(LogConfig), "The access log.", LogConfig())
     name: str = setting(kinds.TEXT, "What the session is called in `hythe ps`.", "proxy")
-    workers: int = setting(kinds.COUNT, "Processes that share the ports.", 1)
+    workers: int = setting(kinds.PROCESSES, "Processes that share the ports.", 1)
     drain: int = setting(kinds.DURATION, "How long connections may go on after SIGTERM.", 30 * SECOND)

@@ -24,6 +24,7 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)")
 _LISTEN = re.compile(r"(?:(?P<address>\[[^\[\]]*\]|[^:\[\]]*):)?(?P<port>[^:/]+)(?P<udp>/udp|/tcp)?")
 _TO = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[^:/]+)")
+_INTERFACE = re.compile(r"[^\s/\0-\x1f\x7f]{1,15}")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -125,7 +126,7 @@ def zone(text: str) -> Network | str:
     """A network, or the name of an interface. UsageError."""
     if "/" in text or ":" in text or text.replace(".", "").isdecimal():
         return network(text)
-    if not re.fullmatch(r"[^\s/]{1,15}", text):
+    if not _INTERFACE.fullmatch(text):
         raise UsageError(f"{text!r} is neither a network nor an interface: write for example 10.0.0.0/8 or eth0")
     return text
 
@@ -168,10 +169,45 @@ def _exposed(text: str) -> bool:
     return True
 
 
-def _positive(value: int) -> int:
-    if value < 1:
-        raise UsageError(f"{value} is too few: write a number from 1 on")
-    return value
+def _count(what: str, most: int) -> Kind:
+    def read(value: int) -> int:
+        if not 1 <= value <= most:
+            raise UsageError(f"{value} is too {'few' if value < 1 else 'many'}: write {what}")
+        return value
+
+    return Kind(what, {"type": "integer", "minimum": 1, "maximum": most}, read)
+
+
+def _wait(text: str) -> int:
+    found = parse_duration(text)
+    if not found:
+        raise UsageError(f"{text!r} is no time at all: write for example 10s")
+    return found
+
+
+def _size(text: str) -> int:
+    found = parse_size(text)
+    if not found:
+        raise UsageError(f"{text!r} is nothing at all: write for example 10MiB")
+    return found
+
+
+def _file(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise UsageError(f"{text!r} is no file: write its name, for example /etc/ssl/mail.pem")
+    return text
+
+
+def source(text: str) -> str:
+    """An address, or the name of an interface. UsageError."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        if not _INTERFACE.fullmatch(text):
+            raise UsageError(
+                f"{text!r} is neither an address nor an interface: write for example 10.0.0.1 or eth0"
+            ) from None
+    return text
 
 
 def _word(name: str, words: tuple[str, ...]) -> Kind:
@@ -205,9 +241,13 @@ def tables(kind: type) -> Kind:
 
 TEXT: Final = _text("a text")
 FLAG: Final = Kind("true or false", {"type": "boolean"})
-COUNT: Final = Kind("a number from 1 on", {"type": "integer", "minimum": 1}, _positive)
+FILE: Final = _text("the name of a file", _file)
+SOURCE: Final = _text("an address or an interface of this machine", source)
+COUNT: Final = _count("a number from 1 to 1000000000", 1_000_000_000)
+PROCESSES: Final = _count("a number from 1 to 256", 256)
 DURATION: Final = _text('a length of time such as "10s"', parse_duration)
-SIZE: Final = _text('a size such as "10MiB"', parse_size)
+WAIT: Final = _text('a length of time such as "10s"', _wait)
+SIZE: Final = _text('a size such as "10MiB"', _size)
 RATE: Final = _text('a rate such as "10mbit" (bits a second)', parse_rate)
 LISTEN: Final = _text('a place to listen, "[ADDR:]PORT[/udp]"', listen)
 DESTINATIONS: Final = _list('a destination, "HOST:PORT", or a list of them', str)
@@ -224,4 +264,6 @@ BALANCE: Final = _word("balance", ("failover", "least-connections"))
 PROXY_PROTOCOL: Final = _word("version of the PROXY protocol", ("v1", "v2"))
 PORTS: Final = _text('ports such as "50000-50100"', ports)
 FORMAT: Final = _word("format", ("text", "json"))
-TEXTS_BY_NAME: Final = Kind("names with texts", {"type": "object", "additionalProperties": {"type": "string"}}, dict)
+TEXTS_BY_NAME: Final = Kind(
+    'a text for each name, name = "…"', {"type": "object", "additionalProperties": {"type": "string"}}, dict
+)

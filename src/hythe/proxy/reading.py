@@ -16,6 +16,8 @@ from hythe.proxy.lines import Path, line_of, lines
 from hythe.proxy.sense import Mistake, check
 
 T = TypeVar("T")
+#: Characters of a value in a message.
+_SHOWN = 60
 _AT = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 
 
@@ -83,11 +85,20 @@ class _Reader:
                 raise self.wrong(path, f"this is not a table: begin it with [{path[-1]}]")
             return self.table(kind.table, value, path)
         if not fits(value, kind.schema):
-            raise self.wrong(path, f"{value!r} is not allowed: write {kind.what}")
+            for key, each in value.items() if isinstance(value, dict) else ():
+                if not isinstance(each, str):  # and the others are shown to nobody: they may be secrets
+                    raise self.wrong((*path, key), "this is not a text: write one")
+            raise self.wrong(path, f"{_shown(value)} is not allowed: write {kind.what}")
         try:
             return kind.read(value)
         except UsageError as error:
             raise self.wrong(path, str(error)) from error
+
+
+def _shown(value: Any) -> str:
+    """As TOML has it, or as much of it as a sentence can bear."""
+    found = repr(value) if isinstance(value, str | list | dict) else str(value).lower()
+    return found if len(found) <= _SHOWN else f"{found[:_SHOWN]}…"
 
 
 def fits(value: Any, schema: Mapping[str, Any]) -> bool:

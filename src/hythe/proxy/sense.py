@@ -69,7 +69,7 @@ def check(config: ProxyConfig) -> None:
     try:
         check_name(config.name)
     except UsageError as error:
-        raise Mistake(("name",), str(error)) from error
+        raise Mistake(("name",), str(error).removeprefix("--name ")) from error
 
 
 def _check_ports(config: ProxyConfig) -> None:
