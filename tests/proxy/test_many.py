@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import resource
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from hythe.units import GIB
+from tests import needs
+from tests.house.source import ROOT
 from tests.proxy.commands import Proxy, running
 from tests.proxy.running import OPEN
 
@@ -197,3 +202,15 @@ def test_bad_clients_keep_nobody_from_being_served(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_a_hundred_thousand_malformed_requests(tmp_path: Path) -> None:
     asyncio.run(besieged(tmp_path / "p.toml", 100_000))
+
+
+@pytest.mark.parametrize("count", [3_000, pytest.param(200_000, marks=pytest.mark.slow)])
+def test_a_flood_of_those_who_never_finish_their_handshake(count: int) -> None:
+    """The kernel keeps some of them, and answers the rest by SYN cookies; who does finish is served."""
+    needs.root()
+    words = [needs.program("unshare"), "--net", sys.executable, "-m", "tests.proxy.flooded", str(count)]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    found = re.fullmatch(r"(\d+) served, (\d+) half open\n", said.stdout)
+    assert found is not None, said.stderr
+    assert int(found[1]) >= 20
+    assert int(found[2]) > 0

@@ -8,6 +8,8 @@ import json
 import os
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -246,3 +248,45 @@ def test_a_destination_that_is_killed_in_the_middle(tmp_path: Path) -> None:
             other.sendall(b" and end")
             other.shutdown(socket.SHUT_WR)
             assert read_all(other) == b"begin and end"
+
+
+POURING = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+stream, _ = listener.accept()
+number = 0
+while True:
+    stream.sendall(b"".join(each.to_bytes(4, "big") for each in range(number, number + 10_000)))
+    number += 10_000
+"""
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_a_server_that_is_killed_while_it_sends(tmp_path: Path, unread: bool) -> None:
+    """Every byte is the right one up to the end, and that is the kernel's: a reset where something was left unread."""
+    with subprocess.Popen([sys.executable, "-c", POURING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with (
+            proxy(mapped(port), tmp_path) as it,
+            socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20) as stream,
+        ):
+            if unread:
+                stream.sendall(b"x")
+            got = stream.recv(1_000_000, socket.MSG_WAITALL)
+            process.kill()
+            process.wait(20)
+            reset = False
+            try:
+                while part := stream.recv(1 << 20):
+                    got += part
+            except ConnectionResetError:
+                reset = True
+            assert reset == unread
+            want = b"".join(each.to_bytes(4, "big") for each in range(len(got) // 4 + 1))
+            assert got == want[: len(got)]
+            stream.close()
+            line = it.lines(1)[0]
+            assert ("ECONNRESET" in line) == unread
+            assert not it.open_flows()
