@@ -1,7 +1,7 @@
 // The layers of one packet, as hythe layers tells them: at its sender going down, at its receiver going up, then every field.
 
 import {get} from "./api.js";
-import {h, table} from "./dom.js";
+import {h, say, table} from "./dom.js";
 
 const OCTETS = 8;
 const RFC = /^RFC (\d+)(?:, (.*))?$/;
@@ -40,7 +40,7 @@ function header(each) {
 
 /** An element, and `show(number)` to fill it with a packet. */
 export function layersPane(path) {
-  const element = h("section", {class: "layers", id: "layers", "aria-label": "Layers of the packet", "aria-live": "polite"},
+  const element = h("section", {class: "layers", id: "layers", "aria-label": "Layers of the packet"},
     h("p", {class: "quiet"}, "Choose a packet to see its layers."));
   let wanted = null;
 
@@ -60,7 +60,9 @@ export function layersPane(path) {
     } catch (error) {
       made = [h("p", {class: "bad"}, error.message)];
     }
-    if (wanted === number) element.replaceChildren(...made);
+    if (wanted !== number) return;
+    element.replaceChildren(...made);
+    say(made[0].textContent);
   }
 
   return {element, show};

@@ -6,6 +6,7 @@ import {bytes, duration} from "./format.js";
 import {link} from "./place.js";
 
 const PAUSE = 1500;
+const SPARING = 10;
 const QUARTERS = 4;
 const THIN = 3;
 const THICK = 14;
@@ -29,7 +30,7 @@ export function waterfallView(main, session) {
   const problem = h("p", {class: "bad", role: "alert"});
   const notes = h("p", {class: "quiet", id: "fall-notes"});
   const box = h("div", {class: "falls", role: "listbox", tabindex: 0, id: "falls", "aria-label": "Connections in time: arrow keys choose one"});
-  const parts = h("section", {id: "parts", "aria-label": "Parts of the chosen line", "aria-live": "polite"},
+  const parts = h("section", {id: "parts", "aria-label": "Parts of the chosen line"},
     h("p", {class: "quiet"}, "Choose a line to read its parts."));
   main.append(h("div", {class: "bar"}, h("label", null, "Show ", stretch), h("label", null, "Filter ", filter)), legend, problem, box, notes, parts);
   let found = null;
@@ -85,6 +86,7 @@ export function waterfallView(main, session) {
     chosen = name(line);
     draw();
     document.getElementById(`fall-${index}`).scrollIntoView({block: "nearest"});
+    say(`${line.label}: ${line.spans.length} parts, told below`);
     const facts = [line.secret, line.limited && `Limited by: ${line.limited}`, `${bytes(line.bytes_up)} up, ${bytes(line.bytes_down)} down`,
       line.retransmits && `${line.retransmits} segments sent again`].filter(Boolean);
     parts.replaceChildren(
@@ -102,6 +104,7 @@ export function waterfallView(main, session) {
   });
 
   async function look() {
+    const begun = performance.now();
     try {
       const before = JSON.stringify(found);
       found = await get(path);
@@ -115,7 +118,8 @@ export function waterfallView(main, session) {
     } catch (error) {
       problem.textContent = error.message;
     }
-    if (!ended) timer = setTimeout(look, PAUSE);
+    // With thousands of lines an answer takes its time: the session's then, and so most of it is left to it.
+    if (!ended) timer = setTimeout(look, Math.max(PAUSE, SPARING * (performance.now() - begun)));
   }
 
   look();
