@@ -30,6 +30,7 @@ export function faultsView(main, session) {
   const problem = h("p", {class: "bad", role: "alert", id: "faults-problem"});
   const tallies = h("div", {id: "tallies"});
   const all = h("p", {id: "words", class: "mono"});
+  const away = h("button", {type: "button", id: "no-faults", disabled: true, onclick: none}, "Take all away");
   let way = "";
   let words = {};
   let timer = null;
@@ -54,7 +55,7 @@ export function faultsView(main, session) {
   const ways = h("fieldset", {class: "bar"}, h("legend", null, "Faults of"), WAYS.map(([value, title]) => h("label", null,
     h("input", {type: "radio", name: "way", value, checked: value === "", onchange: () => { way = value; lines.forEach((each) => each.show()); }}), ` ${title}`)));
   main.append(ways, h("div", {class: "faults"}, lines.flatMap((each) => each.elements)), problem,
-    h("div", {class: "bar"}, h("button", {type: "button", id: "no-faults", onclick: none}, "Take all away"), all), tallies);
+    h("div", {class: "bar"}, away, all), tallies);
 
   async function set(changes) {
     try {
@@ -73,6 +74,7 @@ export function faultsView(main, session) {
 
   function take(faults) {
     words = faults.words;
+    away.disabled = !Object.keys(words).length;
     all.textContent = Object.entries(words).map(([name, text]) => `${name.replaceAll("_", "-")}=${text}`).join(" ") || "no faults";
     lines.forEach((each) => each.show());
     if (!faults.up || !faults.down) {
