@@ -1,8 +1,9 @@
 """`python -m bench.watching`: what `hythe live` costs with 5,000 connections, and how soon it shows what happens.
 
 One `hythe run` whose command holds the connections to a server of this machine's loopback; `hythe live` on a pty.
-Processor time is that of the gateway and of the view, read from /proc, with the view and without, in turn; so is what one
-bulk flow beside the connections carries. How soon: one connection more is opened, and the pty read until the view counts it.
+Processor time is that of the gateway and of the view, read from /proc, without the view and with it. A bulk flow beside the
+connections has the view stopped and going on, in turn. How soon: one connection more is opened, and the pty read until the
+view counts it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import resource
 import select
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +29,7 @@ from typing import IO, Final
 
 CONNECTIONS: Final = 5_000
 SECONDS: Final = 10.0
-ROUNDS: Final = 3
+ROUNDS: Final = 12
 #: Messages a second over all connections, in turn, where they are not idle.
 MESSAGES: Final = 1_000
 _PATIENCE: Final = 60.0
@@ -44,10 +46,10 @@ port, sink, count = map(int, sys.argv[1:])
 host = socket.getaddrinfo("host.hythe.internal", port, socket.AF_INET)[0][4][0]
 held = [socket.create_connection((host, port)) for _ in range(count)]
 print("open", flush=True)
-rate, place = 0, 0
+told, rate, place = open(0, "rb", buffering=0), 0, 0  # a line that waits in a buffer is not seen by select
 while True:
-    if select.select([sys.stdin], [], [], 0.1)[0]:
-        word, _, number = sys.stdin.readline().strip().partition(" ")
+    if select.select([told], [], [], 0.1)[0]:
+        word, _, number = told.readline().decode().strip().partition(" ")
         if word == "more":
             held.append(socket.create_connection((host, port)))
             print("more", flush=True)
@@ -204,6 +206,23 @@ def costs(run: Run, messages: int, seconds: float) -> str:
     return f"{messages} messages a second: gateway {alone:.1f} % alone, {more:.1f} % more for the view; view {view:.1f} %"
 
 
+def beside(run: Run, rounds: int, seconds: float) -> str:
+    """Bulk with the view stopped, and with it going on, in turn: so both have what else the machine does."""
+    stopped, watched = [], []
+    with live(run.name) as watching:
+        for _ in range(rounds):
+            os.kill(watching.pid, signal.SIGSTOP)
+            stopped.append(run.bulk(seconds))
+            os.kill(watching.pid, signal.SIGCONT)
+            reading = threading.Thread(target=watching.read, args=(seconds,))
+            reading.start()
+            watched.append(run.bulk(seconds))
+            reading.join()
+    ratios = [with_ / without for with_, without in zip(watched, stopped, strict=True)]
+    figures = f"{median(stopped):.2f} Gbit/s alone, {median(watched):.2f} watched"
+    return f"bulk: {figures}; median of the ratios {median(ratios):.3f}"
+
+
 def delays(run: Run, connections: int, times: int) -> list[float]:
     """Seconds from a connection that is open to its number on the screen."""
     found = []
@@ -232,16 +251,7 @@ def main() -> int:
     try:
         for messages in (0, MESSAGES):
             print(costs(run, messages, options.seconds), flush=True)
-        alone, watched = [], []
-        for _ in range(options.rounds):
-            alone.append(run.bulk(options.seconds / 2))
-            with live(run.name) as watching:
-                reading = threading.Thread(target=watching.read, args=(options.seconds / 2,))
-                reading.start()
-                watched.append(run.bulk(options.seconds / 2))
-                reading.join()
-        text = f"bulk: {median(alone):.2f} Gbit/s alone, {median(watched):.2f} watched"
-        print(f"{text}; ratio of the medians {median(watched) / median(alone):.3f}", flush=True)
+        print(beside(run, options.rounds, options.seconds / 4), flush=True)
         found = delays(run, options.connections, 8)
         print(f"shown after {median(found):.2f} s, at most {max(found):.2f} s", flush=True)
     finally:

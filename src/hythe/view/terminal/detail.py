@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 #: Seconds between two questions about the connection, and how far back the plot goes.
 PERIOD: Final = 0.1
 SPAN: Final = 10.0
-_PLAIN: Final = Style.null()
 
 
 class Curves(Widget):
@@ -60,8 +59,9 @@ class Curves(Widget):
     def render_line(self, y: int) -> Strip:
         """The legend, then the canvas."""
         pieces = self._legend if y == 0 else self._canvas.row(y - 1) if y <= self._canvas.height else []
-        strip = Strip([Segment(text, Style.parse(colour)) for text, colour in pieces])
-        return strip.adjust_cell_length(self.size.width, _PLAIN)
+        plain = self.rich_style
+        strip = Strip([Segment(text, plain + Style.parse(colour)) for text, colour in pieces])
+        return strip.adjust_cell_length(self.size.width, plain)
 
 
 class DetailScreen(Screen[None]):

@@ -81,14 +81,14 @@ class Lines(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line of what is seen; called for no other."""
-        width = self.size.width
+        width, plain = self.size.width, self.rich_style
         if y == 0:
-            return _strip(self._heading(width), width, _HEADING)
+            return _strip(self._heading(width), width, plain + _HEADING)
         place = self.scroll_offset.y + y - 1
         if place >= len(self.rows):
-            return _strip(self._nothing if place == 0 else "", width, Style.null())
+            return _strip(self._nothing if place == 0 else "", width, plain)
         text, style = self._draw(self.rows[place], width)
-        drawn = Style.parse(style)
+        drawn = plain + Style.parse(style)
         return _strip(text, width, drawn + _CURSOR if place == self.cursor and self.has_focus else drawn)
 
     def action_move(self, by: int) -> None:

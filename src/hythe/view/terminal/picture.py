@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Cells, and ticks that are waited for: rates are differences, and histories grow.
 SIZE: Final = (96, 24)
-_TICKS: Final = 6
+_TICKS: Final = 4
 #: Fonts that a picture of textual's would fetch from elsewhere; what is there has its own.
 _FETCHED: Final = re.compile(r"\s*@font-face\s*{[^}]*}")
 
