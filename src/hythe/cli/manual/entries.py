@@ -131,7 +131,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
                 ("hythe live web --picture web.svg", "What it shows after some seconds, as an image."),
             ),
             see=("dashboard", "ps", "netstat", "ctl"),
-            guide="session.md",
+            guide="live.md",
         ),
         "dashboard": Entry(
             examples=(
