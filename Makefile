@@ -23,7 +23,8 @@ $(STAMP): pyproject.toml requirements/dev.txt Makefile
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
 		{ echo "python3 cannot make a virtual environment; install its venv module (Debian: python3-venv)" >&2; \
 		rm -rf .venv; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --requirement requirements/dev.txt
+	@$(BIN)/python -m compileall -q -j 0 $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
