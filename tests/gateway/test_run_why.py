@@ -27,16 +27,16 @@ from tests.gateway.servers import closed_port, tcp_server
 if TYPE_CHECKING:
     from tests.gateway.conftest import Person
 
-#: port buffer script: what the command does: `send N`, `wait SECONDS`, `read N` (0: to the end), `slowly N`, `end`.
+#: port buffer host script: what the command does: `send N`, `wait SECONDS`, `read N` (0: to the end), `slowly N`, `end`.
 CLIENT = """
 import socket, sys, time
-port, size, words = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+port, size, host, words = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
 sock = socket.socket()
 if size:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 sock.settimeout(8)
 try:
-    sock.connect((socket.gethostbyname("host.hythe.internal"), port))
+    sock.connect((socket.gethostbyname(host), port))
     while words:
         word = words.pop(0)
         count = float(words.pop(0)) if word != "end" else 0
@@ -142,7 +142,8 @@ def captured(person: Person, folder: Path, serve: Serve | None, client: str, fau
     options = f"--host-loopback --seed 5 --delay 10ms {fault} --capture {file}"
 
     def run(port: int) -> None:
-        ran = person.run(options, *person.script(CLIENT, str(port), str(buffer), *client.split()))
+        words = (str(port), str(buffer), "host.hythe.internal", *client.split())
+        ran = person.run(options, *person.script(CLIENT, *words))
         assert ran.returncode == 0, ran.stderr
         assert "lacks" not in ran.stderr
 

@@ -80,5 +80,5 @@ def test_the_proof_is_in_the_capture_and_the_words_name_it(situation: Situation)
 
 
 def test_the_table_has_all_twelve() -> None:
-    other = {Cause.CONGESTION, Cause.NO_ANSWER, Cause.SILENCE}
+    other = {Cause.CONGESTION, Cause.NO_ANSWER, Cause.SILENCE, Cause.UNREACHABLE, Cause.PATH_MTU}
     assert {each.cause for each in SITUATIONS} == set(Cause) - other

@@ -42,6 +42,10 @@ def _closings(count: int) -> str:
     return f", {_times(count)} to the last byte" if count else ""
 
 
+def _octets(mtu: int) -> str:
+    return str(mtu) if mtu else "fewer"
+
+
 def _which(way: int) -> str:
     return "answer to the first packet" if way else "first packet"
 
@@ -138,6 +142,16 @@ _CAUSES: Final[Mapping[Cause, _Words]] = MappingProxyType(
             "The program at {sender} crashed, or closed the socket with data unread; or a device between broke it off.",
             (_midway,),
         ),
+        Cause.UNREACHABLE: _Words(
+            "{told[0]} said of a packet from {sender} that {told[1]} (ICMP {told[2]}): {told[3]}.",
+            "Look at the route and the filters at {told[0]}; it may be {receiver} itself that is gone.",
+        ),
+        Cause.PATH_MTU: _Words(
+            "{told[0]} said that a packet from {sender} was too long: the next link takes {0} bytes. {sender} sent {1} "
+            "again, shorter ones from then on. That is how the length that a path takes is found (RFC 1191, 6; RFC 8201).",
+            "Nothing is broken.",
+            (_octets, _packets),
+        ),
         Cause.SILENCE: _Words(
             "Nothing came from {receiver} any more, though {sender} sent the same data {0} again, for {cost} (RFC 6298, "
             "5.5).",
@@ -153,5 +167,5 @@ def sentences(found: Finding, sender: str, receiver: str) -> tuple[str, str]:
     """What happened, and what can be done."""
     words = _CAUSES[found.cause]
     figures = [form(figure) for form, figure in zip(words.forms, found.figures, strict=False)]
-    named = {"sender": sender, "receiver": receiver, "cost": duration(found.cost)}
+    named = {"sender": sender, "receiver": receiver, "cost": duration(found.cost), "told": found.told}
     return words.what.format(*figures, **named), words.remedy.format(**named)

@@ -7,7 +7,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from hythe.view.analysis.segments import Captured, segments
+from hythe.view.analysis.complaints import Complaint, read
+from hythe.view.analysis.segments import Captured
 from hythe.view.analysis.series import Series
 from hythe.view.analysis.way import Way
 from hythe.wire.pcapng import CapturedPacket
@@ -15,8 +16,9 @@ from hythe.wire.segment import ACK, SYN
 
 #: Conversations kept with all that was found of each; what begins later is counted.
 _MAX: Final = 10_000
-#: SYNs remembered of each.
+#: SYNs remembered of each, and complaints by ICMP.
 _SYNS: Final = 64
+_COMPLAINTS: Final = 64
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class Conversation:
     """One connection. `ways[0]` is from `ends[0]`: who opened it, or who was seen first."""
 
     __slots__ = (
+        "complaints",
         "ends",
         "first_number",
         "last_number",
@@ -54,6 +57,7 @@ class Conversation:
         self.start = self.stop = first.time
         self.first_number = self.last_number = first.number
         self.packets = 0
+        self.complaints: list[Complaint] = []
 
     def feed(self, segment: Captured) -> None:
         """One of its segments."""
@@ -67,6 +71,23 @@ class Conversation:
             self.opening.complete, self.opening.complete_time = segment.number, segment.time
         way.other.hear(segment)
         way.send(segment)
+
+    def complain(self, complaint: Complaint) -> None:
+        """Somebody says by ICMP that one of its packets was not delivered."""
+        complaint.way = index = 0 if complaint.source == self.ends[0] else 1
+        way = self.ways[index]
+        if way.base is not None and complaint.sequence is not None:
+            complaint.place = way.position(complaint.sequence)
+            complaint.believed = way.una <= complaint.place < way.top
+            known = way.records.within(complaint.place, complaint.place + 1)
+            complaint.about = known[0].number if known else 0
+            if complaint.believed and complaint.too_long:
+                lowest = complaint.place
+                if way.refused is not None and way.una <= way.refused[0]:
+                    lowest = min(lowest, way.refused[0])
+                way.refused = (lowest, complaint.number)
+        if len(self.complaints) < _COMPLAINTS:
+            self.complaints.append(complaint)
 
     def _open(self, segment: Captured, way: Way) -> None:
         options = segment.options
@@ -132,6 +153,13 @@ class Conversations:
         found.feed(segment)
         return found
 
+    def complain(self, complaint: Complaint) -> None:
+        """Count one to the conversation that it quotes, if that is known."""
+        key = (complaint.source, complaint.destination)
+        found = self._open.get(key if key[0] <= key[1] else key[::-1])
+        if found is not None:
+            found.complain(complaint)
+
     def _begin(self, segment: Captured) -> Conversation:
         number = len(self.all)
         found = Conversation(number, segment, number in self._drawn)
@@ -142,9 +170,17 @@ class Conversations:
 
     def read(self, packets: Iterable[CapturedPacket]) -> Conversations:
         """Feed all of a source, to its end."""
-        for segment in segments(packets):
-            self.feed(segment)
+        for each in read(packets):
+            if isinstance(each, Captured):
+                self.feed(each)
+            else:
+                self.complain(each)
         return self
+
+
+def address_text(address: bytes) -> str:
+    """``192.0.2.1``."""
+    return str(ipaddress.ip_address(address))
 
 
 def end_text(end: bytes) -> str:

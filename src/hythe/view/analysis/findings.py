@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from hythe.units import MILLISECOND, SECOND
-from hythe.view.analysis.conversation import Conversation
+from hythe.view.analysis.conversation import Conversation, address_text
 from hythe.view.analysis.resent import Kind, Resent
 from hythe.view.analysis.waits import Reason
 from hythe.view.analysis.way import Way
@@ -51,13 +51,15 @@ class Cause(Enum):
     REFUSED = "refused"
     RESET = "reset"
     SILENCE = "silence"
+    UNREACHABLE = "unreachable"
+    PATH_MTU = "path MTU"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`cause` in way `way` (0 is from who opened it); it cost `cost` ns. `figures` are what a sentence of it tells.
 
-    `problem`: worth an alarm; else it is how TCP lives with its path. `packets`: the proof.
+    `problem`: worth an alarm; else it is how TCP lives with its path. `packets`: the proof. `told`: who said what of it.
     """
 
     cause: Cause
@@ -66,6 +68,7 @@ class Finding:
     packets: Sequence[int]
     problem: bool = True
     figures: tuple[int, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 def findings(conversation: Conversation) -> list[Finding]:
@@ -80,8 +83,14 @@ def findings(conversation: Conversation) -> list[Finding]:
     if any(each.cause is Cause.BLACK_HOLE for each in found):
         # What vanishes may be the handshake's last packet, if text is in it; and then there is nothing to answer.
         found = [each for each in found if each.cause not in (Cause.SILENCE, Cause.SYN_LOSS)]
-    if any(each.cause is Cause.SILENCE for each in found):
+    silent = any(each.cause is Cause.SILENCE for each in found)
+    if silent:
         found = [each for each in found if each.cause is not Cause.LOSS]
+    said = list(_complaints(conversation, silent))
+    if any(each.cause is Cause.UNREACHABLE and each.problem for each in said):
+        # Why nobody answered is known.
+        found = [each for each in found if each.cause not in (Cause.NO_ANSWER, Cause.SYN_LOSS, Cause.SILENCE, Cause.REFUSED)]
+    found += said
     return sorted(found, key=lambda each: (not each.problem, -each.cost))
 
 
@@ -107,6 +116,28 @@ def _opening(conversation: Conversation) -> Iterator[Finding]:
             cost = max(each[-1][1], end[1]) - each[0][1]
             proof = [*numbers[:PROOF], *([end[0]] if end[0] else [])]
             yield Finding(Cause.SYN_LOSS, lost, cost, proof, True, (len(each), lost))
+
+
+def _complaints(conversation: Conversation, silent: bool) -> Iterator[Finding]:
+    """What was said by ICMP, the last word of each kind and way. `silent`: the other end is not heard any more."""
+    last = {(each.too_long, each.way): each for each in conversation.complaints if each.believed}
+    for each in last.values():
+        way = conversation.ways[each.way]
+        proof = tuple(number for number in (each.about, each.number) if number)
+        if each.too_long:
+            again = [resent for resent in way.resent if resent.kind is Kind.PATH_MTU]
+            proof += tuple(resent.number for resent in again[: PROOF // 2])
+            yield Finding(Cause.PATH_MTU, each.way, 0, proof, False, (each.mtu, len(again)), (address_text(each.teller),))
+            continue
+        opening = not conversation.opening.answers
+        gone_on = way.heard_time > each.time
+        problem = (opening or silent) and not gone_on
+        effect = "the attempt to connect came to nothing" if opening else "nothing was heard any more"
+        if not problem:
+            effect = "TCP takes that as a hint only, and the connection went on (RFC 1122, 4.2.3.9)"
+        told = (address_text(each.teller), each.said, each.code, effect)
+        start = conversation.start if opening else way.heard_time
+        yield Finding(Cause.UNREACHABLE, each.way, max(0, conversation.stop - start), proof, problem, (), told)
 
 
 # --- Waits

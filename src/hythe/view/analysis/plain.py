@@ -6,7 +6,8 @@ from typing import Any
 
 from hythe.units import SECOND
 from hythe.view.analysis.causes import sentences
-from hythe.view.analysis.conversation import Conversation, end_text
+from hythe.view.analysis.complaints import Complaint
+from hythe.view.analysis.conversation import Conversation, address_text, end_text
 from hythe.view.analysis.findings import findings
 from hythe.view.analysis.resent import Resent
 from hythe.view.analysis.way import Way
@@ -40,6 +41,7 @@ def plain(conversation: Conversation) -> dict[str, Any]:
             }
             for each in findings(conversation)
         ],
+        "icmp": [_complaint(each, conversation.start) for each in conversation.complaints],
         "ways": [_way(way, conversation.start) for way in conversation.ways],
     }
 
@@ -73,6 +75,20 @@ def _way(way: Way, start: int) -> dict[str, Any]:
         "resent_count": way.resent_count,
         "out_of_order": way.late_count,
         "not_captured": way.uncaptured,
+    }
+
+
+def _complaint(each: Complaint, start: int) -> dict[str, Any]:
+    return {
+        "packet": each.number,
+        "at": (each.time - start) / SECOND,
+        "from": address_text(each.teller),
+        "code": each.code,
+        "text": each.said,
+        "mtu": each.mtu or None,
+        "about": each.about or None,
+        "way": each.way,
+        "believed": each.believed,
     }
 
 

@@ -13,6 +13,8 @@ from typing import Final
 
 #: Retransmissions kept with all their particulars; of more there is only the count.
 KEPT: Final = 2_000
+#: How often a segment comes again for being too long: once, and once more for each part of it that was cut again.
+REFUSALS: Final = 2
 
 
 class Kind(Enum):
@@ -29,6 +31,7 @@ class Kind(Enum):
     FIN = ("FIN again", "RFC 6298, 5.4", "the end of the stream was not acknowledged in time")
     KEEP_ALIVE = ("keep-alive", "RFC 9293, 3.8.4", "to see whether the other end is still there")
     WINDOW_PROBE = ("window probe", "RFC 9293, 3.8.6.1", "to see whether the closed window has opened")
+    PATH_MTU = ("too long", "RFC 1191, 6.4", "a router had said by ICMP that it was too long")
     NETWORK = ("duplicate", "RFC 9293, 3.4", "the network delivered the same packet twice")
 
     def __init__(self, label: str, section: str, words: str) -> None:
@@ -39,7 +42,7 @@ class Kind(Enum):
     @property
     def repairs(self) -> bool:
         """Does it stand for a loss, or for what its sender thought one?"""
-        return self not in (Kind.KEEP_ALIVE, Kind.WINDOW_PROBE, Kind.NETWORK)
+        return self not in (Kind.KEEP_ALIVE, Kind.WINDOW_PROBE, Kind.NETWORK, Kind.PATH_MTU)
 
 
 #: Kinds that end a wait for a timer rather than follow from an acknowledgment.

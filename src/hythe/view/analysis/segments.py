@@ -87,17 +87,22 @@ def segments(packets: Iterable[CapturedPacket]) -> Iterator[Captured]:
     Raises `MachineError` for a link type that is not known here.
     """
     for number, packet in enumerate(packets, start=1):
-        try:
-            found = _segment(packet, number)
-        except (struct.error, IndexError, ParseError):
-            continue  # cut off in its headers, or broken: nobody can tell what it was
+        found = segment_of(packet, number)
         if found is not None:
             yield found
 
 
+def segment_of(packet: CapturedPacket, number: int) -> Captured | None:
+    """One packet's, if it is TCP's."""
+    try:
+        return _segment(packet, number)
+    except (struct.error, IndexError, ParseError):
+        return None  # cut off in its headers, or broken: nobody can tell what it was
+
+
 def _segment(packet: CapturedPacket, number: int) -> Captured | None:
     data = packet.data
-    at = _network(data, packet.interface.linktype)
+    at = network(data, packet.interface.linktype)
     if at < 0 or at >= len(data):
         return None
     length = max(packet.length, len(data)) - at
@@ -130,7 +135,7 @@ def _read(packet: CapturedPacket, number: int, pair: bytes, identification: int,
     return found
 
 
-def _network(data: bytes, linktype: int) -> int:
+def network(data: bytes, linktype: int) -> int:
     """Where the IP header begins; -1 where there is none."""
     bare = _BARE.get(linktype)
     if bare is not None:

@@ -14,7 +14,7 @@ from typing import Final
 from hythe.units import MILLISECOND
 from hythe.view.analysis.ranges import Ranges
 from hythe.view.analysis.records import Record, Records
-from hythe.view.analysis.resent import BY_TIMER, KEPT, Kind, Late, Resent
+from hythe.view.analysis.resent import BY_TIMER, KEPT, REFUSALS, Kind, Late, Resent
 from hythe.view.analysis.rtt import RoundTrips
 from hythe.view.analysis.segments import Captured
 from hythe.view.analysis.series import Series, Stretch
@@ -63,6 +63,7 @@ class Way:
         self.late_count = 0
         self.uncaptured = 0  # bytes that the other end acknowledged, but that are not in the capture
         self.nagled: list[Span] = []
+        self.refused: tuple[int, int] | None = None  # what a router said was too long: its place, and the saying's number
         self._gaps: list[tuple[int, int, int, int, int | None]] = []
         self._stamps: dict[int, int] = {}
         self._duplicates = 0
@@ -264,6 +265,8 @@ class Way:
         if not segment.size:
             return Kind.FIN
         tries = max((each.tries for each in known), default=1)
+        if self.refused and known and start >= self.refused[0] and known[0].number < self.refused[1] and tries <= REFUSALS:
+            return Kind.PATH_MTU
         waited = segment.time - self._since()
         timed = waited * 10 >= self.trips.retransmission_timeout() * 8
         above = self.sacked.above(end) if self.sacked else 0

@@ -8,7 +8,8 @@ from typing import Final
 
 from hythe.units import MILLISECOND, format_bytes
 from hythe.view.analysis.causes import duration, plural, sentences
-from hythe.view.analysis.conversation import Conversation, end_text
+from hythe.view.analysis.complaints import Complaint
+from hythe.view.analysis.conversation import Conversation, address_text, end_text
 from hythe.view.analysis.findings import findings
 from hythe.view.analysis.resent import Kind, Resent
 from hythe.view.analysis.waits import Reason, Span
@@ -17,6 +18,8 @@ from hythe.view.analysis.way import Way
 #: A wait of this length is a stall, if it is as long as several round trips as well; and so many are told of each way.
 _STALL: Final = 200 * MILLISECOND
 _STALLS: Final = 5
+#: ICMP errors told one by one.
+_COMPLAINTS: Final = 5
 #: Retransmissions told one by one.
 _RESENT: Final = 8
 #: A reason with less of the time than this is not worth a word.
@@ -55,6 +58,22 @@ def report(conversation: Conversation) -> Iterator[str]:
         yield "  nothing is wrong with it, as far as the capture shows"
     for index, way in enumerate(conversation.ways):
         yield from _way(conversation, way, index)
+    for complaint in conversation.complaints[:_COMPLAINTS]:
+        yield f"  {complaint_text(complaint)}"
+    if len(conversation.complaints) > _COMPLAINTS:
+        yield f"  and {len(conversation.complaints) - _COMPLAINTS} more by ICMP: --json has them"
+
+
+def complaint_text(complaint: Complaint) -> str:
+    """One ICMP error: who said what of which packet."""
+    about = f"packet {complaint.about}" if complaint.about else "a packet"
+    text = f"packet {complaint.number}: {address_text(complaint.teller)} says of {about} that {complaint.said}"
+    if complaint.mtu:
+        text += f", which takes {complaint.mtu} bytes"
+    text += f" (ICMP {complaint.code})"
+    return (
+        text if complaint.believed else f"{text}; nothing of that was on its way, so TCP leaves it unheard (RFC 5927, 4.1)"
+    )
 
 
 def names(conversation: Conversation, index: int) -> tuple[str, str]:
