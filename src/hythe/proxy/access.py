@@ -49,7 +49,7 @@ class Access:
     """`rules` in their order; `ours`: is this one of the proxy's own ports?"""
 
     def __init__(self, rules: Sequence[RuleConfig], ours: Callable[[str, int], bool]) -> None:
-        self._rules = rules
+        self._rules = [_Rule(each) for each in rules]
         self._ours = ours
 
     def permit(self, client: str, user: str, host: str, address: str, port: int, *, mapped: bool = False) -> None:
@@ -65,36 +65,37 @@ class Access:
             sought.append(normal(address))
         rule = self._first(client, user, sought, port)
         where = endpoint(host, port)
-        if (rule is None and self._rules) or (rule is not None and rule.action == "refuse"):
+        if (rule is None and self._rules) or (rule is not None and rule.config.action == "refuse"):
             raise PermissionError(errno.EACCES, f"the rules of this proxy do not let {user or client} go to {where}")
         if mapped:
             return
         if any(self._ours(str(each), port) for each in sought if not isinstance(each, str)):
             raise PermissionError(errno.EACCES, f"{where} is a port of this proxy itself")
-        if any(map(is_closed, sought)) and (rule is None or not _names(rule, sought, port)):
+        if any(map(is_closed, sought)) and (rule is None or not rule.names(sought, port)):
             raise PermissionError(errno.EACCES, f"{where} is an address that only a rule naming it opens")
 
     def knows(self, name: str) -> bool:
         """May anybody go to `name` at any port now, for all that its name alone tells?"""
         if not self._rules:
             return True
-        now, sought = datetime.now(), normal(name)
+        sought = normal(name)
         for rule in self._rules:
-            if not _is_time(rule, now):
+            config = rule.config
+            if not _is_time(config):
                 continue
-            meant = [each for each in _patterns(rule) if each.covers(sought)]
-            if rule.action == "allow" and (meant or _may_be_addresses(rule)):
+            meant = [each for each in rule.patterns if each.covers(sought)]
+            if config.action == "allow" and (meant or rule.may_be_addresses()):
                 return True
-            everybody = not (rule.clients or rule.users)
-            if rule.action == "refuse" and everybody and (not rule.to or any(each.ports is None for each in meant)):
+            everybody = not (config.clients or config.users)
+            if config.action == "refuse" and everybody and (not config.to or any(each.ports is None for each in meant)):
                 return False
         return False
 
-    def _first(self, client: str, user: str, sought: Sequence[str | Address], port: int) -> RuleConfig | None:
+    def _first(self, client: str, user: str, sought: Sequence[str | Address], port: int) -> _Rule | None:
         if not self._rules:
             return None
-        now, source = datetime.now(), normal(client)
-        return next((each for each in self._rules if _matches(each, source, user, sought, port, now)), None)
+        source = normal(client)
+        return next((each for each in self._rules if each.matches(source, user, sought, port)), None)
 
 
 def is_closed(host: str | Address) -> bool:
@@ -119,48 +120,57 @@ def canonical(host: str) -> str:
     return host
 
 
-def _matches(
-    rule: RuleConfig, client: str | Address, user: str, sought: Iterable[str | Address], port: int, now: datetime
-) -> bool:
-    if rule.clients and not any(not isinstance(client, str) and client in each for each in rule.clients):
+class _Rule:
+    """A rule, and what of it does not depend on who asks: its `patterns`, and those that mean what is closed."""
+
+    __slots__ = ("_closed", "config", "patterns")
+
+    def __init__(self, config: RuleConfig) -> None:
+        self.config = config
+        self.patterns = tuple(each for several in config.to for each in several)
+        self._closed = tuple(each for each in self.patterns if _means_closed(each))
+
+    def matches(self, client: str | Address, user: str, sought: Iterable[str | Address], port: int) -> bool:
+        """Is this one about it?"""
+        config = self.config
+        if config.clients and not any(not isinstance(client, str) and client in each for each in config.clients):
+            return False
+        if config.users and user not in config.users:
+            return False
+        if not _is_time(config):
+            return False
+        return not self.patterns or any(each.matches(host, port) for each in self.patterns for host in sought)
+
+    def may_be_addresses(self) -> bool:
+        """Could it be a name's addresses that it is about?"""
+        return not self.patterns or any(isinstance(each.hosts, Network) for each in self.patterns)
+
+    def names(self, sought: Sequence[str | Address], port: int) -> bool:
+        """Does it mean closed addresses, and these?"""
+        for each in self._closed:
+            if isinstance(each.hosts, Network):
+                if all(isinstance(host, str) or each.matches(host, port) for host in sought):
+                    return True
+            elif any(each.text.partition(":")[0] == host for host in sought):
+                if each.matches(next(host for host in sought if isinstance(host, str)), port):
+                    return True
         return False
-    if rule.users and user not in rule.users:
-        return False
-    return _is_time(rule, now) and _is_meant(rule, sought, port)
 
 
-def _is_time(rule: RuleConfig, now: datetime) -> bool:
-    if rule.hours is not None and not rule.hours.has(now.time()):
-        return False
-    return rule.days is None or now.weekday() in rule.days
+def _is_time(config: RuleConfig) -> bool:
+    if config.hours is None and config.days is None:
+        return True
+    now = datetime.now()
+    return (config.hours is None or config.hours.has(now.time())) and (config.days is None or now.weekday() in config.days)
 
 
-def _may_be_addresses(rule: RuleConfig) -> bool:
-    """Could it be a name's addresses that it is about?"""
-    return not rule.to or any(isinstance(each.hosts, Network) for each in _patterns(rule))
-
-
-def _is_meant(rule: RuleConfig, sought: Iterable[str | Address], port: int) -> bool:
-    return not rule.to or any(each.matches(host, port) for each in _patterns(rule) for host in sought)
-
-
-def _names(rule: RuleConfig, sought: Sequence[str | Address], port: int) -> bool:
-    """Does the rule mean closed addresses, and these?"""
-    for each in _patterns(rule):
-        if isinstance(each.hosts, Network) and any(_inside(each.hosts, closed) for closed in _CLOSED):
-            if all(isinstance(host, str) or each.matches(host, port) for host in sought):
-                return True
-        elif each.hosts is not None and any(host in _LOCAL and each.text.partition(":")[0] == host for host in sought):
-            if each.matches(next(host for host in sought if isinstance(host, str)), port):
-                return True
-    return False
+def _means_closed(pattern: Pattern) -> bool:
+    if isinstance(pattern.hosts, Network):
+        return any(_inside(pattern.hosts, closed) for closed in _CLOSED)
+    return pattern.hosts is not None and pattern.text.partition(":")[0] in _LOCAL
 
 
 def _inside(network: Network, closed: Network) -> bool:
     if isinstance(network, ipaddress.IPv4Network):
         return isinstance(closed, ipaddress.IPv4Network) and network.subnet_of(closed)
     return isinstance(closed, ipaddress.IPv6Network) and network.subnet_of(closed)
-
-
-def _patterns(rule: RuleConfig) -> Iterable[Pattern]:
-    return (each for several in rule.to for each in several)
