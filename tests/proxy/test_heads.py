@@ -30,6 +30,8 @@ GET = "GET http://example.com/ HTTP/1.1"
         ((GET, f"Content-Length: {5_000 * '5'}"), 400, "not one number"),
         ((GET.replace("1.1", "1.0"), "Transfer-Encoding: chunked"), 400, "HTTP/1.0 has no"),
         (("CONNECT a:1 HTTP/1.1", "Content-Length: 5"), 400, "CONNECT has no body"),
+        (("TRACE http://a/ HTTP/1.1", "Max-Forwards: 0"), 501, "Max-Forwards ends here"),
+        (("TRACE http://a/ HTTP/1.1", "Max-Forwards: x"), 400, "Max-Forwards is not"),
         (("CONNECT a:1 HTTP/1.1", "Transfer-Encoding: chunked"), 400, "CONNECT has no body"),
         ((GET, "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), 400, "more than once"),
         ((GET, "Transfer-Encoding: gzip, chunked"), 501, "only Transfer-Encoding"),

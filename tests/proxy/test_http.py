@@ -106,6 +106,14 @@ def test_a_body_stays_a_body_whatever_connection_names(tmp_path: Path) -> None:
     assert heard[1] == inner.removesuffix(b"\r\n\r\n")
 
 
+@pytest.mark.parametrize(("method", "left"), [("OPTIONS", 1), ("TRACE", 1), ("GET", 2)])
+def test_forwards_are_counted_where_they_count(tmp_path: Path, method: str, left: int) -> None:
+    heard: list[bytes] = []
+    with tcp_server(answering(OK, heard)) as port, proxy(HTTP, tmp_path) as it:
+        assert asking(it, port, "Max-Forwards: 2", method=method).endswith(b"hi")
+    assert f"Max-Forwards: {left}".encode() in heard[0]
+
+
 def test_trailers_and_extensions_of_chunks_stay_behind(tmp_path: Path) -> None:
     heard: list[bytes] = []
 

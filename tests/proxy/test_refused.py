@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from hythe.proxy import http, mapping, stages
+from hythe.config import SocksConfig
+from hythe.proxy import http, mapping, socks, stages
 from hythe.proxy.config import LogConfig
 from hythe.proxy.users import hash_password
 from hythe.units import MILLISECOND
@@ -91,12 +93,20 @@ def test_who_says_it_too_slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(stages, "_WAIT", 50 * MILLISECOND)
     monkeypatch.setattr(mapping, "_HELLO", 50 * MILLISECOND)
     monkeypatch.setattr(http, "HEAD", 0.05)
+    monkeypatch.setattr(socks, "SocksConfig", partial(SocksConfig, handshake=50 * MILLISECOND))
     pem = certificate(tmp_path, "near", "DNS:near.test")
-    text = mapped(f'certificate = "{pem}"') + mapped('proxied = "127.0.0.0/8"') + mapped('names = { "a.b" = "a:1" }') + HTTP
+    text = (
+        mapped(f'certificate = "{pem}"')
+        + mapped('proxied = "127.0.0.0/8"')
+        + mapped('names = { "a.b" = "a:1" }')
+        + HTTP
+        + SOCKS
+    )
     cases = [
         (b"\x16\x03\x01", "map refused ETIMEDOUT: no TLS with it within 0.05 s"),
         (b"PROXY ", "map refused ETIMEDOUT: it does not say how it begins"),
         (b"\x16\x03\x01", "map refused ETIMEDOUT: it does not say how it begins"),
+        (b"\5\1\0\5\1", "socks refused ETIMEDOUT: no request within 0.05 s"),
         (b"GET http://", "http refused 408 ETIMEDOUT: the request took longer than 0.05 s"),
     ]
     with proxy(text, tmp_path) as it:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hythe.proxy import server
 from hythe.proxy.users import hash_password
 from hythe.tunnel.socks.messages import ASSOCIATE, BIND, CONNECT, NAME, build_address, build_datagram, parse_datagram
 from tests import needs
@@ -153,3 +154,18 @@ def test_datagrams_go_where_rules_let_them(tmp_path: Path) -> None:
         assert parse_datagram(client.recv(100)) == (("127.0.0.1", port), b"back")
         control.close()
         assert "socks UDP ASSOCIATE 5 4 " in it.lines(1)[0]
+
+
+def test_an_association_that_nothing_passes_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SWEEP", 0.02)
+    with (
+        proxy(SOCKS + 'idle = "100ms"\n', tmp_path) as it,
+        socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20) as control,
+    ):
+        control.sendall(b"\x05\x01\x00")
+        assert control.recv(2) == b"\x05\x00"
+        control.sendall(bytes((5, ASSOCIATE, 0)) + build_address("0.0.0.0", 0))
+        assert control.recv(100)[:2] == b"\x05\x00"
+        assert control.recv(1) == b""
+        assert "socks UDP ASSOCIATE 0 0 " in it.lines(1)[0]
+        assert "ETIMEDOUT: nothing has moved for 0.1 s" in it.lines(1)[0]

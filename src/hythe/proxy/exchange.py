@@ -37,6 +37,9 @@ _OURS: Final = frozenset(
 #: Belongs to the message, whatever `Connection` says of it: without it the body would be the next request.
 _FRAMING: Final = frozenset({b"content-length"})
 
+#: Methods for which Max-Forwards counts (RFC 9110, 7.6.2).
+_TRACING: Final = (b"OPTIONS", b"TRACE")
+
 _Headers = list[tuple[bytes, bytes]]
 
 
@@ -248,7 +251,11 @@ def _upwards(request: h11.Request, to: Target) -> h11.Request:
     found = request.headers.raw_items()
     upgrade = [value for name, value in found if name.lower() == b"upgrade"] if b"upgrade" in _connection(found) else []
     headers = [(b"Host", to.authority.encode("latin-1"))]
-    headers += [(name, value) for name, value in _end_to_end(found) if name.lower() != b"host"]
+    for name, value in _end_to_end(found):
+        if name.lower() == b"max-forwards" and request.method in _TRACING:
+            headers.append((name, b"%d" % (int(value) - 1)))
+        elif name.lower() != b"host":
+            headers.append((name, value))
     if any(name.lower() == b"transfer-encoding" for name, _ in found):
         headers.append((b"Transfer-Encoding", b"chunked"))
     if upgrade:

@@ -112,6 +112,12 @@ def check(head: bytes) -> None:
                     raise Refusal(HTTPStatus.NOT_IMPLEMENTED, "the only Transfer-Encoding that is known here is chunked")
             case b"host":
                 hosts += 1
+            case b"max-forwards":
+                word = value.strip(b" \t")
+                if not word.isdigit() or len(word) > _DIGITS:
+                    raise Refusal(HTTPStatus.BAD_REQUEST, "Max-Forwards is not a number (RFC 9110, 7.6.2)")
+                if not int(word) and first.startswith((b"OPTIONS ", b"TRACE ")):
+                    raise Refusal(HTTPStatus.NOT_IMPLEMENTED, "Max-Forwards ends here, and this proxy has nothing to say")
     if lengths > 1 or encodings > 1:
         raise Refusal(HTTPStatus.BAD_REQUEST, "the request says more than once how long it is (RFC 9112, 6.3)")
     if lengths and encodings:

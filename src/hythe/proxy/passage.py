@@ -221,8 +221,10 @@ class Passage:
         now = time.time()
         for flow in list(self._live.values()):
             tally, config = flow.tally, flow.client.entry.config
-            if not (config.idle or tally.ended or tally.waiting) or flow.record.protocol != "tcp":
+            if not (config.idle or tally.ended or tally.waiting):
                 continue
+            if flow.record.protocol != "tcp" and flow.client.entry.kind != "socks":
+                continue  # others see to datagrams of their own
             state = (tally.up + tally.down, tally.ended, tally.waiting > 0)
             if state != flow.moved[0] or flow.others:
                 flow.moved = (state, now)
