@@ -25,8 +25,8 @@ from hythe.session.plain import plain
 STEP: Final = 0.8
 #: Seconds that a session may take to answer, until it is said that it does not.
 PATIENCE: Final = 5.0
-#: Questions between two for the processes that hold new connections, which take a session longer.
-_OWNERS: Final = 4
+#: Rounds between two questions for what takes a session longer, or changes rarely.
+_SELDOM: Final = 4
 
 
 class Hub:
@@ -200,13 +200,23 @@ class Watcher:
             told = self.board.take(changes, time.time())
             if self._streams:
                 self._tell("board", self._recorded(told))
-            if count % _OWNERS == 1 and self.board.watch.unowned:
-                holdings: list[Holding] = await asyncio.to_thread(session.holders)
-                owners = self.board.hold(holdings)
-                if owners:
-                    self._tell("owners", owners)
+            if count % _SELDOM == 1:
+                await self._ask_seldom(session)
             self._turn()
             await asyncio.sleep(max(0.05, begun + STEP - time.monotonic()))
+
+    async def _ask_seldom(self, session: Session) -> None:
+        """Which processes hold new connections; how the tunnels of a `hythe forward` are."""
+        if self.board.watch.unowned:
+            holdings: list[Holding] = await asyncio.to_thread(session.holders)
+            owners = self.board.hold(holdings)
+            if owners:
+                self._tell("owners", owners)
+        if self._about is not None and self._about.tunnels:
+            about = await asyncio.to_thread(session.about)
+            if about.tunnels != self._about.tunnels:
+                self._tell("about", plain(about))
+            self._about = about
 
     def _end(self, sentence: str) -> None:
         if self.recording is not None:

@@ -31,12 +31,16 @@ export function overviewView(main, session) {
 
   function facts() {
     if (!session.about) return;
-    const {addresses, gateways, mtu, notices} = session.about;
+    const {addresses, gateways, mtu, notices, tunnels} = session.about;
     const faults = Object.entries(session.faults).map(([name, text]) => `${name.replace("_", "-")}=${text}`).join(" ");
     const all = [...new Set([...notices, ...session.notices])];
     about.replaceChildren(
-      h("p", {class: "quiet"}, `Addresses inside: ${addresses.join(", ") || "none"}; gateways: ${gateways.join(", ") || "none"}; MTU ${mtu}.`),
-      h("p", {id: "overview-faults"}, faults ? `Faults of the wire: ${faults}.` : "No faults of the wire."),
+      // A forward and a proxy have no network inside, but tunnels, or ports.
+      ...(mtu ? [
+        h("p", {class: "quiet"}, `Addresses inside: ${addresses.join(", ")}; gateways: ${gateways.join(", ")}; MTU ${mtu}.`),
+        h("p", {id: "overview-faults"}, faults ? `Faults of the wire: ${faults}.` : "No faults of the wire."),
+      ] : []),
+      ...tunnels.map((each) => h("p", null, `Tunnel ${each.name}, ${each.via}: ${each.state}${each.reason ? `, ${each.reason}` : ""}; ${each.forwards.join(", ")}`)),
       ...(all.length ? [h("h2", null, "Notices"), h("ul", null, all.map((each) => h("li", null, each)))] : []),
     );
   }
