@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from itertools import islice
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hythe.dashboard.streams import Stream, answer, encode
-from hythe.dashboard.traces import Trace
+from hythe.dashboard.traces import Trace, packed
 from hythe.dashboard.watching import Hub, Watcher
 from hythe.errors import UsageError
 from hythe.session.client import SessionEndedError
@@ -29,6 +30,8 @@ from hythe.view.plot.graph import graph as drawn
 _BATCH: Final = 500
 #: Marks of one layer of a graph: more than a screen has room for.
 _MARKS: Final = 20_000
+#: Congestion windows noted of one connection, one a round: hours.
+_WINDOWS: Final = 20_000
 
 
 async def stream(hub: Hub, request: Request) -> Response:
@@ -66,6 +69,7 @@ async def _follow(watcher: Watcher, number: int, told: Stream, stack: ExitStack)
             fresh = list(islice(trace.since(last), _BATCH)) if trace is not None else []
             if trace is not None:
                 last = fresh[-1].number if fresh else last
+                _note_window(trace, detail)
                 told.put(encode("packets", [each.row(trace.start) for each in fresh]))
             told.put(encode("trace", _standing(trace, runs=recording is not None and recording.runs)))
             if len(fresh) < _BATCH:
@@ -74,6 +78,16 @@ async def _follow(watcher: Watcher, number: int, told: Stream, stack: ExitStack)
                 detail = await _ask(watcher, number)
     except (UsageError, SessionEndedError) as error:
         told.put(encode("over", {"sentence": str(error)}))
+
+
+def _note_window(trace: Trace, detail: Detail) -> None:
+    """The congestion window of hythe's end, which no packet tells, for the graph of what is in flight."""
+    conversation, far = trace.conversation, packed(detail.connection.remote)
+    if conversation is None or detail.info is None or far not in conversation.ends:
+        return
+    series = conversation.ways[conversation.ends.index(far)].series
+    if series is not None and len(series.cwnd) < _WINDOWS:
+        series.cwnd.append((time.time_ns(), detail.info.cwnd))
 
 
 def _standing(trace: Trace | None, *, runs: bool) -> dict[str, Any]:
