@@ -167,7 +167,7 @@ def test_a_connection_is_drawn_and_explained(browser: Browser, dashboard: Dashbo
         for kind, words in (("sequence", "sequence numbers"), ("rtt", "round-trip time"), ("throughput", "throughput")):
             page.run(f"document.getElementById('graph-kind').value = '{kind}'")
             page.run("document.getElementById('graph-kind').dispatchEvent(new Event('change'))")
-            page.until(f"document.querySelector('#graph-title').textContent.endsWith('{words}')")
+            page.until(f"document.querySelector('#graph-title').textContent.includes(', {words} (')")
             page.until("document.querySelector('#graph canvas').width > 0")
             page.until("/[1-9][0-9]* of /.test(document.querySelector('#graph').ariaLabel)")
         page.run("document.getElementById('graph-kind').value = 'flight'")

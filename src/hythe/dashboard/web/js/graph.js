@@ -123,7 +123,8 @@ export function graphPanel(path) {
       title.textContent = error.message;
       return;
     }
-    title.textContent = graph.title;
+    graph.title = graph.title.replace(/^\d+: /, ""); // the conversation's number, of one
+    title.textContent = `${graph.title} (${graph.y})`;
     const counts = graph.layers.map((each) => `${each.marks.length} of ${each.name}`).join(", ");
     place.setAttribute("aria-label", `${graph.title}: ${graph.y} over seconds. Marks: ${counts}.`);
     legend.replaceChildren(...graph.layers.map((each) => {
