@@ -244,12 +244,13 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--messages", type=int, default=MESSAGES, help="a second, over all connections in turn")
     options, _ = parser.parse_known_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     run = Run(Far(), options.connections)
     try:
-        for messages in (0, MESSAGES):
+        for messages in (0, options.messages):
             print(costs(run, messages, options.seconds), flush=True)
         print(beside(run, options.rounds, options.seconds / 4), flush=True)
         found = delays(run, options.connections, 8)

@@ -47,13 +47,17 @@ class Contact:
         """As `Source.changes`."""
         try:
             session = self.session or self._find(self.name)
+        except UsageError:
+            return None  # it has not come back
+        try:
             found = session.changes(since)
         except SessionEndedError as error:
             self.session = None
             self.trouble = str(error)
             return None
-        except UsageError:
-            return None  # it has not come back
+        except UsageError as error:  # one of an earlier version does not know the question
+            self.trouble = str(error)
+            return None
         self.session = session
         self.trouble = ""
         return found
