@@ -35,7 +35,7 @@ def test_a_session_of_an_earlier_version_says_that_it_does_not_know(tmp_path: Pa
         contact = Contact("old", lambda name: Session(name, path))
         assert contact.changes(0) is None
         thread.join()
-        assert contact.trouble == "there is no /changes"
+        assert contact.trouble == "the session 'old' is of another version of hythe (there is no /changes)"
         assert contact.session is not None
     assert contact.changes(0) is None
     assert contact.trouble == "the session 'old' has ended"

@@ -154,7 +154,9 @@ class Live(App[None]):
         model = self.model
         trouble = self.source.trouble
         faults = changing.written(model.faults)
-        first = f"{trouble}: this is the last of it, until it is back" if trouble else self.source.name
+        first = trouble or self.source.name
+        if trouble and self.session is None:
+            first += ": this is the last of it, until it is back"
         if self._filter:
             first += f"   only: {self._filter}"
         if faults and not trouble:

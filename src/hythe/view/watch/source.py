@@ -55,8 +55,8 @@ class Contact:
             self.session = None
             self.trouble = str(error)
             return None
-        except UsageError as error:  # one of an earlier version does not know the question
-            self.trouble = str(error)
+        except UsageError as error:  # it does not know the question
+            self.trouble = f"the session {self.name!r} is of another version of hythe ({error})"
             return None
         self.session = session
         self.trouble = ""
