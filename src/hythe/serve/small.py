@@ -150,7 +150,11 @@ class Stream(asyncio.Protocol):
         if service.once and service.answer is not None:
             said = service.answer(b"")
             transport.write(said)
-            transport.write_eof()
+            try:
+                transport.write_eof()
+            except OSError:  # it is gone again, by a reset
+                transport.abort()
+                return
             self._moved = len(said)
         self._tick()
 
