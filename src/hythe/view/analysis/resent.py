@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from hythe.units import MILLISECOND
+
+_HALF: Final = 1 << 31
+_MASK: Final = (1 << 32) - 1
 #: Retransmissions kept with all their particulars; of more there is only the count.
 KEPT: Final = 2_000
 #: How often a segment comes again for being too long: once, and once more for each part of it that was cut again.
@@ -82,3 +86,10 @@ class Late:
     number: int
     overtaker: int
     behind: int
+
+
+def overtaken(stamp: int | None, other: int | None, behind: int, round_trip: int) -> bool:
+    """Has what comes `behind` ns after what should follow it been overtaken, rather than sent again? By their timestamps."""
+    if stamp is not None and other is not None and stamp != other:
+        return (stamp - other) & _MASK >= _HALF
+    return behind * 10 < max(round_trip, 5 * MILLISECOND) * 6

@@ -162,3 +162,11 @@ def _behind_extensions(data: bytes, at: int) -> int:
         else:
             return -1
     return start
+
+
+def least_scale(window: int, flight: int) -> int:
+    """By how much a window is shifted at the least, for what is in flight to have found room (RFC 7323, 2.3)."""
+    guess = 0
+    while guess < 14 and window and window << guess < flight:
+        guess += 1
+    return guess

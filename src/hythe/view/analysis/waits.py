@@ -28,6 +28,8 @@ _EXAMPLES: Final = 64
 _HELD: Final = 4_096
 #: A sender answers an acknowledgment within this, whatever else its machine does.
 _PROMPT: Final = 4 * MILLISECOND
+#: Of a round trip, what a program may take to answer, where its kernel takes next to nothing.
+_PROGRAMS: Final = 16
 
 
 class Reason(Enum):
@@ -117,3 +119,11 @@ class Waits:
     def answered(self, now: int, slack: int) -> bool:
         """Does what is sent `now` follow from the last acknowledgment?"""
         return self.last is not None and now - self.last.time <= max(_PROMPT, slack)
+
+
+def at_least(far: int, rest: int) -> int:
+    """How much later than the capture a sender's kernel hears something, at the least, ns.
+
+    `far`: the shortest time in which the sender was seen to answer, which may have been its program; `rest`: of the path.
+    """
+    return max(0, far - max(far, rest) // _PROGRAMS)

@@ -14,11 +14,11 @@ from typing import Final
 from hythe.units import MILLISECOND
 from hythe.view.analysis.ranges import Ranges
 from hythe.view.analysis.records import Record, Records
-from hythe.view.analysis.resent import BY_TIMER, KEPT, REFUSALS, Kind, Late, Resent
+from hythe.view.analysis.resent import BY_TIMER, KEPT, REFUSALS, Kind, Late, Resent, overtaken
 from hythe.view.analysis.rtt import RoundTrips
-from hythe.view.analysis.segments import Captured
+from hythe.view.analysis.segments import Captured, least_scale
 from hythe.view.analysis.series import Series, Stretch
-from hythe.view.analysis.waits import Reason, Span, Visible, Waits
+from hythe.view.analysis.waits import Reason, Span, Visible, Waits, at_least
 from hythe.wire.segment import ACK, FIN, RST, SYN
 
 _HALF: Final = 1 << 31
@@ -58,16 +58,14 @@ class Way:
         self.echoed = RoundTrips()  # of what this end sends, by the timestamps that come back with text
         self.waits = Waits()
         self.resent: list[Resent] = []
-        self.resent_count = 0
+        self.resent_count = self.late_count = 0
         self.late: list[Late] = []
-        self.late_count = 0
         self.uncaptured = 0  # bytes that the other end acknowledged, but that are not in the capture
         self.nagled: list[Span] = []
-        self.refused: tuple[int, int] | None = None  # what a router said was too long: its place, and the saying's number
+        self.refused: tuple[int, int] | None = None  # called too long by a router: its place, and the saying's number
         self._gaps: list[tuple[int, int, int, int, int | None]] = []
         self._stamps: dict[int, int] = {}
-        self._duplicates = 0
-        self._evidence = 0
+        self._duplicates = self._evidence = 0
         self._crowded = False  # did the last SACK have as many blocks as fit, so that others may be missing?
         self._recover = self._timed_out = 0
         self._identification = -1
@@ -90,8 +88,13 @@ class Way:
 
     @property
     def far(self) -> int:
-        """The round trip between the capture and this sender, ns: how much later it hears what the capture hears."""
+        """The round trip between the capture and this sender, ns, as far as it was seen."""
         return min(self.other.trips.known, self.other.echoed.known or self.other.trips.known)
+
+    @property
+    def lag(self) -> int:
+        """How much later than the capture this sender's kernel hears something, at the least, ns."""
+        return at_least(self.far, self.trips.known)
 
     @property
     def round_trip(self) -> int:
@@ -132,9 +135,8 @@ class Way:
         self.waits.catch_up(segment.time, self.top)
         self._echo(segment)
         self.segments += 1
-        told = (
-            next((line for line in segment.comment.splitlines() if line.startswith(_REASON)), "") if segment.comment else ""
-        )
+        lines = segment.comment.splitlines() if segment.comment else ()
+        told = next((line for line in lines if line.startswith(_REASON)), "")
         if start >= self.top and not told:
             self._fresh(segment, start, end)
         else:
@@ -165,7 +167,11 @@ class Way:
         """What the time since the last segment was spent for."""
         waits, now = self.waits, segment.time
         first, since = self.last_number, self.last_time
-        heard = min(now, max(since, self.other.last_time + self.far)) if self.other.last_size else since
+        heard = (
+            min(now, max(since, self.other.last_time + at_least(self.far, self.trips.known)))
+            if self.other.last_size
+            else since
+        )
         if waits.una < self._recover:
             waits.add(Span(Reason.RECOVERY, since, now, first, segment.number))
             return
@@ -212,7 +218,7 @@ class Way:
             for left, right in ((gap[0], start), (end, gap[1])):
                 if left < right:
                     self._gaps.append((left, right, *gap[2:]))
-            if not told and self._overtaken(segment, gap):
+            if not told and overtaken(ts_val, gap[4], now - gap[2], self.round_trip):
                 self._was_late(segment, start, end, Late(segment.number, gap[3], now - gap[2]))
                 return
         same = segment.identification and segment.identification == self._identification
@@ -290,12 +296,6 @@ class Way:
         kind = Kind.WINDOW_PROBE if self.closed_window else Kind.KEEP_ALIVE
         self._keep(Resent(kind, segment.number, segment.time, start, end, 0, 1, False, segment.time - self._since()))
 
-    def _overtaken(self, segment: Captured, gap: tuple[int, int, int, int, int | None]) -> bool:
-        ts_val = segment.options.ts_val
-        if ts_val is not None and gap[4] is not None and ts_val != gap[4]:
-            return (ts_val - gap[4]) & _MASK >= _HALF
-        return (segment.time - gap[2]) * 10 < max(self.round_trip, 5 * MILLISECOND) * 6
-
     def _was_late(self, segment: Captured, start: int, end: int, late: Late) -> None:
         self.records.add(Record(start, end, segment.number, segment.options.ts_val), segment.time)
         self.octets += segment.size
@@ -334,7 +334,11 @@ class Way:
         self.window_most = max(self.window_most, window)
         if not window and not segment.flags & SYN and len(self.closings) < KEPT:
             self.closings.append(segment.number)
-        self.waits.hear(Visible(segment.time + self.far, ack, ack + window, segment.number, bool(segment.size)))
+        self.waits.hear(
+            Visible(
+                segment.time + at_least(self.far, self.trips.known), ack, ack + window, segment.number, bool(segment.size)
+            )
+        )
         if self.series is not None and self.series.room():
             self.series.acks.append((segment.time, ack, ack + window))
 
@@ -344,10 +348,7 @@ class Way:
             return 0
         if self.other.scale is not None:
             return self.other.scale
-        flight, guess = self.top - ack, 0
-        while guess < 14 and segment.window and segment.window << guess < flight:
-            guess += 1
-        return guess
+        return least_scale(segment.window, self.top - ack)
 
     def _advance(self, segment: Captured, ack: int, reported: int) -> None:
         """Everything below `ack` has come; before that, some below `reported` had."""
