@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from random import Random
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -216,6 +216,92 @@ file = "{log}"
     assert " - gateway -> www.corp.example:8080 " in lines[0]
     assert "-> bad.corp.example:8080 0 0 " in lines[1]
     assert "EACCES: the rules" in lines[1]
+
+
+TUNNELLED = """
+[[map]]
+listen = "127.0.0.1:7001"
+to = "www.corp.example:8080"
+via = "wg:client.conf"
+[[map]]
+listen = "127.0.0.1:5353/udp"
+to = "{server}:53"
+via = "wg:client.conf"
+[[socks]]
+listen = "127.0.0.1:1080"
+via = "wg:client.conf"
+[[http]]
+listen = "127.0.0.1:3128"
+via = "wg:client.conf"
+connect = "3s"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_proxy_whose_way_is_a_tunnel(nobody: Person) -> None:
+    """Every entry by wireguard-go: names are asked in the tunnel alone, and it falls and comes back."""
+    for program in ("tcpdump", "dig", "curl"):
+        needs.program(program)
+    folder = needs.public_folder()
+    os.chown(folder, needs.NOBODY, needs.NOBODY)
+    with field(folder, Random(63)) as place:
+        far = place.wireguard_go(place.far, place.server_file())
+        place.services(place.far, SERVER)
+        place.client_file(extra=f"DNS = {SERVER}")
+        place.file("proxy.toml", TUNNELLED.format(server=SERVER))
+        wire = folder / "wire.pcap"
+        place.near.start("tcpdump", "-i", "cable0", "-n", "-U", "-w", str(wire), "--immediate-mode", ready=f"test -s {wire}")
+        process = subprocess.Popen(
+            place.near.words(*nobody.prefix, nobody.python, "-m", "hythe", "proxy", "proxy.toml"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env=needs.clean_environment(),
+        )
+        with process:
+            assert process.stderr is not None
+            try:
+                until(process.stderr, "http 127.0.0.1:3128")
+                page = "http://www.corp.example:8080/"
+                for words in (
+                    f"-x socks5h://127.0.0.1:1080 {page}",
+                    f"-x http://127.0.0.1:3128 {page}",
+                    "http://127.0.0.1:7001/",
+                ):
+                    assert place.near.run(f"curl -sS -m 20 {words}") == "through the tunnel\n"
+                assert place.near.run("dig +short -p 5353 www.corp.example @127.0.0.1") == f"{SERVER}\n"
+                code = "curl -s -o /dev/null -w '%{http_code}' -m 20 -x http://127.0.0.1:3128 "
+                assert place.near.run(f"{code} http://{SERVER}:9/", check=False) == "502"
+                far.send_signal(signal.SIGSTOP)
+                ask = f"for i in $(seq 20); do {code} {page}; echo; done"
+                asking = subprocess.Popen(place.near.words("sh", "-c", ask), stdout=subprocess.PIPE, text=True)
+                with asking:
+                    assert asking.stdout is not None
+                    assert asking.stdout.readline() == "504\n"
+                    assert "does not answer at 192.0.2.2:51820" in until(process.stderr, "a way out fails: wg:client.conf")
+                    far.send_signal(signal.SIGCONT)
+                    until(asking.stdout, "200")
+                    assert until(process.stderr, "works again") == "hythe: wg:client.conf works again\n"
+                    asking.terminate()
+            finally:
+                process.terminate()
+            assert process.wait(20) == 0
+        leaks = "not (udp port 51820 or arp or icmp6 or ip6 proto 0)"
+        heard = subprocess.run(
+            ["tcpdump", "-n", "-r", str(wire), leaks], capture_output=True, text=True, check=True, timeout=30
+        )
+        assert heard.stdout == ""
+    subprocess.run(["rm", "-r", str(folder)], check=True, timeout=10)
+
+
+def until(stream: IO[str], words: str) -> str:
+    """The first line that has these words."""
+    for line in stream:
+        if words in line:
+            return line
+    raise AssertionError(f"it has ended without {words}")
 
 
 @pytest.mark.parametrize(
