@@ -149,18 +149,19 @@ def test_an_address_is_known_by_the_name_it_was_told_for(place: Field, nobody: P
 
 @pytest.mark.slow
 def test_limits(place: Field, nobody: Person) -> None:
-    text = '[transparent]\n[per_client]\nrate = "16mbit"\nbytes = "5MB"\n'
+    text = '[transparent]\nidle = "1s"\n[per_client]\nrate = "16mbit"\nbytes = "5MB"\n'
     began = time.monotonic()
     big = f"http://{FAR}:8080/big"
-    script = f"curl -sS {big} | sha256sum; {curl(big, '-o /dev/null')} {curl(big, '-o /dev/null')}"
+    script = f"nc -d -w 30 {FAR} 8080; curl -sS {big} | sha256sum; {curl(big, '-o /dev/null')} {curl(big, '-o /dev/null')}"
     lines, log = run(place, nobody, text, script)
     assert time.monotonic() - began > 2, "3 MB and what is left of 5 at 2 MB a second"
     done = subprocess.run(["sha256sum", place.folder / "www" / "big"], capture_output=True, text=True, check=True, timeout=9)
     assert lines[0].split()[0] == done.stdout.split()[0]
     assert lines[1] in ("18", "56"), "cut off in the middle"
     assert lines[2] == "7"
-    assert "EDQUOT: the bytes of this hour are used up" in log[1]
-    assert "EDQUOT: this client has used up its bytes of this hour" in log[2]
+    assert "ETIMEDOUT: nothing has moved for 1 s" in log[0]
+    assert "EDQUOT: the bytes of this hour are used up" in log[2]
+    assert "EDQUOT: this client has used up its bytes of this hour" in log[3]
 
 
 def test_names_that_a_way_looks_up(nobody: Person, folder: Path) -> None:
