@@ -18,6 +18,8 @@ import pytest
 
 from hythe.proxy import server
 from hythe.proxy.config import LogConfig
+from hythe.proxy.ledger import Ledger
+from hythe.proxy.reading import parse
 from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.proxy.running import OPEN, proxy, read_all, talk
 
@@ -290,3 +292,33 @@ def test_a_server_that_is_killed_while_it_sends(tmp_path: Path, unread: bool) ->
             line = it.lines(1)[0]
             assert ("ECONNRESET" in line) == unread
             assert not it.open_flows()
+
+
+def test_a_port_that_several_processes_have_has_so_many_clients_in_all(tmp_path: Path) -> None:
+    """Two servers as two workers have them: what they share is the port and the ledger."""
+    listen = closed_port()
+
+    async def main(port: int) -> None:
+        log = tmp_path / "log"
+        config = parse(f"{mapped(port, listen, 'connections = 3')}[log]\nfile = '{log}'\n", "proxy.toml")
+        ledger = Ledger(shared=True)
+        servers = [server.Server(config, number=number, ledger=ledger) for number in (1, 2)]
+        for each in servers:
+            each.open()
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as stack:
+            served = 0
+            while served < 3 or not log.read_text():
+                stream = stack.enter_context(socket.socket())
+                stream.setblocking(False)
+                await loop.sock_connect(stream, ("127.0.0.1", listen))
+                with contextlib.suppress(ConnectionError):
+                    await loop.sock_sendall(stream, b"x")
+                    served += len(await loop.sock_recv(stream, 1))
+            assert served == 3
+        assert f"map refused EDQUOT: map 127.0.0.1:{listen} has 3 connections already" in log.read_text()
+        for each in servers:
+            await each.close()
+
+    with tcp_server(patient) as port:
+        asyncio.run(main(port))
