@@ -148,8 +148,11 @@ def test_several_processes_are_one_proxy(runtime: Path) -> None:
         kill_one_of_each(session, {each.getsockname()[1]: each for each in streams})
         assert [path.name for path in runtime.glob("hythe/*.sock")] == ["several.sock"]
 
+        file.write_text(file.read_text().replace("workers = 2", "workers = 3"))
         proxy.process.send_signal(signal.SIGHUP)
         assert [init.recv(100) for _ in range(2)] == [b"RELOADING=1", b"READY=1\nSTATUS=2 processes"]
+        proxy.said("hythe: reloaded")
+        proxy.said("hythe: workers is 3 now: for as many processes, end this and begin anew")
         for each in streams:
             each.close()
         proxy.process.send_signal(signal.SIGTERM)

@@ -148,6 +148,7 @@ class _Service:
         self._server = server
         self._options = options
         self._worker = worker
+        self._workers = server.config.workers
         self._asked, self._again = asyncio.Event(), asyncio.Event()
         self.speaks = worker is None or worker.number == 1
         self.callers = workers.Callers(worker.control, self._asked.set) if worker is not None else None
@@ -173,6 +174,8 @@ class _Service:
         else:
             if self.speaks:
                 options.say("reloaded")
+                if server.config.workers != self._workers:
+                    options.say(f"workers is {server.config.workers} now: for as many processes, end this and begin anew")
         self.tell("READY=1")
 
     async def run(self) -> None:
@@ -188,7 +191,8 @@ class _Service:
             await self._asked.wait()
             self.tell("STOPPING=1")
             server.stop()
-            self._options.say(f"listening no more, {len(server.flows.live)} connections go on")
+            whose = f"process {self._worker.number}: " if self._worker is not None else ""
+            self._options.say(f"{whose}listening no more, {len(server.flows.live)} connections go on")
             draining = loop.create_task(server.settle(server.config.drain / SECOND))
             impatient = loop.create_task(self._again.wait())
             await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
