@@ -137,6 +137,7 @@ def test_targets(line: str, found: Target) -> None:
         ("GET http://user@example.com/ HTTP/1.1", 400),
         ("GET http://example.com:99999/ HTTP/1.1", 400),
         ("GET http:///path HTTP/1.1", 400),
+        ("GET http://example.com/path#fragment HTTP/1.1", 400),
         ("GET http://a..b!/ HTTP/1.1", 400),
         ("CONNECT example.com HTTP/1.1", 400),
         ("CONNECT example.com:0 HTTP/1.1", 400),
