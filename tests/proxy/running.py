@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -116,7 +117,11 @@ def talk(port: int, data: bytes, *, end: bool = True, host: str = "127.0.0.1") -
     with socket.create_connection((host, port), timeout=20) as stream:
         stream.sendall(data)
         if end:
-            stream.shutdown(socket.SHUT_WR)
+            try:
+                stream.shutdown(socket.SHUT_WR)
+            except OSError as error:  # it has been reset, which is told where it is read
+                if error.errno != errno.ENOTCONN:
+                    raise
         return read_all(stream)
 
 

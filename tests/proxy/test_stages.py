@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 
 from hythe.errors import MachineError
+from hythe.proxy import server
 from tests import needs
 from tests.gateway.servers import closed_port, echo, tcp_server
 from tests.proxy.peers import certificate, heeding, sending
-from tests.proxy.running import OPEN, proxy, talk
+from tests.proxy.running import OPEN, proxy, read_all, talk
 from tests.proxy.test_mapping import mapped, saying
 from tests.via.ftpserver import CONTENT, vsftpd
 from tests.wire.hellos import hello, records
@@ -246,6 +247,27 @@ def test_a_break_passes_through_tls(tmp_path: Path) -> None:
         assert it.open_flows() == 0
 
 
+def test_a_client_in_tls_that_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SWEEP", 0.02)
+    pem = certificate(tmp_path, "near", "DNS:near.test")
+    context = ssl.create_default_context(cafile=str(pem))
+
+    def pour(stream: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                stream.sendall(bytes(1 << 20))
+
+    with tcp_server(pour) as port, contextlib.ExitStack() as stack:
+        text = mapped(f'"127.0.0.1:{port}"', f'certificate = "{pem}"\nunread = "100ms"\n')
+        it = stack.enter_context(proxy(text, tmp_path))
+        stream = stack.enter_context(socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20))
+        with context.wrap_socket(stream, server_hostname="near.test", suppress_ragged_eofs=False) as inside:
+            assert "ETIMEDOUT: somebody has taken nothing of what it is sent for 0.1 s" in it.lines(1)[0]
+            with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+                read_all(inside)
+        assert not it.open_flows()
+
+
 def test_curl_by_an_https_proxy(tmp_path: Path) -> None:
     pem = certificate(tmp_path, "near", "IP:127.0.0.1")
     text = f'[[http]]\nlisten = "127.0.0.1:0"\ncertificate = "{pem}"\n{OPEN}'
@@ -277,7 +299,8 @@ def test_a_check_speaks_as_its_map_does(tmp_path: Path, version: str, header: by
                 return
             with context.wrap_socket(stream, server_side=True, suppress_ragged_eofs=False) as inside:
                 heard.put((begin, inside.recv(100)))
-                inside.unwrap().close()
+                with contextlib.suppress(OSError):  # it need not wait for our end
+                    inside.unwrap().close()
 
         return serve
 
