@@ -116,6 +116,11 @@ def test_owners_are_asked_for_once() -> None:
     owner = watch.connections[1].owner
     assert owner is not None
     assert (owner.pid, owner.program, watch.connections[2].owner) == (17, "curl", None)
+    watch.feed(SECOND, told(connection(3)))
+    asked = frozenset(watch.unowned)
+    watch.feed(2 * SECOND, told(connection(4)))
+    watch.hold([], asked)
+    assert watch.unowned == {4}  # which came while they were looked for
 
 
 def arranged(watch: Watch, order: str = "id", text: str = "", *, turned: bool = False) -> list[int]:

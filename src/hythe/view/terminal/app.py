@@ -8,6 +8,7 @@ has opened: a connection's detail, the list of ports.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
@@ -175,8 +176,9 @@ class Live(App[None]):
             begun = time.monotonic()
             self._at_once.clear()
             await self._ask()
+            took = time.monotonic() - begun
             try:
-                async with asyncio.timeout(max(PERIOD / 10, begun + PERIOD - time.monotonic())):
+                async with asyncio.timeout(max(PERIOD - took, took)):  # what takes long is not all that is done
                     await self._at_once.wait()
             except TimeoutError:
                 continue
@@ -197,11 +199,17 @@ class Live(App[None]):
             await self._ask_ports()
             self._next_ports = _rarely(begun)
         if self.model.unowned and begun >= self._next_holders:
-            holders = await asyncio.to_thread(source.holders)
-            if source is self.source:
-                self.model.hold(holders)
-                self._next_holders = _rarely(begun)
-                self._draw()
+            self._next_holders = math.inf
+            self.run_worker(self._ask_holders(source), group="holders", exclusive=True)
+
+    async def _ask_holders(self, source: Source) -> None:
+        """Beside the changes: on a machine with many descriptors it may take seconds."""
+        begun, asked = time.monotonic(), frozenset(self.model.unowned)
+        holders = await asyncio.to_thread(source.holders)
+        if source is self.source:
+            self.model.hold(holders, asked)
+            self._next_holders = _rarely(begun)
+            self._draw()
 
     async def _ask_ports(self) -> None:
         session = self.session

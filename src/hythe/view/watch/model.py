@@ -10,7 +10,7 @@ Memory is bounded: by the connections that go on, `ENDED_MAX` that have ended, `
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -105,14 +105,14 @@ class Watch:
             self._moved = self.tick
         return removed or self.tick - self._moved <= TICKS  # until then histories move
 
-    def hold(self, holdings: Iterable[Holding]) -> None:
-        """Who holds which, as `GET /holders` told after the last tick."""
+    def hold(self, holdings: Iterable[Holding], asked: Set[int] | None = None) -> None:
+        """Who holds which, as `GET /holders` told; `asked`: what was in `unowned` before, if not what is in it now."""
         for holding in holdings:
             for number in holding.connections:
                 watched = self.connections.get(number)
                 if watched is not None:
                     watched.owner = holding
-        self.unowned.clear()
+        self.unowned -= self.unowned if asked is None else asked
         self._moved = self.tick
 
     def _forget(self) -> None:
