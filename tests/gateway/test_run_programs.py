@@ -259,7 +259,7 @@ def test_iperf3_tcp(nobody: Person, iperf3: int, family: str, way: str) -> None:
 @FAMILIES
 @pytest.mark.parametrize("way", ["", "--reverse"])
 def test_iperf3_udp(person: Person, iperf3: int, family: str, way: str) -> None:
-    """At 50 Mbit/s, which no part of the way has an excuse to lose from."""
+    """At 10 Mbit/s, which a socket's buffer holds for a tenth of a second when nobody has the time to read."""
     command = [
         "iperf3",
         family,
@@ -268,17 +268,17 @@ def test_iperf3_udp(person: Person, iperf3: int, family: str, way: str) -> None:
         "--port",
         str(iperf3),
         "--bytes",
-        "3M",
+        "600K",
         "--json",
         "--udp",
         "--length",
         "1200",
         "--bitrate",
-        "50M",
+        "10M",
         *way.split(),
     ]
     total = json.loads(ok(person.run("--host-loopback", *command)))["end"]["sum"]
-    assert total["packets"] > 2_000
+    assert total["packets"] > 400
     assert total["lost_percent"] < 1
 
 
