@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hythe.serve.certificate import made
+from hythe.view.waterfall.gather import of_running
 from tests import needs
 from tests.gateway.servers import closed_port, tcp_server
+from tests.gateway.sessions import session, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,14 +94,14 @@ def spans(line: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
     return found
 
 
-def test_moments_are_those_that_the_server_has_seen(person: Person) -> None:
+def test_moments_are_those_that_the_server_has_seen(nobody: Person) -> None:
     slow = Slow()
     with tcp_server(slow.serve) as plain, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         threading.Thread(target=echo_once, args=(silent,), daemon=True).start()
         ports = plain, closed_port(), silent.getsockname()[1]
-        words = [person.python, "-I", "-c", CLIENT, *map(str, ports)]
-        result = person.run("-4 --host-loopback --summary=waterfall-json", *words)
+        words = [nobody.python, "-I", "-c", CLIENT, *map(str, ports)]
+        result = nobody.run("-4 --host-loopback --summary=waterfall-json", *words)
     assert result.stdout == "done\n", result.stderr
     found = json.loads(result.stderr)
     first, refused, name, datagrams, left = found["lines"]
@@ -185,3 +187,33 @@ def test_what_cannot_be_written_is_said_before_the_command_runs(nobody: Person) 
     result = nobody.run("--summary=/nowhere/at/all.html", "echo", "ran")
     assert (result.returncode, result.stdout) == (1, "")
     assert "the page '/nowhere/at/all.html' cannot be written" in result.stderr
+
+
+SERVER = """
+import socket, time
+with socket.create_server(("", 8080)) as listener:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(100)
+        time.sleep(0.3)
+        connection.sendall(b"answer")
+        connection.recv(100)
+"""
+
+
+def test_a_running_session_tells_moments_once_it_is_asked_and_who_answers_a_client(nobody: Person) -> None:
+    with session(nobody, "-4 -p 127.0.0.1:0:8080", *nobody.script(SERVER)) as (running, asked):
+        assert asked.connections(moments=True) == []
+        (port,) = [each.outside.port for each in asked.listeners() if each.outside is not None]
+        until(lambda: [each for each in asked.listeners() if each.outside is None], running, 20)
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"question")
+            assert client.recv(100) == b"answer"
+            found = of_running(asked)
+    (line,) = found.lines
+    assert (line.inbound, line.open, line.address, line.bytes_up) == (True, True, "127.0.0.1", 6)
+    assert re.fullmatch(r"python[\d.]*\[\d+\]", line.process)
+    kinds = {each.kind: each.end - each.start for each in line.spans}
+    assert list(kinds)[:2] == ["connect", "wait"]
+    assert kinds["wait"] >= 0.3 * 0.9
+    assert line.limits["command"] >= 0.3 * 0.9
