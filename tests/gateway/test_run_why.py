@@ -6,6 +6,7 @@ its fault and without.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import time
@@ -184,3 +185,26 @@ def test_the_right_cause_and_no_other(person: Person, folder: Path, situation: S
 def test_the_right_cause_and_no_other_at_length(nobody: Person, folder: Path, situation: Situation) -> None:
     needs.network()
     check(nobody, folder, situation)
+
+
+#: Where nobody is: the address of host.hythe.internal, which is none without --host-loopback.
+NOWHERE = """
+import errno
+import socket
+with open("/etc/resolv.conf") as file:
+    gateway = file.read().split("nameserver ")[1].split()[0]
+try:
+    socket.create_connection((gateway.rpartition(".")[0] + ".2", 80), 8)
+except OSError as error:
+    print(error.errno)
+"""
+
+
+def test_an_icmp_error_is_why_an_attempt_came_to_nothing(nobody: Person, folder: Path) -> None:
+    needs.network()
+    file = folder / "nowhere.pcapng"
+    ran = nobody.run(f"-4 --capture {file}", *nobody.script(NOWHERE))
+    assert ran.stdout == f"{errno.EHOSTUNREACH}\n", ran.stderr
+    (found,) = Conversations().read(read_capture(str(file))).all
+    assert [(it.cause, it.way, it.packets) for it in findings(found) if it.problem] == [(Cause.UNREACHABLE, 0, (1, 2))]
+    assert "the machine it was for does not answer on the last link (ICMP type 3, code 1)" in "\n".join(report(found))

@@ -40,7 +40,7 @@ def told(conversation: Conversation) -> list[Finding]:
 @pytest.mark.parametrize(
     ("kind", "code", "words"),
     [
-        (icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, "its machine does not answer on the last link"),
+        (icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, "the machine it was for does not answer on the last link"),
         (icmp.UNREACHABLE, icmp.ADMINISTRATIVELY_PROHIBITED, "a filter forbids it"),
         (icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED, "it went round in circles, or too far"),
     ],
@@ -103,7 +103,7 @@ def test_icmpv6_is_read_as_well() -> None:
     assert (found.cause, found.told[0], found.told[1]) == (
         Cause.UNREACHABLE,
         "2001:db8::99",
-        "there is no way to its network",
+        "there is no way to the network it was for",
     )
 
 

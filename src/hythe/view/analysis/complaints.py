@@ -20,25 +20,25 @@ from hythe.wire.quote import Quote
 
 _WORDS4: Final[Mapping[tuple[int, int], str]] = MappingProxyType(
     {
-        (icmp.UNREACHABLE, icmp.NET_UNREACHABLE): "there is no way to its network",
-        (icmp.UNREACHABLE, icmp.HOST_UNREACHABLE): "its machine does not answer on the last link",
-        (icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE): "its machine does not speak TCP",
-        (icmp.UNREACHABLE, icmp.PORT_UNREACHABLE): "its port is closed",
+        (icmp.UNREACHABLE, icmp.NET_UNREACHABLE): "there is no way to the network it was for",
+        (icmp.UNREACHABLE, icmp.HOST_UNREACHABLE): "the machine it was for does not answer on the last link",
+        (icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE): "the machine it was for does not speak TCP",
+        (icmp.UNREACHABLE, icmp.PORT_UNREACHABLE): "the port it was for is closed",
         (icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED): "it was too long for the next link",
-        (icmp.UNREACHABLE, icmp.NET_PROHIBITED): "its network is forbidden",
-        (icmp.UNREACHABLE, icmp.HOST_PROHIBITED): "its machine is forbidden",
+        (icmp.UNREACHABLE, icmp.NET_PROHIBITED): "the network it was for is forbidden",
+        (icmp.UNREACHABLE, icmp.HOST_PROHIBITED): "the machine it was for is forbidden",
         (icmp.UNREACHABLE, icmp.ADMINISTRATIVELY_PROHIBITED): "a filter forbids it",
         (icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED): "it went round in circles, or too far",
     }
 )
 _WORDS6: Final[Mapping[tuple[int, int], str]] = MappingProxyType(
     {
-        (icmpv6.UNREACHABLE, icmpv6.NO_ROUTE): "there is no way to its network",
+        (icmpv6.UNREACHABLE, icmpv6.NO_ROUTE): "there is no way to the network it was for",
         (icmpv6.UNREACHABLE, icmpv6.ADMINISTRATIVELY_PROHIBITED): "a filter forbids it",
-        (icmpv6.UNREACHABLE, icmpv6.ADDRESS_UNREACHABLE): "its machine does not answer on the last link",
-        (icmpv6.UNREACHABLE, icmpv6.PORT_UNREACHABLE): "its port is closed",
+        (icmpv6.UNREACHABLE, icmpv6.ADDRESS_UNREACHABLE): "the machine it was for does not answer on the last link",
+        (icmpv6.UNREACHABLE, icmpv6.PORT_UNREACHABLE): "the port it was for is closed",
         (icmpv6.UNREACHABLE, icmpv6.POLICY_FAILED): "a filter forbids it",
-        (icmpv6.UNREACHABLE, icmpv6.ROUTE_REJECTED): "its network is forbidden",
+        (icmpv6.UNREACHABLE, icmpv6.ROUTE_REJECTED): "the network it was for is forbidden",
         (icmpv6.PACKET_TOO_BIG, 0): "it was too long for the next link",
         (icmpv6.TIME_EXCEEDED, icmpv6.HOP_LIMIT_EXCEEDED): "it went round in circles, or too far",
     }
