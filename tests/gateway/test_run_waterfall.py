@@ -217,3 +217,44 @@ def test_a_running_session_tells_moments_once_it_is_asked_and_who_answers_a_clie
     assert list(kinds)[:2] == ["connect", "wait"]
     assert kinds["wait"] >= 0.3 * 0.9
     assert line.limits["command"] >= 0.3 * 0.9
+
+
+def takes_slowly(connection: socket.socket) -> None:
+    while connection.recv(16_384):
+        time.sleep(0.01)
+    connection.sendall(b"!")
+
+
+def gives(connection: socket.socket) -> None:
+    connection.recv(1)
+    connection.sendall(bytes(4_000_000))
+
+
+ENDS = """
+import socket, sys, time
+with socket.create_connection(("host.hythe.internal", int(sys.argv[1]))) as sock:
+    sock.sendall(bytes(int(sys.argv[2])))
+    sock.shutdown(socket.SHUT_WR)
+    while sock.recv(65536):
+        time.sleep(float(sys.argv[3]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("serve", "size", "pause", "options", "limit"),
+    [
+        (takes_slowly, 3_000_000, 0, "", "remote full"),  # most of it has long gone into this machine's buffers
+        (gives, 1, 0.01, "", "command full"),
+        (gives, 1, 0, "--down-rate 40mbit", "command full"),
+    ],
+)
+def test_what_limits_is_who_takes_no_more(
+    nobody: Person, serve: Callable[[socket.socket], None], size: int, pause: float, options: str, limit: str
+) -> None:
+    with tcp_server(serve) as port:
+        words = nobody.script(ENDS, str(port), str(size), str(pause))
+        result = nobody.run(f"-4 --host-loopback {options} --summary=waterfall-json", *words)
+    (line,) = json.loads(result.stderr[result.stderr.index("{") :])["lines"]
+    assert max(line["limits"], key=line["limits"].get) == limit, line["limits"]
+    assert line["limited"].endswith("took no more")

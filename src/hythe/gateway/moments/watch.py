@@ -21,14 +21,17 @@ from hythe.gateway.moments.record import COMMAND, COMMAND_FULL, LOSS, REMOTE, RE
 from hythe.gateway.pumps import Splice
 from hythe.tcp.connection import Connection
 from hythe.tcp.states import CLOSED, ESTABLISHED
-from hythe.units import MICROSECOND, MILLISECOND
+from hythe.units import KIB, MICROSECOND, MILLISECOND
 
 #: Without a byte for so long, it pauses.
 PAUSE: Final = 200 * MILLISECOND
-#: ``struct tcp_info`` (linux/tcp.h) up to tcpi_total_retrans.
-_INFO: Final = struct.Struct("=8B24I")
+#: ``struct tcp_info`` (linux/tcp.h) up to tcpi_busy_time.
+_INFO: Final = struct.Struct("=8B24I4Q6I2Q")
 _RTT: Final = 8 + 15
 _RESENT: Final = 8 + 23
+_BUSY: Final = -1
+#: More than questions have: an upload, most of which may lie in the socket's buffer while it looks as if it had gone.
+_UPLOAD: Final = 256 * KIB
 
 
 class Watch:
@@ -132,6 +135,15 @@ class Watch:
             told = _INFO.unpack(flow.stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
             self.moments.outside_rtt = told[_RTT] * MICROSECOND
             self.moments.outside_resent = told[_RESENT]
+            if self.up > _UPLOAD:
+                self._blame(told[_BUSY] * MICROSECOND)
+
+    def _blame(self, busy: int) -> None:
+        """While its kernel had something to send or to hear of, `busy` ns in all, the far end was not asked for a word."""
+        spent = self.moments.spent
+        more = min(spent[REMOTE], max(0, busy - spent[REMOTE_FULL]))
+        spent[REMOTE] -= more
+        spent[REMOTE_FULL] += more
 
     # --- TLS
 
