@@ -20,6 +20,7 @@ from hythe.gateway.egress.kernel import mark_of, tell_marks
 from hythe.gateway.layout import Family
 from hythe.gateway.namespace import machine_networks, pick_prefix6, pick_subnet4
 from hythe.gateway.publish.clients import Target, pack, targets
+from hythe.gateway.publish.listening import bound
 from hythe.gateway.publish.publications import LOOPBACK, parse
 from tests import needs
 
@@ -71,6 +72,17 @@ def stand_in(host: str) -> bytes:
 
 
 @BOTH
+@BOTH
+def test_what_is_accepted_is_without_nagle(host: str) -> None:
+    """asyncio only sees to sockets that were made with the number of TCP, which accepted ones do not have from us."""
+    with (
+        closing(bound(host, 0, udp=False)) as listener,
+        socket.create_connection(listener.getsockname()[:2], 10),
+        closing(listener.accept()[0]) as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_curl_fetches_from_a_server_inside(person: Person, host: str) -> None:
     curl = needs.program("curl")
     with person.running("-p 0:8000", person.python, "-u", "-m", "http.server", "-d", str(person.folder), "8000") as run:

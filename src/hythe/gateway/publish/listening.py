@@ -47,7 +47,7 @@ def _listen(publication: Publication) -> list[socket.socket]:
 
 
 def bound(address: str, port: int, *, udp: bool, shared: bool = False) -> socket.socket:
-    """A non-blocking socket at a numeric address, listening or, for UDP, bound. Raises OSError.
+    """A non-blocking socket at a numeric address, listening (without Nagle) or, for UDP, bound. Raises OSError.
 
     `shared`: other processes of this user listen there, too, and the kernel deals out what comes (SO_REUSEPORT).
     """
@@ -61,6 +61,7 @@ def bound(address: str, port: int, *, udp: bool, shared: bool = False) -> socket
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if not udp:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is accepted has it from here (tcp(7))
         if shared:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         opened.bind(name)

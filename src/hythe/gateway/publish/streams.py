@@ -39,7 +39,6 @@ class PublishGate:
     def admit(self, client: socket.socket, port: int, families: list[Family], now: int) -> None:
         """A client has come for `port` of the command that `families` has."""
         client.setblocking(False)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             address, client_port = client.getpeername()[:2]
         except OSError:  # gone again already
