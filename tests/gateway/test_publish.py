@@ -72,7 +72,6 @@ def stand_in(host: str) -> bytes:
 
 
 @BOTH
-@BOTH
 def test_what_is_accepted_is_without_nagle(host: str) -> None:
     """asyncio only sees to sockets that were made with the number of TCP, which accepted ones do not have from us."""
     with (
@@ -83,6 +82,7 @@ def test_what_is_accepted_is_without_nagle(host: str) -> None:
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@BOTH
 def test_curl_fetches_from_a_server_inside(person: Person, host: str) -> None:
     curl = needs.program("curl")
     with person.running("-p 0:8000", person.python, "-u", "-m", "http.server", "-d", str(person.folder), "8000") as run:

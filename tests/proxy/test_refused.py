@@ -76,16 +76,21 @@ def test_every_stage_tells(tmp_path: Path) -> None:
 
 def test_who_has_no_login_or_no_room(tmp_path: Path) -> None:
     users = f'[users]\nme = "{hash_password("secret")}"\n'
-    with proxy(f"{HTTP}connections = 1\n{SOCKS}{users}", tmp_path) as it, contextlib.ExitStack() as stack:
-        said(it, 1, b"GET http://a.test/ HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert "http refused 407 EACCES: this proxy wants to know who asks: log in" in it.lines(1)[-1]
-        said(it, 0, b"\5\1\0")
-        assert "socks refused EACCES: no method in common" in it.lines(2)[-1]
-        said(it, 0, b"\4\1\0\1\x7f\0\0\1me\0")
-        assert "socks refused EACCES: SOCKS4 has no passwords" in it.lines(3)[-1]
+    pem = certificate(tmp_path, "near", "DNS:near.test")
+    text = f"{HTTP}connections = 1\n{SOCKS}" + mapped(f'connections = 1\ncertificate = "{pem}"') + users
+    with proxy(text, tmp_path) as it, contextlib.ExitStack() as stack:
         for _ in range(2):
-            stack.enter_context(socket.create_connection(("127.0.0.1", it.ports[1]), timeout=20))
-        assert "http refused ENOBUFS: it has said nothing for too long, and others wait" in it.lines(4)[-1]
+            stack.enter_context(socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20))
+        assert "map refused ENOBUFS: it has said nothing for too long, and others wait" in it.lines(1)[-1]
+        said(it, 2, b"GET http://a.test/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert "http refused 407 EACCES: this proxy wants to know who asks: log in" in it.lines(2)[-1]
+        said(it, 1, b"\5\1\0")
+        assert "socks refused EACCES: no method in common" in it.lines(3)[-1]
+        said(it, 1, b"\4\1\0\1\x7f\0\0\1me\0")
+        assert "socks refused EACCES: SOCKS4 has no passwords" in it.lines(4)[-1]
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(("127.0.0.1", it.ports[2]), timeout=20))
+        assert "http refused ENOBUFS: it has said nothing for too long, and others wait" in it.lines(5)[-1]
 
 
 def test_who_says_it_too_slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,7 @@ class Entry:
         self.connect = config.connect
         self.stages: list[Stage] = stages(config, server.flows.notice)
         self.resting: set[Client] = set()
+        self._entering: dict[socket.socket, Client] = {}  # those whom a stage may have taken the socket from
         self._numbers: set[int] = set()  # of its ports
         self.way = server.way_out(config)
         self.datagrams: DatagramMapping | None = None
@@ -127,6 +128,8 @@ class Entry:
         share = None
         try:
             share = self._room.begin("") if self._room is not None else None
+            if self.stages:
+                self._entering[stream] = client
             for stage in self.stages:
                 await stage.admit(client)
         except OSError as error:  # it has gone, is not who it should be, or one too many
@@ -136,6 +139,7 @@ class Entry:
             client.stream.close()
             await rested(client.stream, client.rest)
         finally:
+            self._entering.pop(stream, None)
             if share is not None:
                 share.end()
             if client.stream is not stream:  # a stage has put another in its place
@@ -145,7 +149,7 @@ class Entry:
     def _tell_away(self, stream: socket.socket, why: str) -> None:
         """There was no room for a client."""
         with contextlib.suppress(OSError):  # it has gone by itself
-            client = Client(self, stream, stream.getpeername(), stream.close)
+            client = self._entering.get(stream) or Client(self, stream, stream.getpeername(), stream.close)
             self.passage.log.tell_refused(client, OSError(errno.ENOBUFS, why))
 
     def is_at(self, address: str, port: int) -> bool:
