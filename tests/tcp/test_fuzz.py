@@ -104,7 +104,7 @@ def _end(peer: Peer) -> None:
 OPENINGS = st.sampled_from(["listen", "connect", "established", "sending"])
 
 
-@settings(max_examples=1_500)
+@settings(max_examples=700)
 @given(OPENINGS, STEPS)
 def test_crafted_segments_and_verbs(opening: str, steps: list[object]) -> None:
     check(opening, steps)
