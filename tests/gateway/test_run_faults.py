@@ -216,6 +216,8 @@ def test_reordering(nobody: Person, server: int, way: str) -> None:
 def test_jitter(nobody: Person, server: int, way: str) -> None:
     """Uniform over 20 ms, one at a time."""
     found = echoes(nobody, f"--{way}-jitter 20ms --seed 1", 100, server, window=1)
+    if sorted(found.times)[50] >= 0.016:  # a machine with much to do adds to it: once more
+        found = echoes(nobody, f"--{way}-jitter 20ms --seed 1", 100, server, window=1)
     assert found.numbers == list(range(100))
     assert min(found.times) < 0.004
     assert sorted(found.times)[-5] > 0.016
