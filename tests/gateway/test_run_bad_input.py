@@ -71,7 +71,7 @@ def own_mounts() -> list[str]:
     (["run", "-p", "8080:80/sctp", "--", "true"], "-p 8080:80/sctp: 'sctp' is not a protocol: write /tcp, /udp or neither"),
     (["run", "-p", "8000-8002:80", "--", "true"], "-p 8000-8002:80: 3 ports cannot lead to 1: write ranges of equal length"),
     ([], "Missing command: see hythe --help"),
-    (["rum"], "No such command 'rum'"),
+    (["rum"], "there is no command 'rum'"),
 ])  # fmt: skip
 def test_words(nobody: Person, words: list[str], sentence: str) -> None:
     result = subprocess.run(

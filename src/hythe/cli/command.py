@@ -26,6 +26,10 @@ _RANGE = re.compile(r"  \[(\d+<=?)?x[<>]=?\d+\]$|; (\d+<=?)?x[<>]=?\d+(?=\])|(?<
 class Command(click.Command):
     """A command of hythe."""
 
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Those of the group, by itself as well."""
+        return ["-h", "--help"]
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """All options, in the sections that the manual names."""
         for title, records in sections(self, ctx):
