@@ -28,14 +28,13 @@ class Wire:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._client: tuple[str, int] | None = None
         self._wake, self._waker = socket.socketpair()
+        self._is_cut = threading.Event()
 
     def cut(self) -> None:
-        """Break every connection off."""
-        pairs, self._pairs = self._pairs, []
-        for pair in pairs:
-            for each in pair:
-                each.close()
+        """Break every connection off. It is done by who watches them."""
+        self._is_cut.clear()
         self._waker.send(b"x")
+        assert self._is_cut.wait(20)
 
     def serve(self) -> None:
         """Until `close`."""
@@ -66,8 +65,12 @@ class Wire:
                 pairs = list(self._pairs)
                 ways = {one: (other, "up") for one, other in pairs} | {other: (one, "down") for one, other in pairs}
                 readable, _, _ = select.select([self._near, self._wake, *ways], [], [], None)
-                if self._wake in readable and not self._wake.recv(1):
-                    break
+                if self._wake in readable:
+                    if not self._wake.recv(1):
+                        break
+                    self._close_all()
+                    self._is_cut.set()
+                    continue
                 if self._near in readable:
                     client = self._near.accept()[0]
                     try:
@@ -77,12 +80,13 @@ class Wire:
                 for one in readable:
                     if one in ways and one.fileno() >= 0:
                         self._pass(one, *ways[one])
-        self.cut_quietly()
+        self._close_all()
 
-    def cut_quietly(self) -> None:
+    def _close_all(self) -> None:
         for pair in self._pairs:
             for each in pair:
                 each.close()
+        self._pairs = []
 
     def _pass(self, one: socket.socket, other: socket.socket, way: str) -> None:
         try:
