@@ -1,7 +1,8 @@
 """`python -m bench.pages`: what `hythe dashboard` costs with 5,000 connections, and how soon it tells what happens.
 
 As `bench.watching` does for `hythe live`, beside the same command; a page here is what a browser's is to the dashboard: it
-comes in by the address, and reads the stream of a session. How the browser draws it is the browser's, and not measured.
+comes in by the address, and reads the stream of a session. How the browser draws it is the browser's, and not measured. At
+last both views watch at once.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import argparse
 import contextlib
 import http.client
 import json
+import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -21,7 +24,7 @@ from statistics import median
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bench.watching import CONNECTIONS, MESSAGES, ROUNDS, SECONDS, Far, Run, used
+from bench.watching import CONNECTIONS, MESSAGES, ROUNDS, SECONDS, Far, Live, Run, live, used
 
 _PATIENCE: Final = 60.0
 #: Seconds in which everything has been told, and who holds what has been asked for.
@@ -105,6 +108,35 @@ def costs(run: Run, connections: int, messages: int, seconds: float) -> str:
     return f"{messages} messages a second: gateway {alone:.1f} % alone, {more:.1f} % more for it; dashboard {view:.1f} %"
 
 
+def together(run: Run, connections: int, messages: int, seconds: float, rounds: int) -> Iterator[str]:
+    """The page and `hythe live` at once; and bulk with both stopped and with both going on, in turn."""
+    with page(run.name, connections) as looking, live(run.name) as watching:
+        run.tell(f"rate {messages}")
+        watching.read(1)
+        with _reading(watching, seconds):
+            shares = _shares(seconds, run.pid, looking.pid, watching.pid)
+        run.tell("rate 0")
+        told = "gateway {:.1f} %, dashboard {:.1f} %, live {:.1f} %".format(*shares)
+        yield f"both, {messages} messages a second: {told}"
+        ratios = []
+        for _ in range(rounds):
+            for number in (signal.SIGSTOP, signal.SIGCONT):
+                for pid in (looking.pid, watching.pid):
+                    os.kill(pid, number)
+                with _reading(watching, seconds if number == signal.SIGCONT else 0):
+                    ratios.append(run.bulk(seconds))
+        pairs = zip(ratios[1::2], ratios[::2], strict=True)
+        yield f"bulk with both, to bulk with both stopped: {median(with_ / without for with_, without in pairs):.3f}"
+
+
+@contextlib.contextmanager
+def _reading(watching: Live, seconds: float) -> Iterator[None]:
+    thread = threading.Thread(target=watching.read, args=(seconds,))
+    thread.start()
+    yield
+    thread.join()
+
+
 def _shares(seconds: float, *pids: int) -> list[float]:
     begun, before = time.monotonic(), [used(each) for each in pids]
     time.sleep(seconds)
@@ -147,6 +179,8 @@ def main() -> int:
                 watched.append(run.bulk(options.seconds / 2))
         text = f"bulk: {median(alone):.2f} Gbit/s alone, {median(watched):.2f} watched"
         print(f"{text}; ratio of the medians {median(watched) / median(alone):.3f}", flush=True)
+        for line in together(run, connections, MESSAGES, options.seconds, options.rounds):
+            print(line, flush=True)
         found = delays(run, connections, 8)
         print(f"told after {median(found):.2f} s, at most {max(found):.2f} s", flush=True)
     finally:
