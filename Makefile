@@ -8,8 +8,9 @@ PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 # Byte code is kept even where the environment would not have it: the tests start Python a thousand times.
 export PYTHONDONTWRITEBYTECODE :=
-# Processes that `make test` runs side by side: one more than the processors of a small machine, since some tests wait.
-JOBS ?= 3
+# Processes that `make test` runs side by side: as many as a small machine has processors. A third wins a minute, since some
+# tests wait, and loses those that a busy machine keeps waiting.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all check compiled bench scoreboard lint format rfc pages lock clean

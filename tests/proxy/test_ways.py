@@ -68,7 +68,10 @@ def ask(port: int, host: str, to: int) -> tuple[int, socket.socket]:
     stream.sendall(b"\x05\x01\x00")
     assert stream.recv(2) == b"\x05\x00"
     stream.sendall(bytes((5, CONNECT, 0)) + build_address(host, to))
-    return stream.recv(100)[1], stream
+    reply = stream.recv(4, socket.MSG_WAITALL)
+    rest = {1: 4, 4: 16}[reply[3]] + 2  # not a byte of what is said behind it
+    assert len(stream.recv(rest, socket.MSG_WAITALL)) == rest
+    return reply[1], stream
 
 
 def connect(port: int, host: str, to: int) -> tuple[int, socket.socket]:

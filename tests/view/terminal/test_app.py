@@ -7,6 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+import pytest
 from textual.widgets import Input
 
 from hythe.errors import UsageError
@@ -31,6 +32,7 @@ async def sees(pilot: Pilot[None], what: Callable[[], object]) -> None:
         await pilot.pause(0.05)
 
 
+@pytest.mark.alone  # thousands of sockets of other tests would be this machine's, too
 def test_this_machine_is_one_of_those_that_can_be_chosen() -> None:
     def gone() -> Source:
         raise UsageError("no session is called 'web': none runs")

@@ -112,8 +112,10 @@ class DetailScreen(Screen[None]):
             self.detail = Detail(connection, None)
 
     def _draw(self) -> None:
-        self.query_one("#facts", Static).update("\n".join(facts(self.watched, self.detail)))
-        self.query_one(Curves).draw(self.trail, time.monotonic(), up=self._up)
+        for text in self.query("#facts").results(Static):  # there is none any more once the screen goes
+            text.update("\n".join(facts(self.watched, self.detail)))
+        for curves in self.query(Curves):
+            curves.draw(self.trail, time.monotonic(), up=self._up)
 
     def action_turn(self) -> None:
         """The other direction."""
