@@ -7,13 +7,13 @@ import contextlib
 import errno
 import os
 import socket
-import struct
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hythe.forward.flows import Counted, Flows, end_of
 from hythe.tunnel.accepting import PAUSE, accept
 from hythe.tunnel.ssh.datagrams import read
+from hythe.via.pairs import reset
 from hythe.via.splice import splice
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _PATIENCE: Final = 5.0
 #: Clients of one UDP port at a time, and seconds of silence that end one.
 _CLIENTS: Final = 1_024
 _SILENCE: Final = 300.0
-_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Ready(Protocol):
@@ -85,8 +84,7 @@ class LocalPort:
                 else:
                     await self._counted.carry(client, target.host, target.port)
             except OSError:
-                if client.fileno() >= 0 and client.family != socket.AF_UNIX:  # views tell why; the client sees a reset
-                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                reset(client)  # views tell why
 
     async def _carry_to_path(self, client: socket.socket, path: str) -> None:
         flow = self._flows.begin("unix", end_of(client), (path, 0), self._way.name)

@@ -12,10 +12,8 @@ A passage that nobody uses ends by itself. One that is in use outlives the chann
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import socket
-import struct
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -26,11 +24,11 @@ from hythe.tunnel.ftp.messages import Endpoint
 from hythe.units import SECOND
 from hythe.via.base import Broken, Datagrams, Listening, Opened, Receive, Tally, Way, failure
 from hythe.via.direct import KernelListening
+from hythe.via.pairs import reset
 from hythe.via.patterns import endpoint, is_address
 from hythe.via.splice import splice
 
 _CHUNK: Final = 16_384
-_RESET: Final = struct.pack("ii", 1, 0)
 
 #: Told what whoever runs this may want to know.
 Told = Callable[[str], None]
@@ -308,7 +306,7 @@ class _Channel:
             self._say(f"a data connection could not be made: {error.strerror or 'it took too long'}")
         finally:
             if client is not None:
-                _reset(client)
+                reset(client)
                 client.close()
 
     def _listen(self, passage: _Passage) -> bool:
@@ -380,7 +378,7 @@ class _Channel:
     async def _close(self, *, clean: bool) -> None:
         if not clean:
             for stream, writer in ((self._client, self._to_client), (self._far, self._to_far)):
-                _reset(stream)
+                reset(stream)
                 writer.transport.abort()
         for task in list(self._tasks):
             task.cancel()
@@ -388,13 +386,6 @@ class _Channel:
             await asyncio.wait(self._tasks)
         if self._door is not None:
             self._door.close()
-
-
-def _reset(stream: socket.socket) -> None:
-    """Let an end be told that it is not a proper one, when it is closed."""
-    if stream.fileno() >= 0 and stream.family != socket.AF_UNIX:
-        with contextlib.suppress(OSError):  # one that is broken already may refuse
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
 def _local(name: tuple[Any, ...]) -> str:
