@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ftplib
 import io
 import socket
@@ -269,8 +270,12 @@ def test_a_data_port_that_nobody_answers_at() -> None:
         client = ftplib.FTP(timeout=10)
         client.connect("127.0.0.1", following.port)
         client.login()
-        with pytest.raises(ftplib.error_temp, match="425"):
-            client.storbinary("STOR precious", io.BytesIO(b"new"))
+        _, port = ftplib.parse229(client.sendcmd("EPSV"), ("127.0.0.1", 0))
+        with socket.socket() as data:
+            with contextlib.suppress(ConnectionResetError):  # which may come before connect() returns
+                data.connect(("127.0.0.1", port))
+            with pytest.raises(ftplib.error_temp, match="425"):
+                client.sendcmd("STOR precious")
         client.quit()
     assert not any(line.startswith(b"STOR") for line in said)
     assert "connection refused" in following.said[0]
