@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
 import os
 import pty
 import re
@@ -70,28 +71,33 @@ while True:
 
 
 class Far:
-    """The server: takes whatever comes on two ports, in a thread of its own."""
+    """The server: takes whatever comes on two ports, in a process of its own, which nothing else is to slow."""
 
     def __init__(self) -> None:
-        self._listeners = [socket.create_server(("127.0.0.1", 0), backlog=4_096) for _ in range(2)]
-        self.ports = [each.getsockname()[1] for each in self._listeners]
-        self._room = bytearray(1 << 20)
-        threading.Thread(target=self._serve, daemon=True).start()
+        listeners = [socket.create_server(("127.0.0.1", 0), backlog=4_096) for _ in range(2)]
+        self.ports = [each.getsockname()[1] for each in listeners]
+        # A child that has begun to serve before there is any thread; it ends with us.
+        self._process = multiprocessing.get_context("fork").Process(target=_serve, args=(listeners,), daemon=True)
+        self._process.start()
+        for each in listeners:
+            each.close()
 
-    def _serve(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            for each in self._listeners:
-                each.setblocking(False)
-                selector.register(each, selectors.EVENT_READ, "listener")
-            while True:
-                for key, _ in selector.select():
-                    assert isinstance(key.fileobj, socket.socket)
-                    if key.data == "listener":
-                        stream = key.fileobj.accept()[0]
-                        selector.register(stream, selectors.EVENT_READ, None)
-                    elif not key.fileobj.recv_into(self._room):
-                        selector.unregister(key.fileobj)
-                        key.fileobj.close()
+
+def _serve(listeners: list[socket.socket]) -> None:
+    room = bytearray(1 << 20)
+    with selectors.DefaultSelector() as selector:
+        for each in listeners:
+            each.setblocking(False)
+            selector.register(each, selectors.EVENT_READ, "listener")
+        while True:
+            for key, _ in selector.select():
+                assert isinstance(key.fileobj, socket.socket)
+                if key.data == "listener":
+                    stream = key.fileobj.accept()[0]
+                    selector.register(stream, selectors.EVENT_READ, None)
+                elif not key.fileobj.recv_into(room):
+                    selector.unregister(key.fileobj)
+                    key.fileobj.close()
 
 
 class Run:

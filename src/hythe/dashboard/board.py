@@ -8,7 +8,7 @@ not looked at. Like the watch it has no clock and asks nobody.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from hythe.session.model import Changes, Holding, Query, Totals
@@ -96,16 +96,14 @@ class Board:
             history=self.moments,
         )
 
-    def hold(self, holdings: Iterable[Holding]) -> list[tuple[int, str]]:
+    def hold(self, holdings: Collection[Holding]) -> list[tuple[int, str]]:
         """Who holds which connection; (id, owner) of those that are news."""
-        connections = self.watch.connections
-        before = {number: watched.owner for number, watched in connections.items()}
+        told = [number for holding in holdings for number in holding.connections]
+        connections = [(number, watched) for number in told if (watched := self.watch.connections.get(number)) is not None]
+        before = [watched.owner for _, watched in connections]
         self.watch.hold(holdings)
-        return [
-            (number, _owner(watched))
-            for number, watched in connections.items()
-            if watched.owner is not None and watched.owner != before[number]
-        ]
+        news = zip(connections, before, strict=True)
+        return [(number, _owner(watched)) for (number, watched), owner in news if watched.owner != owner]
 
     def _moves(self, number: int) -> bool:
         watched = self.watch.connections.get(number)

@@ -20,9 +20,8 @@ from hythe.errors import UsageError
 from hythe.session.client import Session, SessionEndedError, SessionSilentError, find
 from hythe.session.model import About, Changes, Holding
 from hythe.session.plain import plain
+from hythe.view.watch.source import PERIOD, pause
 
-#: Seconds from one question to the next; what changes is shown within a second.
-STEP: Final = 0.8
 #: Seconds that a session may take to answer, until it is said that it does not.
 PATIENCE: Final = 5.0
 #: Rounds between two questions for what takes a session longer, or changes rarely.
@@ -182,7 +181,7 @@ class Watcher:
                 self._say("silent", str(error))
             except SessionEndedError as error:
                 self._end(str(error))
-            await asyncio.sleep(STEP)
+            await asyncio.sleep(PERIOD)
 
     async def _follow(self, session: Session) -> None:
         """Until it ends, or does not answer."""
@@ -203,12 +202,13 @@ class Watcher:
             if count % _SELDOM == 1:
                 await self._ask_seldom(session)
             self._turn()
-            await asyncio.sleep(max(0.05, begun + STEP - time.monotonic()))
+            await asyncio.sleep(pause(begun, time.monotonic()))
 
     async def _ask_seldom(self, session: Session) -> None:
         """Which processes hold new connections; how the tunnels of a `hythe forward` are."""
         if self.board.watch.unowned:
-            holdings: list[Holding] = await asyncio.to_thread(session.holders)
+            oldest = min(self.board.watch.unowned)
+            holdings: list[Holding] = await asyncio.to_thread(session.holders, after=oldest - 1)
             owners = self.board.hold(holdings)
             if owners:
                 self._tell("owners", owners)

@@ -97,7 +97,7 @@ class ForwardResources:
         """`model.Changes`."""
         return await self._ledger.changes(since)
 
-    async def holders(self) -> list[model.Holding]:
+    async def holders(self, *, after: int = 0) -> list[model.Holding]:
         """Its clients may be anywhere."""
         return []
 

@@ -89,9 +89,9 @@ class Session:
         """What has changed since the answer whose `serial` is `since`; everything, without it."""
         return build(Changes, self._get("/changes", since=since))
 
-    def holders(self) -> list[Holding]:
-        """Which processes inside hold which connections."""
-        return [build(Holding, each) for each in self._get("/holders")]
+    def holders(self, *, after: int = 0) -> list[Holding]:
+        """Which processes inside hold which connections; only of those whose `id` is above `after`."""
+        return [build(Holding, each) for each in self._get("/holders", after=after)]
 
     def connection(self, number: int) -> Detail:
         """One of them, with its `info()`."""

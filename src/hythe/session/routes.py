@@ -68,6 +68,7 @@ ROUTES: Final[Sequence[Route]] = (
         "holders",
         "Which processes inside hold which connections (some milliseconds, more with thousands of sockets).",
         list[Holding],
+        parameters=(Parameter("after", int, "only of connections whose `id` is above this"),),
     ),
     Route("GET", "/connections/{id}", "connection", "One connection, with what tcp_info tells of it.", Detail),
     Route("DELETE", "/connections/{id}", "kill", "Reset a connection: the command and the far side see a RST.", Connection),

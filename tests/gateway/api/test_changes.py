@@ -7,6 +7,8 @@ import json
 from collections import deque
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hythe.forward.flows import Flows
 from hythe.forward.following import Following as Forwarded
 from hythe.gateway.api import changes
@@ -21,8 +23,6 @@ from hythe.wire.segment import make_key
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
-
-    import pytest
 
 
 class Wiring:
@@ -57,9 +57,9 @@ def begin(session: Session, now: int = 1) -> Flow:
     return flow
 
 
-def ledger_of(session: Session) -> Ledger:
+def ledger_of(session: Session, fresh: float) -> Ledger:
     speech = Following(session, Wiring(), 0, lambda record: connection(record, session.live.get(record.number), 0))  # type: ignore[arg-type]
-    return Ledger(session, speech)
+    return Ledger(session, speech, fresh)
 
 
 async def ask(ledger: Ledger, since: int = 0) -> Changes:
@@ -71,10 +71,10 @@ def numbers(found: Changes) -> tuple[list[int], list[int]]:
     return sorted(each.id for each in found.connections), sorted(each.id for each in found.figures)
 
 
-def run(test: Callable[[Session, Ledger], object]) -> None:
+def run(test: Callable[[Session, Ledger], object], fresh: float = 0.0) -> None:
     async def main() -> None:
         session = Session(0)
-        await test(session, ledger_of(session))  # type: ignore[misc]
+        await test(session, ledger_of(session, fresh))  # type: ignore[misc]
 
     asyncio.run(main())
 
@@ -146,7 +146,26 @@ def test_a_serial_that_means_nothing_here_is_told_everything() -> None:
     run(test)
 
 
-def test_who_follows_knows_what_is(rng: Random, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_at_the_same_time_are_told_by_one_sweep() -> None:
+    async def test(session: Session, ledger: Ledger) -> None:
+        first, second = begin(session), begin(session)
+        one = two = (await ask(ledger)).serial
+        first.record.bytes_up = 1
+        found = await ask(ledger, one)
+        assert numbers(found) == ([], [1])
+        first.record.bytes_up = 2
+        session.end(second.record, 3)
+        late = begin(session)
+        found = await ask(ledger, two)  # what has ended is known without a sweep, what began is not
+        assert numbers(found) == ([], [1, 2])
+        assert found.figures[0].bytes_up == 1
+        assert numbers(await ask(ledger, found.serial)) == ([late.record.number], [1])  # he has heard of that sweep
+
+    run(test, fresh=3_600.0)
+
+
+@pytest.mark.parametrize("fresh", [0.0, 3_600.0])
+def test_who_follows_knows_what_is(fresh: float, rng: Random, monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers at their own pace, with flows that come, count and go, also in the middle of a sweep."""
     monkeypatch.setattr(changes, "_GLANCES", 5)
 
@@ -178,16 +197,17 @@ def test_who_follows_knows_what_is(rng: Random, monkeypatch: pytest.MonkeyPatch)
             for row in found.figures:
                 known[row.id] = (row.bytes_up, row.ended is None)
             serials[number] = found.serial
-        for known, serial in zip(callers, serials, strict=True):
-            found = await ask(ledger, serial)
+        for number, known in enumerate(callers * 2):  # twice: the second time is after the last sweep
+            found = await ask(ledger, serials[number % 3])
+            serials[number % 3] = found.serial
             for whole in found.connections:
                 known[whole.id] = (whole.bytes_up, whole.ended is None)
             for row in found.figures:
                 known[row.id] = (row.bytes_up, row.ended is None)
             there = {key: (flow.record.bytes_up, True) for key, flow in session.live.items()}
-            assert {key: each for key, each in known.items() if each[1]} == there
+            assert number < 3 or {key: each for key, each in known.items() if each[1]} == there
 
-    run(test)
+    run(test, fresh)
 
 
 def test_a_forward_is_followed_the_same_way() -> None:

@@ -2,11 +2,13 @@
 
 Theory of operation. Flows count for themselves and tell nobody, since that would be paid by every packet. So each question
 begins with a *sweep*: every flow that goes on is looked at, one short tuple (its *glance*) compared with the one before;
-that is a microsecond a flow, with the loop's turn in between. Sweeps are numbered; a flow remembers by which it was first
+that is a microsecond a flow, with the loop's turn in between. Answers are numbered; a flow remembers by which it was first
 told, and by which it was last found changed. The number goes to the caller, who brings it back: what is newer than that is
 news to him, however many ask and however often. Only what is news is made into objects.
 
-Of what has ended nothing is kept here. A `_Mark` for each sweep has the counts of that time, and the session's own memory
+Of several who ask at once the first has a sweep made, and the others, who have not heard of it, are told what that found.
+
+Of what has ended nothing is kept here. A `_Mark` for each answer has the counts of that time, and the session's own memory
 has the rest; a caller whose mark, or whose past, is no longer there is told everything. Numbers begin with the time in
 microseconds, so that one of another session of the same name is nobody's here.
 """
@@ -31,7 +33,9 @@ from hythe.units import SECOND
 _GLANCES: Final = 200
 _OBJECTS: Final = 10
 _ROWS: Final = 100
-#: Sweeps that are remembered: at one a second, an hour.
+#: Seconds: views ask at the same instants, but not all machines are fast.
+_FRESH: Final = 0.2
+#: Answers that are remembered: at one a second, an hour.
 _MARKS: Final = 3_600
 #: Connections told of at once that came and went in between.
 _PASSED_MAX: Final = 200
@@ -101,7 +105,7 @@ class Speech(Protocol):
 
 
 class _Mark(NamedTuple):
-    """Counts at a sweep."""
+    """Counts at an answer; `begun`: at the beginning of the last sweep."""
 
     begun: int
     ended: int
@@ -132,20 +136,28 @@ class _News(NamedTuple):
 
 
 class Ledger:
-    """What was found by the sweeps of one session. Without callers it does nothing."""
+    """What was found by the sweeps of one session. Without callers it does nothing.
 
-    def __init__(self, session: Followed, speech: Speech) -> None:
+    `fresh`: seconds for which a sweep is news to who has not heard of it.
+    """
+
+    def __init__(self, session: Followed, speech: Speech, fresh: float = _FRESH) -> None:
         self._session = session
         self._speech = speech
         self._turn = asyncio.Lock()
         self._seen: dict[int, _Seen] = {}
-        self._serial = time.time_ns() // 1_000
+        self._serial = self._swept = time.time_ns() // 1_000  # the last that was given, and that of the last sweep
+        self._fresh = fresh
+        self._fresh_until = 0.0
         self._marks: deque[_Mark] = deque(maxlen=_MARKS)  # the last is that of `_serial`
 
     async def changes(self, since: int) -> AsyncGenerator[bytes, None]:
         """`model.Changes` as JSON, in pieces."""
         async with self._turn:  # two sweeps at once would hide changes from each other
-            await self._sweep()
+            if 0 < since < self._swept and time.monotonic() < self._fresh_until:
+                self._count(self._marks[-1].begun)  # what began after the sweep was not seen
+            else:
+                await self._sweep()
             news = self._news(since)
         return self._pieces(news)
 
@@ -164,9 +176,16 @@ class Ledger:
             elif known.glance != glance:
                 known.glance = glance
                 known.changed = serial
-        for gone in seen.keys() - session.live.keys():
-            del seen[gone]
-        self._serial = serial
+        self._count(begun)
+        self._swept = serial
+        self._fresh_until = time.monotonic() + self._fresh
+
+    def _count(self, begun: int) -> None:
+        """The next serial, with the counts of now."""
+        session = self._session
+        for gone in self._seen.keys() - session.live.keys():
+            del self._seen[gone]
+        self._serial += 1
         self._marks.append(_Mark(begun, session.ended, session.answered, len(session.notices)))
 
     def _mark(self, since: int) -> _Mark | None:

@@ -121,12 +121,18 @@ def moments(noted: Moments, epoch: int, now: int = 0) -> model.Moments:
     )
 
 
+def pair(record: FlowRecord) -> Pair | None:
+    """The command's end of a TCP or UDP flow, and the far one."""
+    protocol = _PROTOCOLS.get(record.protocol)
+    return (protocol, *split_key(record.key)) if protocol is not None else None
+
+
 def holder(record: FlowRecord, held: Mapping[Pair, model.Process]) -> model.Process | None:
     """Who holds the command's end of a TCP or UDP flow, if it can be told."""
-    protocol = _PROTOCOLS.get(record.protocol)
-    if protocol is None:
+    exact = pair(record)
+    if exact is None:
         return None
-    inside, port, remote, remote_port = split_key(record.key)
+    protocol, inside, port, remote, remote_port = exact
     nowhere = bytes(len(inside))
     for local, far, far_port in (
         (inside, remote, remote_port),

@@ -91,12 +91,12 @@ class Following:
         return (each for each in made if each is not None)
 
 
-def holdings(session: Session, held: Mapping[Pair, model.Process]) -> list[model.Holding]:
-    """The processes that hold connections of the session which go on."""
+def holdings(records: Iterable[FlowRecord], held: Mapping[Pair, model.Process]) -> list[model.Holding]:
+    """The processes that hold these connections."""
     found: dict[int, model.Holding] = {}
-    for number, flow in session.live.items():
-        process = figures.holder(flow.record, held)
+    for record in records:
+        process = figures.holder(record, held)
         if process is not None:
             holding = found.setdefault(process.pid, model.Holding(process.pid, process.program, process.user, []))
-            holding.connections.append(number)
+            holding.connections.append(record.number)
     return list(found.values())

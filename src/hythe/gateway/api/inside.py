@@ -1,6 +1,7 @@
 """Whose sockets are those inside: the kernel of the command's namespace tells of sockets, /proc of who holds them.
 
-Only when somebody asks: it takes milliseconds, which is why it happens in a thread of its own.
+Only when somebody asks: it may take milliseconds, which is why it happens in a thread of its own. About a few flows the
+kernel is asked one by one, which takes ten microseconds each.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
+from hythe.errors import ParseError
+from hythe.gateway.api.descriptors import Descriptors
 from hythe.session.model import Process
 from hythe.wire import inetdiag
 from hythe.wire.inetdiag import Socket
@@ -32,7 +35,7 @@ class Inside:
 
     def __init__(self, diag: int, keeper: int) -> None:
         self._diag = diag
-        self._keeper = keeper
+        self._descriptors = Descriptors(keeper)
         self._turn = asyncio.Lock()
         self._sequence = 0
 
@@ -43,10 +46,28 @@ class Inside:
         async with self._turn:  # there is one netlink socket
             return await asyncio.to_thread(self._look, processes)
 
+    async def holders(self, wanted: Collection[Pair]) -> dict[Pair, Process]:
+        """Who holds which of these."""
+        if self._diag < 0 or not wanted:
+            return {}
+        async with self._turn:
+            return await asyncio.to_thread(self._look_for, wanted)
+
     def _look(self, processes: bool) -> list[tuple[Socket, Process | None]]:
-        found = holders(self._keeper) if processes else {}
         with socket.socket(fileno=os.dup(self._diag)) as diag:
-            return [(each, found.get(each.inode)) for kind in _KINDS for each in self._dump(diag, *kind)]
+            sockets = [each for kind in _KINDS for each in self._dump(diag, *kind)]
+        found = self._descriptors.find({each.inode for each in sockets if each.inode}) if processes else {}
+        return [(each, found.get(each.inode)) for each in sockets]
+
+    def _look_for(self, wanted: Collection[Pair]) -> dict[Pair, Process]:
+        with socket.socket(fileno=os.dup(self._diag)) as diag:
+            inodes = {pair: self._inode(diag, pair) for pair in wanted}
+        found = self._descriptors.find(set(inodes.values()) - {0})
+        return {pair: found[inode] for pair, inode in inodes.items() if inode in found}
+
+    def _inode(self, diag: socket.socket, pair: Pair) -> int:
+        self._sequence += 1
+        return inode_of(diag, pair, self._sequence)
 
     def _dump(self, diag: socket.socket, family: int, protocol: int) -> Iterator[Socket]:
         self._sequence += 1
@@ -56,6 +77,17 @@ class Inside:
                 if each is None:
                     return
                 yield each
+
+
+def inode_of(diag: socket.socket, pair: Pair, sequence: int) -> int:
+    """Ask for the socket of one flow; 0 where there is none, or none any more. `sequence`: another for each question."""
+    diag.sendall(inetdiag.request_one(*pair, sequence))
+    try:
+        for found in inetdiag.read(diag.recv(_READ), pair[0], sequence):
+            return found.inode if found is not None else 0
+    except (OSError, ParseError):
+        return 0  # ENOENT, as a rule
+    return 0
 
 
 def is_listener(each: Socket) -> bool:
@@ -70,56 +102,3 @@ def pairs(found: list[tuple[Socket, Process | None]]) -> Mapping[Pair, Process]:
         if process is not None:
             held[each.protocol, each.local, each.local_port, each.remote, each.remote_port] = process
     return held
-
-
-def holders(keeper: int) -> dict[int, Process]:
-    """The processes of the keeper's network namespace that hold sockets, by the socket's inode."""
-    namespace = os.stat(f"/proc/{keeper}/ns/net").st_ino
-    found: dict[int, Process] = {}
-    for pid in _family(keeper):
-        try:
-            if os.stat(f"/proc/{pid}/ns/net").st_ino == namespace:
-                found |= sockets_of(pid)
-        except OSError:
-            continue  # it has ended meanwhile, or is none of ours
-    return found
-
-
-def _family(keeper: int) -> list[int]:
-    """The keeper's descendants: all that can be in its namespaces, and far fewer than there are processes."""
-    found, parents = [], [keeper]
-    while parents:
-        pid = parents.pop()
-        try:
-            tasks = os.listdir(f"/proc/{pid}/task")
-            children = [int(child) for task in tasks for child in _read(f"/proc/{pid}/task/{task}/children").split()]
-        except ProcessLookupError:
-            continue
-        except FileNotFoundError:
-            if pid == keeper:  # a kernel without CONFIG_PROC_CHILDREN
-                return [int(entry) for entry in os.listdir("/proc") if entry.isdecimal() and int(entry) != keeper]
-            continue  # it has ended meanwhile
-        found += children
-        parents += children
-    return found
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read()
-
-
-def sockets_of(pid: int) -> dict[int, Process]:
-    """The sockets that one process holds, by inode. Raises OSError where it is gone, or none of ours."""
-    folder = f"/proc/{pid}/fd"
-    program = _read(f"/proc/{pid}/comm").rstrip("\n")
-    user = os.stat(f"/proc/{pid}").st_uid
-    found = {}
-    for descriptor in os.listdir(folder):
-        try:
-            target = os.readlink(f"{folder}/{descriptor}")
-        except OSError:
-            continue  # closed meanwhile
-        if target.startswith("socket:["):
-            found[int(target[8:-1])] = Process(pid, program, user, int(descriptor))
-    return found

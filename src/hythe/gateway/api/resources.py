@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 #: Objects made, or flows looked at, between two turns of the loop: less than a millisecond's worth.
 _BATCH: Final = 10
 _GLANCES: Final = 200
+#: Connections whose sockets are asked for one by one; of more, all sockets are.
+_FEW: Final = 64
 #: Seconds that those who listen have to hear the rest.
 _FAREWELL: Final = 0.3
 _STEP: Final = 0.005
@@ -149,9 +151,14 @@ class Resources:
         await read_names(self.session)
         return await self._ledger.changes(since)
 
-    async def holders(self) -> list[model.Holding]:
-        """Who holds the connections that go on."""
-        return holdings(self.session, pairs(await self._inside.sockets(processes=True)))
+    async def holders(self, *, after: int = 0) -> list[model.Holding]:
+        """Who holds the connections that go on and have a number above `after`."""
+        records = [flow.record for number, flow in self.session.live.items() if number > after]
+        if len(records) > _FEW:
+            held = pairs(await self._inside.sockets(processes=True))
+        else:
+            held = await self._inside.holders([pair for pair in map(figures.pair, records) if pair is not None])
+        return holdings(records, held)
 
     async def connection(self, number: int) -> model.Detail:
         """One of them."""

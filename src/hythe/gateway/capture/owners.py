@@ -2,8 +2,8 @@
 
 A socket is asked for with the flow's first packet, which takes microseconds; it may be gone a moment later. Who holds it is
 looked up among the processes of the last flows, then among all of the command's, which takes a millisecond where there are
-many. Where packets wait meanwhile there are pauses between looks of either kind, by how long they took, and a flow may have
-to wait for the next one: it is told with a later packet then.
+many. Where packets wait meanwhile there are pauses between looks, by how long they took, and a flow may have to wait for the
+next one: it is told with a later packet then.
 """
 
 from __future__ import annotations
@@ -11,24 +11,18 @@ from __future__ import annotations
 import os
 import socket
 import time
-from contextlib import suppress
 from typing import Final
 
-from hythe.errors import ParseError
-from hythe.gateway.api.inside import Pair, holders, sockets_of
+from hythe.gateway.api.descriptors import Descriptors
+from hythe.gateway.api.inside import Pair, inode_of
 from hythe.gateway.namespace.netlink import NETLINK_SOCK_DIAG
 from hythe.gateway.namespace.syscalls import CLONE_NEWNET, CLONE_NEWUSER, setns
 from hythe.session.model import Process
-from hythe.wire import inetdiag
 
 __all__ = ["Owners", "Pair", "enter"]
 
 #: Of the writer's time.
 _SHARE: Final = 0.5
-#: Processes that are looked at first, and sockets remembered.
-_LATEST: Final = 4
-_KEPT: Final = 4_096
-_READ: Final = 8_192
 
 
 def enter(keeper: int) -> socket.socket:
@@ -53,24 +47,17 @@ class Owners:
 
     def __init__(self, diag: socket.socket | None, keeper: int, share: float = _SHARE) -> None:
         self._diag = diag
-        self._keeper = keeper
+        self._descriptors = Descriptors(keeper)
         self._share = share
         self._sequence = 0
-        self._held: dict[int, Process] = {}
-        self._next_glance = self._next_look = 0.0
+        self._next_look = 0.0
 
     def inode(self, pair: Pair) -> int:
         """The socket of a flow; 0 where there is none, or none any more."""
         if self._diag is None:
             return 0
         self._sequence += 1
-        try:
-            self._diag.sendall(inetdiag.request_one(*pair, self._sequence))
-            for found in inetdiag.read(self._diag.recv(_READ), pair[0], self._sequence):
-                return found.inode if found is not None else 0
-        except (OSError, ParseError):
-            return 0  # ENOENT, as a rule
-        return 0
+        return inode_of(self._diag, pair, self._sequence)
 
     def process(self, inode: int, *, hurried: bool) -> str | None:
         """Who holds a socket, as ``curl[1234]``; empty where nobody does. None: ask again with the next packet.
@@ -84,38 +71,15 @@ class Owners:
 
     def find(self, inode: int, *, hurried: bool) -> tuple[bool, Process | None]:
         """As `process`: whether it can be told by now, and who it is."""
-        if inode not in self._held:
-            if not self._glance(inode, hurried) and not self._look(hurried):
-                return False, None
-        return True, self._held.get(inode)
+        began = time.monotonic()
+        if hurried and began < self._next_look:
+            return False, None
+        found = self._descriptors.find({inode})
+        now = time.monotonic()
+        self._next_look = now + (now - began) * (1 / self._share - 1)
+        return True, found.get(inode)
 
     @property
     def next_look(self) -> float:
         """When there is time again to find out what was asked in a hurry (seconds, monotonic)."""
         return self._next_look
-
-    def _glance(self, inode: int, hurried: bool) -> bool:
-        """The processes that held the last sockets may well hold this one."""
-        began = time.monotonic()
-        if (hurried and began < self._next_glance) or len(self._held) >= _KEPT:
-            return False
-        for pid in list(dict.fromkeys(each.pid for each in self._held.values()))[-_LATEST:]:
-            with suppress(OSError):
-                self._held |= sockets_of(pid)
-            if inode in self._held:
-                break
-        self._next_glance = self._pause(began)
-        return inode in self._held
-
-    def _look(self, hurried: bool) -> bool:
-        """At all of them; was there time?"""
-        began = time.monotonic()
-        if hurried and began < self._next_look:
-            return False
-        self._held = holders(self._keeper)
-        self._next_look = self._pause(began)
-        return True
-
-    def _pause(self, began: float) -> float:
-        now = time.monotonic()
-        return now + (now - began) * (1 / self._share - 1)

@@ -29,10 +29,8 @@ from hythe.view.visible import visible
 from hythe.view.watch.arrange import ORDERS, Arrangement, wanted
 from hythe.view.watch.model import Watch, Watched
 from hythe.view.watch.series import TICKS
-from hythe.view.watch.source import Source
+from hythe.view.watch.source import Source, pause
 
-#: Seconds between two questions.
-PERIOD: Final = 1.0
 #: What looks at every process inside, who holds what and which ports there are: so rarely, and so many times longer than
 #: it takes.
 _RARELY: Final = 5.0
@@ -176,9 +174,8 @@ class Live(App[None]):
             begun = time.monotonic()
             self._at_once.clear()
             await self._ask()
-            took = time.monotonic() - begun
             try:
-                async with asyncio.timeout(max(PERIOD - took, took)):  # what takes long is not all that is done
+                async with asyncio.timeout(pause(begun, time.monotonic())):
                     await self._at_once.wait()
             except TimeoutError:
                 continue
@@ -205,7 +202,7 @@ class Live(App[None]):
     async def _ask_holders(self, source: Source) -> None:
         """Beside the changes: on a machine with many descriptors it may take seconds."""
         begun, asked = time.monotonic(), frozenset(self.model.unowned)
-        holders = await asyncio.to_thread(source.holders)
+        holders = await asyncio.to_thread(source.holders, min(asked) - 1)
         if source is self.source:
             self.model.hold(holders, asked)
             self._next_holders = _rarely(begun)

@@ -74,12 +74,12 @@ class Machine:
         totals = Totals(self._count, len(found), 0, up, down, 0)
         return Changes(self._serial, complete, totals, {}, [], [], new, figures, 0)
 
-    def holders(self) -> Sequence[Holding]:
+    def holders(self, after: int = 0) -> Sequence[Holding]:
         """As `Source.holders`: of those that /proc shows us."""
         holdings: dict[int, Holding] = {}
         for inode, held_by in holders().items():
-            number = self._inodes.get(inode)
-            if number is not None:
+            number = self._inodes.get(inode, 0)
+            if number > after:
                 first = held_by[0]
                 holding = holdings.setdefault(first.pid, Holding(first.pid, first.program, 0, []))
                 holding.connections.append(number)

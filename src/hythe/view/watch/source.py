@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -9,6 +10,8 @@ from hythe.errors import UsageError
 from hythe.session.client import Session, SessionEndedError, find
 from hythe.session.model import Changes, Holding
 
+#: Seconds from one question to the next: what happens is to be seen within a second.
+PERIOD: Final = 0.8
 #: Seconds for which an answer is waited for: a session may be stopped (^Z).
 _PATIENCE: Final = 2.0
 
@@ -26,8 +29,18 @@ class Source(Protocol):
     def changes(self, since: int) -> Changes | None:
         """As `Session.changes`; None while nothing is told. It may take some seconds to see that."""
 
-    def holders(self) -> Sequence[Holding]:
+    def holders(self, after: int = 0) -> Sequence[Holding]:
         """As `Session.holders`."""
+
+
+def pause(begun: float, now: float) -> float:
+    """Seconds until the next question, when the last began at `begun` and it is `now` (monotonic).
+
+    That clock is the machine's: all views ask at the same instants of it, so that a session looks once for all of them. What
+    takes long is not all that is done.
+    """
+    earliest = max(begun + PERIOD / 2, now + (now - begun))
+    return math.ceil(earliest / PERIOD) * PERIOD - now
 
 
 def _found(name: str) -> Session:
@@ -62,9 +75,9 @@ class Contact:
         self.trouble = ""
         return found
 
-    def holders(self) -> Sequence[Holding]:
+    def holders(self, after: int = 0) -> Sequence[Holding]:
         """As `Source.holders`."""
         try:
-            return self.session.holders() if self.session is not None else ()
+            return self.session.holders(after=after) if self.session is not None else ()
         except SessionEndedError:
             return ()  # whoever asks for changes will see
