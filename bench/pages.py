@@ -11,10 +11,8 @@ import argparse
 import contextlib
 import http.client
 import json
-import os
 import re
 import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -24,7 +22,7 @@ from statistics import median
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bench.watching import CONNECTIONS, MESSAGES, ROUNDS, SECONDS, Far, Live, Run, live, used
+from bench.watching import CONNECTIONS, MESSAGES, ROUNDS, SECONDS, Far, Live, Run, live, pairs, used
 
 _PATIENCE: Final = 60.0
 #: Seconds in which everything has been told, and who holds what has been asked for.
@@ -118,15 +116,7 @@ def together(run: Run, connections: int, messages: int, seconds: float, rounds: 
         run.tell("rate 0")
         told = "gateway {:.1f} %, dashboard {:.1f} %, live {:.1f} %".format(*shares)
         yield f"both, {messages} messages a second: {told}"
-        ratios = []
-        for _ in range(rounds):
-            for number in (signal.SIGSTOP, signal.SIGCONT):
-                for pid in (looking.pid, watching.pid):
-                    os.kill(pid, number)
-                with _reading(watching, seconds if number == signal.SIGCONT else 0):
-                    ratios.append(run.bulk(seconds))
-        pairs = zip(ratios[1::2], ratios[::2], strict=True)
-        yield f"bulk with both, to bulk with both stopped: {median(with_ / without for with_, without in pairs):.3f}"
+        yield f"bulk with both, {pairs(run, [looking.pid, watching.pid], watching, rounds, seconds)}"
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import IO, Final
 
@@ -213,20 +213,29 @@ def costs(run: Run, messages: int, seconds: float) -> str:
 
 
 def beside(run: Run, rounds: int, seconds: float) -> str:
-    """Bulk with the view stopped, and with it going on, in turn: so both have what else the machine does."""
-    stopped, watched = [], []
+    """Bulk with the view stopped, and with it going on, so that both have what else the machine does."""
     with live(run.name) as watching:
-        for _ in range(rounds):
-            os.kill(watching.pid, signal.SIGSTOP)
-            stopped.append(run.bulk(seconds))
-            os.kill(watching.pid, signal.SIGCONT)
-            reading = threading.Thread(target=watching.read, args=(seconds,))
+        return f"bulk with it, {pairs(run, [watching.pid], watching, rounds, seconds)}"
+
+
+def pairs(run: Run, views: Sequence[int], watching: Live, rounds: int, seconds: float) -> str:
+    """Bulk with the views going on to bulk with them stopped, one after the other, every second time in the other order."""
+    ratios = []
+    for number in range(rounds):
+        found = {}
+        for signum in (signal.SIGSTOP, signal.SIGCONT) if number % 2 else (signal.SIGCONT, signal.SIGSTOP):
+            for pid in views:
+                os.kill(pid, signum)
+            reading = threading.Thread(target=watching.read, args=(seconds if signum == signal.SIGCONT else 0,))
             reading.start()
-            watched.append(run.bulk(seconds))
+            found[signum] = run.bulk(seconds)
             reading.join()
-    ratios = [with_ / without for with_, without in zip(watched, stopped, strict=True)]
-    figures = f"{median(stopped):.2f} Gbit/s alone, {median(watched):.2f} watched"
-    return f"bulk: {figures}; median of the ratios {median(ratios):.3f}"
+        ratios.append(found[signal.SIGCONT] / found[signal.SIGSTOP])
+    for pid in views:
+        os.kill(pid, signal.SIGCONT)
+    ratios.sort()
+    low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+    return f"to bulk without: median of {rounds} pairs {median(ratios):.3f}, half of them {low:.2f} to {high:.2f}"
 
 
 def delays(run: Run, connections: int, times: int) -> list[float]:
