@@ -126,7 +126,7 @@ def test_a_killed_connection_is_reset_on_both_sides(person: Person) -> None:
             outcome.append(error.errno)
 
     with tcp_server(serve) as port:
-        command = person.script(CLIENT, str(port), "10")
+        command = person.script(CLIENT + "import time; time.sleep(60)", str(port), "10")
         with session(person, "--host-loopback", *command) as (running, asked):
             assert running.line() == "sent\n"
             opened = until(lambda: [each for each in asked.connections() if each.bytes_up == 10])[0]
