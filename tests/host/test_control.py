@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, IPOption_RR, UDPerror
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
     ICMPv6EchoReply,
@@ -70,6 +70,59 @@ def test_echo_over_ipv6() -> None:
         answer[ICMPv6EchoReply].seq,
         answer[ICMPv6EchoReply].data,
     ) == (LEFT6, RIGHT6, 7, 9, b"hello")
+
+
+def test_rfc1122_3_2_2_6_an_echo_reply_records_the_way_as_the_request_did() -> None:
+    request = IP(src=RIGHT4, dst=LEFT4, options=[IPOption_RR(routers=["198.51.100.1", "0.0.0.0"], pointer=8)]) / ICMP(id=3)
+    (answer,) = Lone().send(request / Raw(b"abc"))
+    assert (answer[ICMP].type, answer[Raw].load) == (0, b"abc")
+    assert (answer.options[0].routers, answer.options[0].pointer) == (["198.51.100.1", LEFT4], 12)
+
+
+@pytest.mark.rfc("1349", "5.1")
+@pytest.mark.parametrize("tos", [0x10, 0xB8, 0xBB])
+def test_an_echo_reply_has_the_requests_type_of_service(tos: int) -> None:
+    """Not its ECN field, which is what routers said on the way."""
+    (answer,) = Lone().send(IP(src=RIGHT4, dst=LEFT4, tos=tos) / ICMP())
+    assert answer.tos == tos & 0xFC
+    (answer,) = Lone().send(IPv6(src=RIGHT6, dst=LEFT6, tc=tos) / ICMPv6EchoRequest())
+    assert answer.tc == tos & 0xFC
+
+
+@pytest.mark.rfc("4443", "4.2", "SHOULD")
+@pytest.mark.parametrize("destination", ["ff02::1", "ff02::1:ff00:1"])
+def test_an_echo_to_a_group_is_answered_by_each(destination: str) -> None:
+    lone = Lone()
+    request = IPv6(src=RIGHT6, dst=destination) / ICMPv6EchoRequest(id=7, seq=9, data=b"hello")
+    (answer,) = lone.send(request)
+    assert (answer.src, answer.dst, answer[ICMPv6EchoReply].data) == (LEFT6, RIGHT6, b"hello")
+    assert len(lone.send(*[request] * 1_000)) < 100  # one question has many answers: there is a limit
+    assert lone.host.counters.icmp_limited > 900
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        IPv6(src=RIGHT6, dst="ff02::2") / ICMPv6EchoRequest(),
+        IPv6(src=RIGHT6, dst="ff02::1:ff00:7") / ICMPv6EchoRequest(),
+        IPv6(src="::", dst="ff02::1") / ICMPv6EchoRequest(),
+        IPv6(src="ff02::1", dst="ff02::1") / ICMPv6EchoRequest(),
+        IPv6(src="::ffff:192.0.2.2", dst="ff02::1") / ICMPv6EchoRequest(),
+        IPv6(src=RIGHT6, dst="ff02::1") / ICMPv6EchoReply(),
+    ],
+    ids=lambda packet: f"{packet.src}-{packet.dst}-{packet.lastlayer().name}".replace(" ", ""),
+)
+def test_not_every_echo_to_a_group_is(packet: Scapy) -> None:
+    assert Lone().send(packet) == []
+
+
+def test_an_error_to_a_group_is_not_believed() -> None:
+    lone = Lone()
+    end = lone.host.bind(None, 5_000)
+    lone.send(
+        IPv6(src=RIGHT6, dst="ff02::1") / ICMPv6DestUnreach(code=4) / IPv6(src=LEFT6, dst=RIGHT6) / UDP(sport=5_000, dport=6)
+    )
+    assert end.take_complaints() == []
 
 
 @pytest.mark.parametrize("destination", ["192.0.2.255", "255.255.255.255", "224.0.0.1", "192.0.2.9"])

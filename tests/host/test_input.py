@@ -24,7 +24,8 @@ from scapy.packet import Raw
 
 from hythe.host.fragments import fragment4, fragment6
 from hythe.units import SECOND
-from tests.host.hosts import LEFT4, LEFT6, RIGHT4, RIGHT6, Lone
+from hythe.wire.checksum import checksum
+from tests.host.hosts import LEFT4, LEFT6, RIGHT4, RIGHT6, Lone, packed
 from tests.wire.strategies import damaged
 
 V4: dict[str, Any] = {"src": RIGHT4, "dst": LEFT4}
@@ -61,6 +62,30 @@ def test_source_routes_are_dropped(option: Scapy) -> None:
     lone = listening()
     assert lone.send(IP(**V4, options=[option]) / ICMP()) == []
     assert lone.host.counters.martian == 1
+
+
+@pytest.mark.rfc("1122", "3.2.2.5", "SHOULD")
+@pytest.mark.parametrize("option", [b"\x07\x28\4\0", b"\1\x07\1\4", b"\1\1\1\x07"], ids=["long", "short", "cut"])
+def test_an_option_of_a_wrong_length_is_told_to_the_sender(option: bytes) -> None:
+    lone = listening()
+    data = ICMP(id=1) / b"abc"
+    whole = bytearray(bytes(IP(**V4, ihl=6, len=24 + len(data), proto=1))[:20] + option + bytes(data))
+    whole[10:12] = b"\0\0"
+    assert lone.send(bytes(whole)) == []  # of a header that is damaged nothing is believed
+    whole[10:12] = checksum(whole[:24]).to_bytes(2, "big")
+    (error,) = lone.send(bytes(whole))
+    assert (error[ICMP].type, error[ICMP].code, error[ICMP].ptr) == (12, 0, 20 + option.index(7))
+    assert (error[ICMP].length, lone.host.counters.malformed) == (0, 2)
+    whole[12:16] = packed("224.0.0.1")
+    whole[10:12] = b"\0\0"
+    whole[10:12] = checksum(whole[:24]).to_bytes(2, "big")
+    assert lone.send(bytes(whole)) == []
+
+
+@pytest.mark.rfc("8200", "4.5", "SHOULD")
+def test_a_fragment_past_the_longest_packet_is_told_to_the_sender() -> None:
+    (error,) = listening().send(US6 / IPv6ExtHdrFragment(nh=17, id=6, offset=8_190, m=0) / Raw(b"z" * 100))
+    assert (error[ICMPv6ParamProblem].code, error[ICMPv6ParamProblem].ptr) == (0, 42)
 
 
 def test_fragments_of_datagrams_segments_and_pings_in_any_order(rng: Random) -> None:
@@ -143,10 +168,30 @@ def test_a_syn_with_bad_options_leaves_nothing() -> None:
     assert (lone.host.connections, lone.host.counters.malformed) == ({}, 1)
 
 
-def test_a_syn_from_everybody_is_dropped() -> None:
+@pytest.mark.rfc("1122", "3.2.1.3", "MUST")
+@pytest.mark.parametrize("flags", ["S", "A", "FA"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "224.0.0.1",
+        "255.255.255.255",
+        "192.0.2.255",
+        "0.0.0.0",
+        "127.0.0.1",
+        "240.0.0.1",
+        "::",
+        "::1",
+        "ff02::1",
+        "::ffff:1.2.3.4",
+    ],
+)
+def test_segments_that_nobody_can_have_sent_are_not_answered(source: str, flags: str) -> None:
+    """Neither where somebody listens nor where nobody does: a RST would go to many."""
     lone = listening()
-    assert lone.send(IP(src="224.0.0.1", dst=LEFT4) / TCP(sport=1, dport=80, flags="S")) == []
-    assert lone.host.connections == {}
+    network = IPv6(src=source, dst=LEFT6) if ":" in source else IP(src=source, dst=LEFT4)
+    for port in (80, 81):
+        assert lone.send(network / TCP(sport=1, dport=port, flags=flags)) == []
+    assert (lone.host.connections, lone.host.counters.martian) == ({}, 2)
 
 
 BEGINNINGS = [

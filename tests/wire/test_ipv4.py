@@ -106,8 +106,46 @@ def test_option_list_ends_at_end_of_options() -> None:
 
 @pytest.mark.parametrize("raw", [b"\x07", b"\x07\x00\x00\x00", b"\x07\x01\x00\x00", b"\x07\x05\x00\x00"])
 def test_malformed_option_is_refused(raw: bytes) -> None:
-    with pytest.raises(ParseError, match="option 7 at byte 20"):
+    with pytest.raises(ipv4.OptionError, match="option 7 at byte 20") as caught:
         ipv4.parse_options(raw)
+    assert caught.value.pointer == 20
+
+
+OURS = b"\xc0\0\2\1"
+THEIRS = b"\xc6\x33\x64\2"
+
+
+@pytest.mark.rfc("791", "3.1")
+@pytest.mark.parametrize(
+    ("option", "answer"),
+    [
+        (b"\x07\x07\4" + bytes(4), b"\x07\x07\x08" + OURS),
+        (b"\x07\x0b\x08" + THEIRS + bytes(4), b"\x07\x0b\x0c" + THEIRS + OURS),
+        (b"\x07\x07\x08" + THEIRS, b"\x07\x07\x08" + THEIRS),
+        (b"\x07\x07\1" + bytes(4), b"\x07\x07\1" + bytes(4)),
+        (b"\x07\x06\4" + bytes(3), b"\x07\x06\4" + bytes(3)),
+        (b"\x44\x08\5\0" + bytes(4), b"\x44\x08\x09\0\x80\0\0\5"),
+        (b"\x44\x0c\5\1" + bytes(8), b"\x44\x0c\x0d\1" + OURS + b"\x80\0\0\5"),
+        (b"\x44\x0c\5\3" + OURS + bytes(4), b"\x44\x0c\x0d\3" + OURS + b"\x80\0\0\5"),
+        (b"\x44\x0c\5\3" + THEIRS + bytes(4), b"\x44\x0c\5\3" + THEIRS + bytes(4)),
+        (b"\x44\x08\x09\x10" + bytes(4), b"\x44\x08\x09\x20" + bytes(4)),
+        (b"\x44\x08\x09\xf1" + bytes(4), b"\x44\x08\x09\xf1" + bytes(4)),
+        (b"\x44\x08\5\2" + bytes(4), b"\x44\x08\5\2" + bytes(4)),
+        (b"\x9e\4\xab\xcd", b""),
+    ],
+    ids=lambda option: option.hex(),
+)
+def test_what_a_request_records_is_recorded_further(option: bytes, answer: bytes) -> None:
+    assert ipv4.recorded(ipv4.parse_options(option), OURS, 5) == answer
+
+
+@given(st.lists(st.tuples(st.sampled_from([7, 68, 131, 148]), st.binary(max_size=37)), max_size=3), st.integers(0, 1 << 70))
+def test_recording_never_changes_a_length(options: list[tuple[int, bytes]], milliseconds: int) -> None:
+    area = ipv4.recorded(options, OURS, milliseconds)
+    found = ipv4.parse_options(area)
+    assert [(kind, len(data)) for kind, data in found] == [
+        (kind, len(data)) for kind, data in options if (kind == 7 and data) or (kind == 68 and len(data) > 1)
+    ]
 
 
 def test_padding_of_the_link_is_ignored() -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from hythe.config import HostConfig, TcpConfig
 from hythe.host.counters import Counters
-from hythe.host.interfaces import Interface, may_be_source
+from hythe.host.interfaces import Interface, is_unspecified, may_be_source
 from hythe.host.timewait import TimeWait
 from hythe.tcp.block import Surroundings
 from hythe.tcp.connection import Connection
@@ -62,12 +62,15 @@ class Acceptor:
         if local not in self._addresses and not (self._config.any_destination and is_unicast(local, interface)):
             self._counters.not_ours += 1  # RFC 1122, 4.2.3.10: not even a SYN to many is answered
             return
+        if is_unspecified(remote) or not is_unicast(remote, interface):
+            self._counters.martian += 1  # RFC 1122, 3.2.1.3: a RST would go to many, or to nobody
+            return
         listeners = self._listeners
         listener = listeners.get((local, port)) or listeners.get((None, port)) or listeners.get((None, 0))
         flags = segment.flags
         if listener is None or flags & RST or (flags & ACK and not self._returned(listener, segment, now, interface)):
             self._refuse(segment, now, interface)
-        elif flags & (SYN | ACK) == SYN and may_be_source(remote):
+        elif flags & (SYN | ACK) == SYN:
             if listener.full:
                 self._turn_away(listener, segment, now, interface)
                 return

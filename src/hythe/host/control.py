@@ -24,9 +24,10 @@ from hythe.host.reasons import by_the_host_itself, errno_of, icmp_of
 from hythe.host.timewait import TimeWait
 from hythe.host.udp import Complaint, Endpoints
 from hythe.tcp.connection import Connection
+from hythe.units import MILLISECOND
 from hythe.wire import icmp, icmpv6, ipv4, ipv6
 from hythe.wire.checksum import Octets
-from hythe.wire.icmp import Echo, Error
+from hythe.wire.icmp import Echo, Error, Message
 from hythe.wire.quote import Quote
 from hythe.wire.segment import PROTOCOL as TCP
 from hythe.wire.segment import split_key
@@ -34,6 +35,8 @@ from hythe.wire.udp import PROTOCOL as UDP
 
 #: Of a packet whose echo request waits for somebody else's answer, enough for an error's quote is kept.
 _QUOTE_MAX: Final = 576
+#: What an echo reply has of the request's type of service (RFC 1349, 5.1): not what routers say by ECN.
+_DSCP: Final = 0xFC
 
 
 class Control:
@@ -129,15 +132,26 @@ class Control:
         self._counters.icmp_errors_sent += 1
         self._output.send(packet, sender, now, interface.link)
 
-    def echo_reply(self, source: bytes, destination: bytes, identifier: int, sequence: int, data: Octets, now: int) -> None:
-        """Send an echo reply from `source`."""
+    def echo_reply(
+        self,
+        source: bytes,
+        destination: bytes,
+        identifier: int,
+        sequence: int,
+        data: Octets,
+        now: int,
+        *,
+        tos: int = 0,
+        options: bytes = b"",
+    ) -> None:
+        """Send an echo reply from `source`. `options`: an IPv4 option area."""
         interface = self._output.find(destination)
         if interface is None:
             self._counters.no_route += 1
             return
         link = interface.link
         if len(destination) == 4:
-            fits = ipv4.HEADER_SIZE + icmp.HEADER_SIZE + len(data) <= self._output.mtu(destination, link)
+            fits = ipv4.HEADER_SIZE + len(options) + icmp.HEADER_SIZE + len(data) <= self._output.mtu(destination, link)
             packet = icmp.echo_packet(
                 source,
                 destination,
@@ -146,10 +160,14 @@ class Control:
                 sequence,
                 data,
                 ttl=self._ttl,
+                tos=tos,
                 identification=0 if fits else self._output.identification(),
+                raw_options=options,
             )
         else:
-            packet = icmpv6.echo_packet(source, destination, True, identifier, sequence, data, hop_limit=self._ttl)
+            packet = icmpv6.echo_packet(
+                source, destination, True, identifier, sequence, data, hop_limit=self._ttl, traffic_class=tos
+            )
         self._output.send(packet, destination, now, link)
 
     # --- Received
@@ -160,7 +178,8 @@ class Control:
             packet[header.header_length : header.total_length], header.total_length - header.header_length, verify
         )
         if isinstance(message, Echo):
-            self._echo(packet, header.source, header.destination, message, now)
+            options = ipv4.recorded(header.options, header.destination, now // MILLISECOND) if header.options else b""
+            self._echo(packet, header.source, header.destination, message, now, header.tos, options)
         elif isinstance(message, Error):
             too_big = message.type == icmp.UNREACHABLE and message.code == icmp.FRAGMENTATION_NEEDED
             self._told(4, message, too_big, interface, now)
@@ -174,17 +193,33 @@ class Control:
             header.destination,
             verify,
         )
-        if isinstance(message, Echo):
-            self._echo(packet, header.source, header.destination, message, now)
+        if header.destination[0] == 0xFF:
+            self._echo_to_many(header, message, now, interface)
+        elif isinstance(message, Echo):
+            self._echo(packet, header.source, header.destination, message, now, header.traffic_class)
         elif isinstance(message, Error):
             self._told(6, message, message.type == icmpv6.PACKET_TOO_BIG, interface, now)
 
-    def _echo(self, packet: Octets, source: bytes, destination: bytes, echo: Echo, now: int) -> None:
+    def _echo_to_many(self, header: ipv6.Header6, message: Message, now: int, interface: Interface) -> None:
+        """RFC 4443, 4.2: from an address of ours. With a limit, as one question has many answers; errors are not told so."""
+        own = interface.source_for(header.source)
+        if isinstance(message, Echo) and not message.reply and own is not None:
+            if self._rate.allows(header.source, now):
+                tos = header.traffic_class & _DSCP
+                self.echo_reply(own, header.source, message.identifier, message.sequence, message.data, now, tos=tos)
+            else:
+                self._counters.icmp_limited += 1
+
+    def _echo(
+        self, packet: Octets, source: bytes, destination: bytes, echo: Echo, now: int, tos: int, options: bytes = b""
+    ) -> None:
         """RFC 1122, 3.2.2.6: every host answers; a gateway's owner may ask others. Replies are for nobody here."""
         if echo.reply:
             return
         if destination in self._addresses:
-            self.echo_reply(destination, source, echo.identifier, echo.sequence, echo.data, now)
+            self.echo_reply(
+                destination, source, echo.identifier, echo.sequence, echo.data, now, tos=tos & _DSCP, options=options
+            )
         elif self._echoes.owner is not None:
             self._echoes.deliver(
                 EchoRequest(

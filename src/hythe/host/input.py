@@ -21,6 +21,7 @@ from hythe.tcp.timers import TimerQueue
 from hythe.units import NEVER
 from hythe.wire import gso, icmp, icmpv6, ipv4, ipv6, segment, udp
 from hythe.wire.checksum import pseudo_sum, require
+from hythe.wire.ndp import ALL_NODES, solicited_node
 from hythe.wire.packet import ABSENT, PARTIAL, Packet
 from hythe.wire.segment import split_key
 
@@ -108,7 +109,11 @@ class PacketInput:
             raise ParseError(f"IP version is {version}, neither 4 nor 6")
 
     def _read4(self, view: memoryview, now: int, interface: Interface, verify: bool, gso_size: int) -> None:
-        header = ipv4.parse(view, len(view))
+        try:
+            header = ipv4.parse(view, len(view))
+        except ipv4.OptionError as error:
+            self._refuse_option(view, error.pointer, now)
+            return
         source = header.source
         if not may_be_source(source) or any(kind in _SOURCE_ROUTES for kind, _ in header.options):
             self._counters.martian += 1
@@ -134,12 +139,19 @@ class PacketInput:
             self._counters.unknown += 1
             self._control.report(view, icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE, now)
 
+    def _refuse_option(self, view: memoryview, pointer: int, now: int) -> None:
+        """RFC 1122, 3.2.2.5."""
+        self._counters.malformed += 1
+        header = ipv4.parse_start(view, len(view))
+        if may_be_source(header.source) and self.is_ours(header.destination):
+            self._control.report(view, icmp.PARAMETER_PROBLEM, 0, now, pointer=pointer)
+
     def _read6(self, view: memoryview, now: int, interface: Interface, verify: bool, gso_size: int) -> None:
         try:
             header = ipv6.parse(view, len(view))
             if not may_be_source(header.source):
                 self._counters.martian += 1
-            elif not self.is_ours(header.destination):
+            elif not self.is_ours(header.destination) and not _is_asked(header, interface):
                 self._counters.not_ours += 1
             elif header.fragment is not None:
                 self._reassemble(view, now, interface)
@@ -205,3 +217,13 @@ class PacketInput:
             self._tcp(arrived, now, interface)
             return True
         return False
+
+
+def _is_asked(header: ipv6.Header6, interface: Interface) -> bool:
+    """Is it ICMPv6 to all nodes of the link, or to the group of an address here (RFC 4291, 2.8)?"""
+    destination = header.destination
+    if header.protocol != icmpv6.PROTOCOL or destination[0] != 0xFF:
+        return False
+    return destination == ALL_NODES or any(
+        len(each.address) == 16 and destination == solicited_node(each.address) for each in interface.prefixes
+    )

@@ -9,6 +9,7 @@ from hythe.errors import UsageError
 from hythe.link.base import Link
 
 _LOOPBACK6 = bytes(15) + b"\1"
+_MAPPED = bytes(10) + b"\xff\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,21 @@ def _is_link_local(address: bytes) -> bool:
     return address[0] == 0xFE and address[1] & 0xC0 == 0x80 and len(address) == 16
 
 
+def is_unspecified(address: bytes) -> bool:
+    """Is it the address of one who has none yet (RFC 1122, 3.2.1.3 (a), (b); RFC 4291, 2.5.2)?"""
+    return address[0] == 0 if len(address) == 4 else not any(address)
+
+
 def is_loopback(address: bytes) -> bool:
     """Does it never leave a host (RFC 1122, 3.2.1.3 (g); RFC 4291, 2.5.3)?"""
     return address[0] == 127 if len(address) == 4 else address == _LOOPBACK6
 
 
 def may_be_source(address: bytes) -> bool:
-    """Can a packet come from there: is it one host's address (RFC 1122, 3.2.1.3; RFC 4291, 2.7)?"""
-    return not is_loopback(address) and (address[0] != 0xFF if len(address) == 16 else address[0] < 224)
+    """Can a packet come from there: is it one host's address (RFC 1122, 3.2.1.3; RFC 4291, 2.7)?
+
+    Not one that stands for an IPv4 address in programs (RFC 4291, 2.5.5.2): on a wire it would pass by what looks at either.
+    """
+    if len(address) == 4:
+        return address[0] < 224 and address[0] != 127
+    return address[0] != 0xFF and address != _LOOPBACK6 and not address.startswith(_MAPPED)

@@ -159,6 +159,7 @@ def echo_packet(
     ttl: int = 64,
     tos: int = 0,
     identification: int = 0,
+    raw_options: bytes = b"",
 ) -> bytes:
     """The whole IPv4 packet of an echo message; with an IP `identification` it may be fragmented, else DF is set."""
     message = echo_message(reply, identifier, sequence, data)
@@ -172,6 +173,7 @@ def echo_packet(
             tos=tos,
             identification=identification,
             dont_fragment=not identification,
+            raw_options=raw_options,
         )
         + message
     )

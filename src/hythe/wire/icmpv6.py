@@ -80,8 +80,8 @@ def may_send_error(header: Header6, view: Octets, kind: int, code: int = 0, mult
 
     Never about an ICMPv6 error or redirect, or where the source is not one node; about a multicast packet only packet
     too big and "unrecognized option" (whether that option's bits want it says `HeaderError.even_multicast`).
-    `multicast`: it came as a link-layer multicast or broadcast. Fragments other than the first get none, since they
-    cannot be seen not to be ICMPv6 errors.
+    `multicast`: it came as a link-layer multicast or broadcast. Of fragments other than the first only their own headers
+    are worth an error (RFC 8200, 4.5), since they cannot be seen not to be ICMPv6 errors.
     """
     if header.source == _UNSPECIFIED or header.source[0] == _MULTICAST:
         return False
@@ -92,7 +92,7 @@ def may_send_error(header: Header6, view: Octets, kind: int, code: int = 0, mult
     ):
         return False
     if header.fragment is not None and header.fragment.offset:
-        return False
+        return kind == PARAMETER_PROBLEM and code == ipv6.ERRONEOUS_FIELD
     if header.protocol == PROTOCOL:
         at = header.payload_offset
         return at < min(header.end, len(view)) and view[at] >= INFORMATIONAL and view[at] != REDIRECT

@@ -7,6 +7,7 @@ everything that is not plain: options, fragments, ICMP, and whatever a view want
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,10 +32,24 @@ END_OF_OPTIONS: Final = 0
 NO_OPERATION: Final = 1
 COPIED: Final = 0x80
 
+# Options that the hosts on the way write into (RFC 791, 3.1).
+RECORD_ROUTE: Final = 7
+TIMESTAMP: Final = 68
+#: The top bit of a timestamp that does not count from midnight.
+_NOT_MIDNIGHT: Final = 1 << 31
+
 #: The fixed part: version and header length, tos, length, identification, fragment word, ttl, protocol, checksum,
 #: addresses.
 HEADER: Final = struct.Struct(">BBHHHBBH4s4s")
 _CHECKSUM_AT: Final = 10
+
+
+class OptionError(ParseError):
+    """An option whose length is wrong: `pointer` is its place in the packet (RFC 1122, 3.2.2.5)."""
+
+    def __init__(self, message: str, pointer: int) -> None:
+        super().__init__(message)
+        self.pointer = pointer
 
 
 @dataclass(slots=True)
@@ -42,7 +57,7 @@ class Header4:
     """One IPv4 header. Sizes and `fragment_offset` in bytes, addresses 4 bytes each.
 
     `options` lists (kind, data) in order, every kind kept, no-operation and end-of-list left out; `raw_options` is what
-    they were read from, padding included. `checksum` is the field as received.
+    they were read from, padding included; `parse_start` leaves them unread. `checksum` is the field as received.
     """
 
     tos: int
@@ -74,8 +89,8 @@ class Header4:
 def parse(view: Octets, length: int, verify: bool = True) -> Header4:
     """The header of the packet `view[:length]`; bytes after its total length are padding of a link and ignored.
 
-    Raises `ParseError` for a wrong version, header or total length, malformed options, a fragment that would end past
-    65,535 bytes, and with `verify` a wrong header checksum (RFC 1122, 3.2.1.1 and 3.2.1.2).
+    Raises `ParseError` for a wrong version, header or total length, a fragment that would end past 65,535 bytes, and with
+    `verify` a wrong header checksum (RFC 1122, 3.2.1.1 and 3.2.1.2); `OptionError` for malformed options.
     """
     header = parse_start(view, length)
     if header.total_length > length:
@@ -85,13 +100,15 @@ def parse(view: Octets, length: int, verify: bool = True) -> Header4:
         raise ParseError(f"IPv4 fragment ends at {end}, past the longest datagram")
     if verify:
         require(view[: header.header_length], "IPv4 header")
+    if header.raw_options:
+        header.options = parse_options(header.raw_options)
     return header
 
 
 def parse_start(view: Octets, length: int) -> Header4:
     """As `parse`, but the packet may be cut off anywhere after its header: the reader for what ICMP quotes.
 
-    The checksum is not looked at, since routers change the fields that it covers before they quote.
+    Neither checksum nor options are looked at: routers change the fields that the one covers before they quote.
     """
     if length < HEADER_SIZE or len(view) < length:
         raise ParseError(f"IPv4 header needs {HEADER_SIZE} bytes, {min(length, len(view))} are there")
@@ -116,12 +133,11 @@ def parse_start(view: Octets, length: int) -> Header4:
         source,
         destination,
         raw,
-        parse_options(raw) if raw else (),
     )
 
 
 def parse_options(raw: bytes) -> tuple[tuple[int, bytes], ...]:
-    """The (kind, data) pairs of an option area. Raises `ParseError` for a length below 2 or past the end."""
+    """The (kind, data) pairs of an option area. Raises `OptionError` for a length below 2 or past the end."""
     options = []
     at = 0
     while at < len(raw):
@@ -133,10 +149,50 @@ def parse_options(raw: bytes) -> tuple[tuple[int, bytes], ...]:
             continue
         size = raw[at + 1] if at + 1 < len(raw) else 0
         if size < 2 or at + size > len(raw):
-            raise ParseError(f"IPv4 option {kind} at byte {HEADER_SIZE + at} has length {size}")
+            raise OptionError(f"IPv4 option {kind} at byte {HEADER_SIZE + at} has length {size}", HEADER_SIZE + at)
         options.append((kind, raw[at + 2 : at + size]))
         at += size
     return tuple(options)
+
+
+def recorded(options: Sequence[tuple[int, bytes]], address: bytes, milliseconds: int) -> bytes:
+    """The option area of an echo reply: what the request records of its way, with `address` on it (RFC 1122, 3.2.2.6).
+
+    `milliseconds`: a time that need not count from midnight. What is full, or malformed within, goes back as it came.
+    """
+    area = b""
+    for kind, data in options:
+        if kind == RECORD_ROUTE and data:
+            room = _room(data, 1, len(address))
+            area += bytes((kind, 2 + len(data))) + (_written(data, room, address) if room else data)
+        elif kind == TIMESTAMP and len(data) > 1:
+            area += bytes((kind, 2 + len(data))) + _stamped(data, address, milliseconds)
+    return area
+
+
+def _stamped(data: bytes, address: bytes, milliseconds: int) -> bytes:
+    """The data of a timestamp option: pointer, overflow and flag, entries of a time alone or of an address and a time."""
+    flag = data[1] & 0x0F
+    if flag not in (0, 1, 3):
+        return data
+    time = (milliseconds & _NOT_MIDNIGHT - 1 | _NOT_MIDNIGHT).to_bytes(4, "big")
+    entry = time if flag == 0 else address + time
+    room = _room(data, 2, len(entry))
+    if not room:
+        return data[:1] + bytes((min(data[1] >> 4, 14) + 1 << 4 | flag,)) + data[2:]
+    if flag == 3 and data[room : room + 4] != address:  # those that are to write are named
+        return data
+    return _written(data, room, entry)
+
+
+def _room(data: bytes, least: int, size: int) -> int:
+    """Where the next entry of `size` bytes goes in the data of an option; 0 where there is no room."""
+    at = data[0] - 3  # the pointer counts from 1, kind and length included
+    return at if least <= at <= len(data) - size else 0
+
+
+def _written(data: bytes, at: int, entry: bytes) -> bytes:
+    return bytes((data[0] + len(entry),)) + data[1:at] + entry + data[at + len(entry) :]
 
 
 def build(
