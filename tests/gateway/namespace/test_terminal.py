@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import needs
-from tests.gateway.namespace.typist import END, INTERRUPT, SUSPEND, Typist
+from tests.gateway.namespace.typist import END, INTERRUPT, SUSPEND, Typist, parent, wait_for_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +123,27 @@ def test_a_stopped_command_in_the_background_and_back(user: User, shell: Typist)
     shell.expect(r"(?s)Stopped.*outer> ")
     shell.enter("bg", CONTINUED)
     shell.enter("while ! jobs | grep -q Stopped; do sleep 0.05; done; jobs", r"(?s)Stopped.*outer> ")
+    shell.enter("fg", CONTINUED)
+    shell.enter("some words", "read SOME WORDS\r\n")
+    shell.expect("outer> ")
+    leave(shell)
+
+
+def test_continuing_one_process_after_the_other(user: User, shell: Typist) -> None:
+    """A group gets SIGCONT in turn. The command, which stops again at once, waits until hythe has had it as well."""
+    shell.type(run_reader(user) + "\r")
+    shell.expect("reading\r\n")
+    shell.type(SUSPEND)
+    shell.expect(r"(?s)Stopped.*outer> ")
+    keeper = shell.grandchild("hythe-keeper")
+    hythe = parent(keeper)
+    wait_for_state(keeper, "T")
+    os.kill(keeper, signal.SIGCONT)
+    wait_for_state(keeper, "S", "R")
+    os.kill(hythe, signal.SIGCONT)
+    shell.expect(CONTINUED)
+    wait_for_state(hythe, "T")
+    wait_for_state(keeper, "T")
     shell.enter("fg", CONTINUED)
     shell.enter("some words", "read SOME WORDS\r\n")
     shell.expect("outer> ")

@@ -27,11 +27,28 @@ PATIENCE = 15.0
 
 def parent(pid: int) -> int:
     """Return the parent of a process, 0 where that process is gone."""
+    return int(_stat(pid)[1])
+
+
+def state(pid: int) -> str:
+    """Return the letter that ps shows, "" where that process is gone."""
+    return _stat(pid)[0]
+
+
+def _stat(pid: int) -> list[str]:
     try:
         with open(f"/proc/{pid}/stat") as file:
-            return int(file.read().rpartition(")")[2].split()[1])
+            return file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return 0
+        return ["", "0"]
+
+
+def wait_for_state(pid: int, *letters: str) -> None:
+    """Wait until ps shows one of these for a process."""
+    deadline = time.monotonic() + PATIENCE
+    while state(pid) not in letters:
+        assert time.monotonic() < deadline, f"{pid} is {state(pid)}, not {letters}"
+        time.sleep(0.005)
 
 
 class Typist:
@@ -84,6 +101,15 @@ class Typist:
         while parent(os.tcgetpgrp(self._master)) != self._process.pid:
             assert time.monotonic() < deadline, "somebody else keeps the foreground"
             time.sleep(0.005)
+
+    def grandchild(self, name: str) -> int:
+        """Return the process of that name which a job of the program, a shell, has begun."""
+        for entry in os.listdir("/proc"):
+            if entry.isdecimal() and parent(parent(int(entry))) == self._process.pid:
+                with open(f"/proc/{entry}/comm") as file:
+                    if file.read().rstrip() == name:
+                        return int(entry)
+        raise AssertionError(f"there is no {name}")
 
     def end(self) -> int:
         """Return the program's exit status once it has ended."""

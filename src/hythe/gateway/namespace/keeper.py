@@ -105,7 +105,7 @@ class _Keeper:
         self._hythe = hythe
         self._mask = mask
         self._wait = wait
-        self._terminal = Terminal()
+        self._terminal = Terminal(hythe)
         self._news: socket.socket
 
     def run(self) -> int:
@@ -121,7 +121,7 @@ class _Keeper:
         self._hand_over(network.build(self._plan))
         pid = self._fork_init()
         # Keep nothing open that is the command's: who reads its output shall see the end of it.
-        close_all_but({2, self._news.fileno(), self._terminal.fd})
+        close_all_but({2, self._news.fileno(), *self._terminal.descriptors()})
         self._serve_terminal()
         _, status = os.waitpid(pid, 0)
         self._terminal.restore()

@@ -16,6 +16,10 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import time
+
+#: How often it is looked whether hythe continues, which it does within microseconds.
+_LOOK = 0.001
 
 
 class Terminal:
@@ -25,20 +29,21 @@ class Terminal:
     meanwhile answers every question with EIO, which reads as "somebody else has the foreground".
     """
 
-    __slots__ = ("_command_group", "_fd", "_group")
+    __slots__ = ("_command_group", "_fd", "_group", "_state")
 
-    def __init__(self) -> None:
+    def __init__(self, hythe: int) -> None:
         self._group = os.getpgrp()
         self._command_group = 0
         try:
             self._fd = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError:  # ENXIO: a service, a cron job; ENOENT: a bare container
             self._fd = -1
+        # Opened where hythe has a number: it has none in the /proc of the namespace.
+        self._state = os.open(f"/proc/{hythe}/stat", os.O_RDONLY | os.O_CLOEXEC)
 
-    @property
-    def fd(self) -> int:
-        """The descriptor to keep open, -1 without a terminal."""
-        return self._fd
+    def descriptors(self) -> tuple[int, int]:
+        """What to keep open; the first is -1 without a terminal."""
+        return self._fd, self._state
 
     def is_for_us_alone(self, leader: int) -> bool:
         """Whether `leader` (hythe) heads the foreground group and reads and writes this very terminal."""
@@ -64,6 +69,10 @@ class Terminal:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {stop})
         os.kill(0, stop)
         signal.pthread_sigmask(signal.SIG_BLOCK, {stop})
+        # A group's processes get SIGCONT one after the other, and hythe, the oldest, last. Did the command go on and stop
+        # again meanwhile, that SIGCONT would undo hythe's second stop, and the outer shell would never see it.
+        while self._hythe_is_stopped():
+            time.sleep(_LOOK)
 
     def resume(self) -> None:
         """Hythe's group continues: if it has the foreground, a command that was stopped in its own group gets it."""
@@ -75,6 +84,12 @@ class Terminal:
         foreground = self._foreground()
         if foreground != self._group and not _exists(foreground):
             self._set_foreground(self._group)
+
+    def _hythe_is_stopped(self) -> bool:
+        try:
+            return os.pread(self._state, 1_024, 0).rpartition(b")")[2].split()[0] == b"T"  # proc_pid_stat(5)
+        except ProcessLookupError:
+            return False  # it is gone
 
     def _foreground(self) -> int:
         if self._fd < 0:
