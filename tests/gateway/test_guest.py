@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import ipaddress
 
@@ -20,9 +21,10 @@ def test_it_reaches_this_machine_and_leaves_no_socket_open(family: int) -> None:
 
         async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(await reader.readline())
-            await reader.read()
-            writer.close()
-            await writer.wait_closed()
+            with contextlib.suppress(ConnectionResetError):  # or an end, where the guest's was passed on before it went
+                assert await reader.read() == b""
+                writer.close()
+                await writer.wait_closed()
             ended.set()
 
         server = await asyncio.start_server(echo, loopback, 0)
