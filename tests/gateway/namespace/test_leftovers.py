@@ -33,6 +33,8 @@ LIFETIME = 0.25
 SETTLE = 10.0
 #: Of other tests: their folders, and the directories for sockets of their sessions. A room alone makes neither.
 PASSING = re.compile(r"/tmp/hythe-(test-.*|\d+)")
+#: Where `ip netns add` of another test mounts; a room has no namespace with a name.
+NAMED = re.compile(r"\S+ /run/netns[/ ]")
 
 
 class Machine:
@@ -45,7 +47,7 @@ class Machine:
     def _look(self) -> dict[str, list[str]]:
         ip = needs.program("ip")
         with open("/proc/self/mounts") as file:
-            mounts = file.read().splitlines()
+            mounts = [line for line in file.read().splitlines() if not NAMED.match(line)]
         links = subprocess.run([ip, "-o", "link"], capture_output=True, text=True, check=True).stdout.splitlines()
         return {
             "mounts": sorted(mounts),
