@@ -25,6 +25,7 @@ from hythe.wire import dns
 from hythe.wire.dnstext import data_text
 from tests.aio.nameservers import PLAIN, Peculiar
 from tests.gateway.nameserver import BIG
+from tests.gateway.servers import closed_port
 
 Scenario = Callable[[hythe.Resolver], Awaitable[None]]
 #: A silent server is given up soon; no test waits for it longer.
@@ -224,9 +225,7 @@ def test_cancelling_leaves_nothing(play: Callable[..., None]) -> None:
 
 def test_the_next_server_is_asked_where_one_is_out_of_reach(server: Peculiar) -> None:
     async def main() -> None:
-        with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as closed:
-            closed.bind(("127.0.0.1", 0))
-            port = closed.getsockname()[1]
+        port = closed_port()
         resolver = hythe.Resolver(f"127.0.0.1:{port}", f"127.0.0.1:{server.port}")
         found = await resolver.lookup("plain.test", dns.A)
         assert found.outcomes[0][1].failures == {0: "connection refused"}

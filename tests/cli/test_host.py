@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from click.testing import CliRunner
 from hythe.cli.group import group
 from tests import needs
 from tests.aio.nameservers import Peculiar
+from tests.gateway.servers import closed_port
 
 LOOP = ["loop.test is an alias for back.test.", "back.test is an alias for loop.test."]
 STACKS = pytest.mark.parametrize("stack", [[], ["--stack"]], ids=["kernel", "stack"])
@@ -137,9 +136,7 @@ def test_the_hosts_file_is_asked_first_as_by_getent() -> None:
 
 
 def test_no_server_is_one_sentence() -> None:
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
+    port = closed_port()
     ran = hythe_host("plain.test", f"127.0.0.1:{port}")
     assert ran.returncode == 1
     assert ran.stderr == (

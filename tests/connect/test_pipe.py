@@ -15,6 +15,7 @@ import pytest
 
 from tests import needs
 from tests.connect.connecting import STACKS, command, connect, pop3, read_line, server
+from tests.gateway.servers import closed_port
 from tests.serve.serving import serving
 
 stacks = pytest.mark.parametrize("words", STACKS, ids=["kernel", "stack"])
@@ -70,8 +71,7 @@ def test_ipv6() -> None:
 
 @stacks
 def test_nginx(words: list[str], tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = closed_port()
     (tmp_path / "page").write_text("a page\n")
     config = tmp_path / "nginx.conf"
     config.write_text(
@@ -142,11 +142,8 @@ def test_datagrams(words: list[str]) -> None:
     with serving("--echo") as served:
         ran = connect(*words, "-u", "-w", "0.5", "127.0.0.1", str(served.port), sent=b"one datagram")
         assert (ran.returncode, ran.stdout) == (0, b"one datagram")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = str(closed.getsockname()[1])
     if not words:
-        ran = connect("-u", "127.0.0.1", port, sent=b"nobody")
+        ran = connect("-u", "127.0.0.1", str(closed_port()), sent=b"nobody")
         assert ran.returncode == 1
         assert b"the connection broke (Connection refused)" in ran.stderr
 

