@@ -76,7 +76,7 @@ class Machine:
             env={**_environment(), **environment},
         )
         self.stack.callback(_stop, process)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 20
         while (
             ready and subprocess.run(self.words("sh", "-c", ready), capture_output=True, check=False, timeout=10).returncode
         ):
