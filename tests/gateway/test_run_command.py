@@ -69,7 +69,7 @@ def test_background_children_end_with_it(person: Person) -> None:
     began = time.monotonic()
     result = person.run("", "sh", "-c", "(trap '' HUP TERM; sleep 30; echo late) & setsid sleep 31 & exit 3")
     assert (result.returncode, result.stdout) == (3, "")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_wait_for_background_children(nobody: Person) -> None:
@@ -284,13 +284,13 @@ def test_an_interactive_shell(terminal: Typist) -> None:
     terminal.enter("ping -q -c 1 gateway.hythe.internal", "(?s) 0% packet loss.*inner> ")
     terminal.type("sleep 60\r")
     terminal.expect("sleep 60\r+\n")
-    time.sleep(0.2)
+    terminal.wait_for_command("sleep")
     terminal.type(SUSPEND)
     terminal.expect(r"(?s)Stopped.*inner> ")
     terminal.enter("jobs", "Stopped +sleep 60")
     terminal.type("fg\r")
     terminal.expect("(?s)fg.*sleep 60\r\n")
-    time.sleep(0.2)
+    terminal.wait_for_command("sleep")
     terminal.type(INTERRUPT)
     terminal.expect("inner> ")
     terminal.enter("echo $?", "130\r\n")

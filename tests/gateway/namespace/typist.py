@@ -43,6 +43,14 @@ def _stat(pid: int) -> list[str]:
         return ["", "0"]
 
 
+def _name(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().rstrip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def wait_for_state(pid: int, *letters: str) -> None:
     """Wait until ps shows one of these for a process."""
     deadline = time.monotonic() + PATIENCE
@@ -102,13 +110,19 @@ class Typist:
             assert time.monotonic() < deadline, "somebody else keeps the foreground"
             time.sleep(0.005)
 
+    def wait_for_command(self, name: str) -> None:
+        """Wait until a command, of whichever shell, heads the foreground group."""
+        deadline = time.monotonic() + PATIENCE
+        while _name(os.tcgetpgrp(self._master)) != name:
+            assert time.monotonic() < deadline, f"{name} does not get the foreground"
+            time.sleep(0.005)
+
     def grandchild(self, name: str) -> int:
         """Return the process of that name which a job of the program, a shell, has begun."""
         for entry in os.listdir("/proc"):
             if entry.isdecimal() and parent(parent(int(entry))) == self._process.pid:
-                with open(f"/proc/{entry}/comm") as file:
-                    if file.read().rstrip() == name:
-                        return int(entry)
+                if _name(int(entry)) == name:
+                    return int(entry)
         raise AssertionError(f"there is no {name}")
 
     def end(self) -> int:
