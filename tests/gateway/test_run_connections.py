@@ -93,7 +93,7 @@ def test_a_server_that_does_not_answer_does_not_answer(nobody: Person) -> None:
         for each in waiting:
             each.close()
     assert result.returncode == 28, result.stderr  # curl's CURLE_OPERATION_TIMEDOUT
-    assert time.monotonic() - began < 4, "nobody waits for what the command has given up"
+    assert time.monotonic() - began < 10, "nobody waits for what the command has given up"
 
 
 # --- Ends and resets
@@ -223,7 +223,12 @@ def test_a_command_that_ends_in_the_middle(nobody: Person) -> None:
         except ConnectionResetError:
             seen.append("reset")
 
-    program = "connection = connect(); connection.sendall(b'hello'); time.sleep(0.2); import os; os.kill(os.getpid(), 9)"
+    program = """
+connection = connect()
+connection.sendall(b"hello")
+connection.recv(1, socket.MSG_PEEK)
+import os; os.kill(os.getpid(), 9)
+"""
     with tcp_server(serve) as port:
         result = nobody.run("--host-loopback", *nobody.script(CONNECT + program, "4", str(port)))
     assert (result.returncode, result.stderr, seen) == (137, "", ["reset"])
@@ -270,7 +275,7 @@ except TimeoutError: print("stuck")
             with pytest.raises(subprocess.TimeoutExpired):
                 command.process.wait(0.5)
             command.process.send_signal(signal.SIGTERM)
-            assert command.process.wait(1) == 0, "the command's own status"
+            assert command.process.wait(10) == 0, "the command's own status"
         go_on.set()
 
 
