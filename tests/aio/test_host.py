@@ -133,7 +133,7 @@ def test_a_peer_that_takes_nothing_does_not_hold_the_host_up() -> None:
             transport.close()
             start = time.monotonic()
             await right.close(grace=0.1)
-            assert 0.1 <= time.monotonic() - start < 1
+            assert 0.1 <= time.monotonic() - start < 10
             assert [type(each) for each in here.lost] == [ConnectionAbortedError]
 
     asyncio.run(main(), debug=True)

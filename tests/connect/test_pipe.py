@@ -236,7 +236,7 @@ def test_limits_of_time(words: list[str]) -> None:
         ran = subprocess.Popen(command(*words, "-w", "0.5", "127.0.0.1", str(port)), stdin=subprocess.PIPE)
         with ran:
             assert ran.wait(timeout=20) == 0
-        assert 0.4 < time.monotonic() - began < 10
+        assert 0.4 < time.monotonic() - began < 18
         quiet.set()
 
 
