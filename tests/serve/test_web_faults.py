@@ -35,6 +35,28 @@ def test_an_answer_on_its_way_is_finished_before_the_end(words: list[str], tmp_p
         assert received > size
 
 
+@pytest.mark.parametrize("words", STACKS, ids=["kernel", "stack"])
+def test_an_answer_on_its_way_ends_when_it_is_told_twice(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(64 * MIB))
+    with serving(str(tmp_path), *words) as served, socket.create_connection(("127.0.0.1", served.port), 20) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.recv(65_536)
+        served.process.send_signal(signal.SIGTERM)
+        while listens(served.port):  # two signals at once are one
+            continue
+        assert served.end() == 0
+        served.wait_for("GET /large HTTP/1.1 200 ")
+
+
+def listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 20) as late:
+            late.recv(1)
+    except ConnectionError:
+        return False
+    return True
+
+
 def test_files_that_grow_or_shrink_while_they_are_sent(tmp_path: Path) -> None:
     size = 24 * MIB
     for name in ("growing", "shrinking"):

@@ -21,6 +21,8 @@ from hythe.serve.log import Say
 
 #: Seconds that answers on their way have to come to their end once the server was told to end.
 DRAIN: Final = 30
+#: Seconds that answers have to stop which are cut off then.
+_QUIT: Final = 5.0
 #: Descriptors for files and for everything but clients.
 _RESERVE: Final = 128
 #: Most bytes of a request's head.
@@ -60,7 +62,6 @@ class WebServer(Server):
             server_header=False,
             h11_max_incomplete_event_size=_HEAD_SIZE,
             timeout_keep_alive=int(IDLE),
-            timeout_graceful_shutdown=DRAIN,
         )
         super().__init__(config)
         self._ground = ground
@@ -85,8 +86,15 @@ class WebServer(Server):
         self._begun()
 
     async def shutdown(self, sockets: object = None) -> None:
-        """Take no more clients, finish what they were promised, and end."""
-        await super().shutdown()
+        """Take no more clients, finish what they were promised while there is time, and end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                await super().shutdown()
+        # An answer that is cut off by us, not by its client's going, is a bug's to uvicorn, and told with a traceback.
+        for connection in list(self.server_state.connections):
+            cast("Connection", connection).transport.abort()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=_QUIT)
         if self._look is not None:
             self._look.cancel()
 
