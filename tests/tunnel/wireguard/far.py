@@ -41,7 +41,9 @@ class Far:
                 words += ["preshared-key", self._file("preshared", peer.preshared_key.reveal())]
             self.set(*words)
         for address in configuration.addresses:
-            self.run("ip", "addr", "add", str(address), "dev", self.name)
+            # Else the kernel looks for others with that address in its own time, and nobody can listen there until then.
+            once = ["nodad"] if address.version == 6 else []
+            self.run("ip", "addr", "add", str(address), "dev", self.name, *once)
         self.run("ip", "link", "set", self.name, "mtu", str(configuration.mtu), "up")
 
     def _file(self, name: str, key: bytes) -> str:
