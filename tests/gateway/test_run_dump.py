@@ -127,7 +127,7 @@ def test_a_signal_ends_it_with_the_counts(nobody: Person, number: signal.Signals
 def test_so_many_and_so_much_of_each(nobody: Person) -> None:
     with session(nobody, "-4", *nobody.script(CLIENT)) as (running, asked):
         assert running.line() == "ready\n"
-        with dump(nobody, "--session", asked.name, "-c", "2", "-s", "24", "-w", "-") as process:
+        with dump(nobody, "--session", asked.name, "-c", "2", "-s", "24", "-w", "-", "udp") as process:  # no ICMP of routers
             running.process.send_signal(signal.SIGUSR1)
             reader = subprocess.run(
                 [nobody.python, "-m", "hythe", "dump", "-n", "-r", "-", "-t"],

@@ -113,10 +113,8 @@ def test_new_keys_while_data_flows(rng: random.Random, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with both(rng, tmp_path, settings) as each:
-            until = time.monotonic() + 1.5
-            while time.monotonic() < until:
+            while each.link.counters.handshakes < 3:
                 await exchange(rng, each.host, INNER[4], 8007, 300_000)
-            assert each.link.counters.handshakes >= 3
             assert is_clean(each.link)
             assert each.link.counters.unknown_session == 0
 
@@ -199,15 +197,13 @@ def test_it_asks_for_a_cookie_and_we_show_it(rng: random.Random, tmp_path: Path)
             flood = b"".join(stamps.stamp(b"\1\0\0\0" + rng.randbytes(112), 0) for _ in range(64))
             counters = each.link.counters
             (peer,) = each.link._device.peers.values()
-            for _ in range(20):
+            while not counters.cookies_received:
                 for _ in range(30):
                     each.wire.flood(flood, 148)
+                await asyncio.sleep(0.1)  # its socket has no room for another now, and under load it is for a second
                 peer.initiate(time.monotonic_ns() + each.link._offset)
                 each.link._depart()
-                await asyncio.sleep(0.35)
-                if counters.cookies_received:
-                    break
-            assert counters.cookies_received >= 1
+                await asyncio.sleep(0.25)
             before = counters.handshakes
             while counters.handshakes == before:
                 await asyncio.sleep(0.05)
