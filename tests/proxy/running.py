@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +61,7 @@ class Running:
 
     def begin(self) -> None:
         self._thread.start()
-        self._begun.wait(10)
+        assert self._begun.wait(20)
 
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self.over.set)
@@ -89,14 +90,14 @@ class Running:
 
     def lines(self, count: int) -> list[str]:
         """The first lines of the log, once there are so many."""
-        deadline = threading.Event()
-        for _ in range(400):
+        deadline = time.monotonic() + 20
+        while True:
             self.within(self.server.passage.log.flush)
             found = self.log.read_text().splitlines()
             if len(found) >= count:
                 return found
-            deadline.wait(0.01)
-        raise AssertionError(self.log.read_text())
+            assert time.monotonic() < deadline, found
+            time.sleep(0.01)
 
     def open_flows(self) -> int:
         return self.within(lambda: len(self.server.flows.live))
