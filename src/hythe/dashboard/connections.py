@@ -134,7 +134,7 @@ async def why(hub: Hub, request: Request) -> Response:
     shared = []
     for index, way in enumerate(conversation.ways):
         ends = names(conversation, index)
-        shared.append([[reason_text(each, *ends), spent / SECOND, share] for each, spent, share in shares(way)])
+        shared.append([[reason_text(way, each, *ends), spent / SECOND, share] for each, spent, share in shares(way)])
     return JSONResponse({**analysis.plain(conversation), "shares": shared, "report": list(report(conversation))})
 
 

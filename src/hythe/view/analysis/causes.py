@@ -98,8 +98,8 @@ _CAUSES: Final[Mapping[Cause, _Words]] = MappingProxyType(
             "Losses hurt short answers most. Look for what loses packets on the path.",
         ),
         Cause.REORDERING: _Words(
-            "Packets from {sender} overtook each other on the way: {0} came late without being lost, and {1} were sent "
-            "again for nothing (RFC 5681, 3.2; RFC 2883, 5).",
+            "Packets from {sender} overtook each other on the way: {0} came late without being lost, and as "
+            "lost were sent again, for nothing: {1} (RFC 5681, 3.2; RFC 2883, 5).",
             "Some device on the path spreads one connection over several links or queues; it should keep it on one.",
             (_packets, str),
         ),

@@ -103,4 +103,5 @@ def _resent(each: Resent, start: int) -> dict[str, Any]:
         "original": each.original or None,
         "waited": each.waited / SECOND,
         "needless": each.spurious or None,
+        "needless_as": each.proof.words if each.proof is not None else None,
     }

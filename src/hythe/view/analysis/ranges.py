@@ -46,6 +46,20 @@ class Ranges:
         at = bisect_right(self._ends, start)
         return at < len(self._starts) and self._starts[at] < end
 
+    def covers(self, start: int, end: int) -> bool:
+        """Is all of `[start, end)` in the set?"""
+        at = bisect_left(self._ends, end)
+        return at < len(self._starts) and self._starts[at] <= start
+
+    def remove(self, start: int, end: int) -> None:
+        """Take `[start, end)` out, as far as it is there."""
+        first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
+        if first >= last:
+            return
+        rest = [(self._starts[first], start), (end, self._ends[last - 1])]
+        rest = [each for each in rest if each[0] < each[1]]
+        self._starts[first:last], self._ends[first:last] = [each[0] for each in rest], [each[1] for each in rest]
+
     def above(self, position: int) -> int:
         """How many bytes of the set lie at or above `position`."""
         at = bisect_right(self._ends, position)

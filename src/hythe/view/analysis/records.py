@@ -10,9 +10,12 @@ _MAX: Final = 65_536
 
 
 class Record:
-    """`[start, end)` as it was first sent: `number` at `time`. `tries`: how often; `sacked`: reported to have come."""
+    """`[start, end)` as it was first sent: `number` at `time`. `tries`: how often; `sacked`: reported to have come.
 
-    __slots__ = ("end", "number", "sacked", "start", "tries", "ts_val")
+    `late`: the capture saw itself that others had overtaken it.
+    """
+
+    __slots__ = ("end", "late", "number", "sacked", "start", "tries", "ts_val")
 
     def __init__(self, start: int, end: int, number: int, ts_val: int | None) -> None:
         self.start = start
@@ -20,7 +23,7 @@ class Record:
         self.number = number
         self.ts_val = ts_val
         self.tries = 1
-        self.sacked = False
+        self.sacked = self.late = False
 
 
 class Records:

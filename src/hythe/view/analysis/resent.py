@@ -53,12 +53,26 @@ class Kind(Enum):
 BY_TIMER: Final = frozenset({Kind.PROBE, Kind.TIMEOUT, Kind.SYN, Kind.FIN})
 
 
+class Proof(Enum):
+    """What shows that one was needless: in words, and by which section its sender can find that out as well."""
+
+    TWICE = ("the receiver had it twice", "RFC 2883, 4")
+    ECHO = ("what was sent first was acknowledged", "RFC 3522, 3.2")
+    SOON = ("it was acknowledged sooner than an answer could come", "RFC 8985, 6.2")
+    BEFORE = ("it had been acknowledged before", "RFC 9293, 3.4")
+    LATE = ("what was sent first came behind it", "RFC 8985, 6.2")
+
+    def __init__(self, words: str, section: str) -> None:
+        self.words = words
+        self.section = section
+
+
 @dataclass(slots=True)
 class Resent:
     """One. `original` is the packet that carried the same first, 0 where the capture has none.
 
     `tries`: how often it had been sent before. `tail`: nothing had been sent behind it. `waited`: ns in which its sender
-    had not sent anything. `told`: hythe's own word. `spurious`: the packet that proves it needless.
+    had not sent anything. `told`: hythe's own word. `spurious`: the packet that proves it needless, and `proof` how.
     """
 
     kind: Kind
@@ -72,6 +86,7 @@ class Resent:
     waited: int
     told: str = ""
     spurious: int = 0
+    proof: Proof | None = None
     ts_val: int | None = None
     congested: bool = False  # the round-trip time had grown: a queue was full
     crowded: bool = False  # the receiver may have had more than its SACK could tell
@@ -88,8 +103,17 @@ class Late:
     behind: int
 
 
-def overtaken(stamp: int | None, other: int | None, behind: int, round_trip: int) -> bool:
-    """Has what comes `behind` ns after what should follow it been overtaken, rather than sent again? By their timestamps."""
+def overtaken(stamp: int | None, other: int | None, newest: int | None, behind: int, round_trip: int) -> bool:
+    """Has what comes `behind` ns after what should follow it been overtaken, rather than sent again?
+
+    By their timestamps; where both were stamped in one tick by the `newest` that was seen: what is sent again comes after
+    the answer to what overtook it, and with a stamp of then.
+    """
     if stamp is not None and other is not None and stamp != other:
-        return (stamp - other) & _MASK >= _HALF
-    return behind * 10 < max(round_trip, 5 * MILLISECOND) * 6
+        return older(stamp, other)
+    return older(stamp, newest) or behind * 10 < max(round_trip, 5 * MILLISECOND) * 6
+
+
+def older(stamp: int | None, other: int | None) -> bool:
+    """Is a timestamp from before another (RFC 7323, 5.2), as far as both are there?"""
+    return stamp is not None and other is not None and (stamp - other) & _MASK >= _HALF

@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import Final
 
 from hythe.units import MILLISECOND
+from hythe.view.analysis.needless import Doubts
 from hythe.view.analysis.ranges import Ranges
 from hythe.view.analysis.records import Record, Records
-from hythe.view.analysis.resent import BY_TIMER, KEPT, REFUSALS, Kind, Late, Resent, overtaken
+from hythe.view.analysis.resent import BY_TIMER, KEPT, REFUSALS, Kind, Late, Resent, older, overtaken
 from hythe.view.analysis.rtt import RoundTrips
 from hythe.view.analysis.segments import Captured, least_scale
 from hythe.view.analysis.series import Series, Stretch
@@ -58,14 +59,19 @@ class Way:
         self.echoed = RoundTrips()  # of what this end sends, by the timestamps that come back with text
         self.waits = Waits()
         self.resent: list[Resent] = []
+        self._doubts = Doubts()
         self.resent_count = self.late_count = 0
         self.late: list[Late] = []
         self.uncaptured = 0  # bytes that the other end acknowledged, but that are not in the capture
         self.nagled: list[Span] = []
         self.refused: tuple[int, int] | None = None  # called too long by a router: its place, and the saying's number
         self._gaps: list[tuple[int, int, int, int, int | None]] = []
+        self._filled = Ranges()  # what was asked for by SACK or duplicates, and came
+        self._advanced = 0  # the packet that acknowledged more last
         self._stamps: dict[int, int] = {}
+        self._stamp: int | None = None  # the newest
         self._duplicates = self._evidence = 0
+        self._reports = False  # has the other end sent SACK blocks?
         self._crowded = False  # did the last SACK have as many blocks as fit, so that others may be missing?
         self._recover = self._timed_out = 0
         self._identification = -1
@@ -120,6 +126,7 @@ class Way:
             self._sign(segment, start, "RST")
             return
         ts_val = segment.options.ts_val
+        self._stamp = ts_val if self._stamp is None or older(self._stamp, ts_val) else self._stamp
         if ts_val is not None and self._stamps.setdefault(ts_val, segment.time) == segment.time:
             if len(self._stamps) > _STAMPS:
                 del self._stamps[next(iter(self._stamps))]
@@ -218,9 +225,13 @@ class Way:
             for left, right in ((gap[0], start), (end, gap[1])):
                 if left < right:
                     self._gaps.append((left, right, *gap[2:]))
-            if not told and overtaken(ts_val, gap[4], now - gap[2], self.round_trip):
+            if not told and overtaken(ts_val, gap[4], self._stamp, now - gap[2], self.round_trip):
                 self._was_late(segment, start, end, Late(segment.number, gap[3], now - gap[2]))
                 return
+        elif not told and self._doubts.came_late(segment, start, end):
+            if self.series is not None and self.series.room():
+                self._draw(self.series.late, segment, start)
+            return
         same = segment.identification and segment.identification == self._identification
         if same and known and known[-1].ts_val == ts_val and now - self.last_time < MILLISECOND:
             kind = Kind.NETWORK
@@ -251,6 +262,7 @@ class Way:
 
     def _keep(self, found: Resent) -> None:
         self.resent_count += 1
+        self._doubts.add(found, self.una, self._advanced)
         if len(self.resent) < KEPT:
             self.resent.append(found)
         if found.kind.repairs:
@@ -282,6 +294,8 @@ class Way:
             return Kind.KEEP_ALIVE
         if above and not (timed and tries > 1):
             return Kind.SACK if above >= 3 * self.full or self._duplicates >= 3 else Kind.RACK
+        if end <= self.una and not timed and self._filled.touches(start, end):
+            return Kind.SACK if self._reports else Kind.DUPLICATES  # its sender had not heard yet that it had come
         if start < self._timed_out and not timed:
             return Kind.AFTER
         if self._duplicates >= 3 and not timed:
@@ -297,7 +311,9 @@ class Way:
         self._keep(Resent(kind, segment.number, segment.time, start, end, 0, 1, False, segment.time - self._since()))
 
     def _was_late(self, segment: Captured, start: int, end: int, late: Late) -> None:
-        self.records.add(Record(start, end, segment.number, segment.options.ts_val), segment.time)
+        record = Record(start, end, segment.number, segment.options.ts_val)
+        record.late = True
+        self.records.add(record, segment.time)
         self.octets += segment.size
         self._overtook(late)
         if self.series is not None and self.series.room():
@@ -357,8 +373,10 @@ class Way:
         # What was next had not come for certain, however little the SACK could tell.
         certain = missing[:1] if missing and missing[0].start <= self.una else []
         self._without_repair(certain if self._crowded else missing, segment)
+        if reported > self.una or self._duplicates:
+            self._filled.add(self.una, min(ack, max(reported, self.una + self.full)))
         fresh = ack - self.una
-        self.una = ack
+        self.una, self._advanced = ack, segment.number
         if taken:
             sizes = [each.end - each.start for each in taken if each.tries == 1]
             self.acked_largest = max(self.acked_largest, *sizes, 0)
@@ -368,8 +386,7 @@ class Way:
             self.trips.add(sample, segment.number, prompt=prompt)
             if self.series is not None:
                 self.series.rtt.append((segment.time, sample))
-        else:
-            self._needless(segment, ack)
+        self._doubts.heard(segment, ack, self.sacked, self.trips)
         self._duplicates = 0
         self.sacked.forget_below(ack)
         # What was acknowledged and never seen has come past the capture without being written down.
@@ -387,9 +404,11 @@ class Way:
             inner = segment.options.sack[1] if index == 0 and len(segment.options.sack) > 1 else None
             inside = inner is not None and self.position(inner[0]) <= start and end <= self.position(inner[1])
             if index == 0 and (end <= ack or inside):
-                self._mark_spurious(start, end, segment.number)
+                self._doubts.twice(start, end, segment.number)
                 continue
+            self._reports = True
             if self.sacked.add(start, end):
+                self._doubts.heard(segment, self.una, self.sacked, self.trips)
                 self._evidence = segment.number
                 fresh = [each for each in self.records.within(start, end) if not each.sacked and each.end <= end]
                 below = [each for each in fresh if each.start < reported]
@@ -405,27 +424,8 @@ class Way:
     def _without_repair(self, records: list[Record], segment: Captured) -> None:
         """Segments that came after later ones, without having been sent again: they were overtaken on their way."""
         for each in records:
-            if each.tries == 1:
+            if each.tries == 1 and not each.late:
                 self._overtook(Late(each.number, segment.number, 0))
-
-    def _needless(self, segment: Captured, ack: int) -> None:
-        """Does the echo say that what was first sent had come (the Eifel algorithm: RFC 3522, 3.2)?"""
-        echo = segment.options.ts_ecr
-        for each in self.resent[-64:]:
-            if echo is None or each.ts_val is None or each.spurious or not each.original or each.end > ack:
-                continue
-            if (echo - each.ts_val) & _MASK >= _HALF and not segment.options.sack and each.end > ack - 65_535:
-                self._spurious(each, segment.number)
-
-    def _mark_spurious(self, start: int, end: int, number: int) -> None:
-        for each in reversed(self.resent[-1_024:]):
-            if not each.spurious and each.start < end and start < each.end:
-                self._spurious(each, number)
-                return
-
-    def _spurious(self, found: Resent, number: int) -> None:
-        found.spurious = number
-        found.reordered = not found.crowded and found.kind in (Kind.SACK, Kind.RACK, Kind.DUPLICATES, Kind.PARTIAL)
 
     def _echo(self, segment: Captured) -> None:
         """A timestamp of the other end that comes back with text, of a sender that keeps sending, measures a round trip."""

@@ -10,7 +10,7 @@ from hythe.units import MILLISECOND, format_bytes
 from hythe.view.analysis.causes import duration, plural, sentences
 from hythe.view.analysis.complaints import Complaint
 from hythe.view.analysis.conversation import Conversation, address_text, end_text
-from hythe.view.analysis.findings import findings
+from hythe.view.analysis.findings import findings, lost
 from hythe.view.analysis.resent import Kind, Resent
 from hythe.view.analysis.waits import Reason, Span
 from hythe.view.analysis.way import Way
@@ -36,6 +36,8 @@ _REASONS: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.RECOVERY: "lost packets had to be sent again",
     }
 )
+#: Of recovery in a way that has lost nothing.
+_MISTAKEN: Final = "packets that had seemed lost were sent again"
 
 
 def numbers(packets: Sequence[int]) -> str:
@@ -98,9 +100,9 @@ def _way(conversation: Conversation, way: Way, index: int) -> Iterator[str]:
     if shown:
         yield f"  where the time of {sender} went, from its first data to its last:"
         for reason, spent, share in shown:
-            yield f"    {share:4.0%}  {duration(spent):>8}  {reason_text(reason, sender, receiver)}"
+            yield f"    {share:4.0%}  {duration(spent):>8}  {reason_text(way, reason, sender, receiver)}"
     for span in stalls(way):
-        why = reason_text(span.reason, sender, receiver)
+        why = reason_text(way, span.reason, sender, receiver)
         proof = sorted({number for number in (span.first, span.by, span.last) if number})
         yield f"  stall of {duration(span.end - span.start)}: {why} ({numbers(proof)})"
     if way.resent:
@@ -113,8 +115,10 @@ def _way(conversation: Conversation, way: Way, index: int) -> Iterator[str]:
         yield f"  the capture lacks {format_bytes(way.uncaptured)} that {receiver} acknowledged"
 
 
-def reason_text(reason: Reason, sender: str, receiver: str) -> str:
+def reason_text(way: Way, reason: Reason, sender: str, receiver: str) -> str:
     """What a wait was for."""
+    if reason is Reason.RECOVERY and not lost(way):
+        return _MISTAKEN
     return _REASONS[reason].format(sender=sender, receiver=receiver)
 
 
@@ -142,9 +146,10 @@ def resent_text(each: Resent) -> str:
         return text
     if each.kind not in (Kind.SYN, Kind.FIN):
         text += f"; {plural(each.end - each.start, 'byte')}"
-    text += f", as packet {each.original}" if each.original else ", first sent unseen"
+    if each.original or each.proof is None:
+        text += f", as packet {each.original}" if each.original else ", first sent unseen"
     if each.waited >= MILLISECOND:
         text += f", after {duration(each.waited)}"
-    if each.spurious:
-        text += f"; needless, as packet {each.spurious} shows (RFC 2883, 4)"
+    if each.proof is not None:
+        text += f"; needless, as packet {each.spurious} shows: {each.proof.words} ({each.proof.section})"
     return text
