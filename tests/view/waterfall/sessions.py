@@ -48,6 +48,16 @@ FULL = replace(
         pauses=[Pause(1002.2, 1003.2, "remote")],
     ),
 )
+
+
+def called(connection: Connection, name: str) -> Connection:
+    """The same to another name, as far as DNS knows and TLS says."""
+    moments = connection.moments
+    if moments is not None and moments.tls is not None:
+        moments = replace(moments, tls=replace(moments.tls, name=name))
+    return replace(connection, name=name, moments=moments)
+
+
 QUERIES = [
     Query(1000.9, "www.example.", "A", "NOERROR", ["A 192.0.2.1"], 0.3),
     Query(1000.95, "www.example.", "AAAA", "NOERROR", [], 0.35),
@@ -103,23 +113,5 @@ SLOW = replace(
         last_down=1008.8,
         waits={"remote full": 5.9, "remote": 0.3},
         pauses=[Pause(1004.0, 1005.5, "remote full")],
-    ),
-)
-MANY = replace(
-    FULL,
-    id=6,
-    name="api.example",
-    began=1004.5,
-    ended=1009.5,
-    moments=Moments(
-        connected=1004.6,
-        tls_began=1004.6,
-        tls_ended=1005.0,
-        first_up=1005.0,
-        last_up=1005.0,
-        first_down=1005.2,
-        last_down=1009.5,
-        tls=Tls("api.example", ["http/1.1"], "http/1.1", "TLS 1.2"),
-        waits={"remote": 4.0},
     ),
 )

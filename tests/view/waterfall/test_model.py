@@ -11,7 +11,7 @@ from hythe.session.model import Connection, Moments
 from hythe.session.plain import build, plain
 from hythe.view.waterfall.groups import grouped
 from hythe.view.waterfall.model import Line, Waterfall, waterfall
-from tests.view.waterfall.sessions import ALL, BEGAN, DATAGRAMS, FULL, INBOUND, NOW, PLAIN, QUERIES, REFUSED, SLOW
+from tests.view.waterfall.sessions import ALL, BEGAN, DATAGRAMS, FULL, INBOUND, NOW, PLAIN, QUERIES, REFUSED, SLOW, called
 
 
 def only(connection: Connection) -> Line:
@@ -37,14 +37,22 @@ def test_a_connection_is_its_look_up_its_handshakes_its_waits_and_its_transfer()
     ]
     assert (line.name, line.address, line.port, line.process) == ("www.example", "192.0.2.1", 443, "curl[4321]")
     assert (line.failed, line.open, line.outcome) == (False, False, "CLOSED")
-    assert line.limits == pytest.approx({"dns": 0.35, "connect": 0.2, "tls": 0.3, "remote": 1.9, "command": 0.1})
-    assert line.limited == "67% for www.example, which had nothing to say"
+    assert line.limits == pytest.approx(
+        {"dns": 0.35, "connect": 0.1, "wire": 0.1, "tls": 0.3, "remote": 1.9, "command": 0.1}
+    )
+    assert line.limited == "67% of the time waiting for www.example to say something"
 
 
 def test_what_failed_was_only_connecting() -> None:
     line = only(REFUSED)
     assert spans(line) == [("connect", 5.0, 5.1)]
     assert (line.failed, line.outcome, line.limited) == (True, "connection refused", "")
+
+
+def test_of_names_with_one_address_it_is_the_one_that_tls_asks_for() -> None:
+    other = replace(FULL, name="static.example")  # looked up later, of the same address
+    assert (only(other).name, spans(only(other))[0][0]) == ("www.example", "dns")
+    assert only(replace(other, inbound=True)).name == "static.example"
 
 
 def test_datagrams_end_with_the_last() -> None:
@@ -80,7 +88,7 @@ def test_silence_is_waited_through_to_the_end() -> None:
     """The command asked, and nobody answered until it gave up."""
     line = only(replace(FULL, moments=Moments(connected=1001.2, first_up=1001.2, last_up=1001.2, waits={"remote": 2.8})))
     assert spans(line)[1:] == [("connect", 1.0, 1.2), ("wait", 1.2, 4.0)]
-    assert line.limited.startswith("84% for www.example")
+    assert line.limited.startswith("84% of the time waiting for www.example")
 
 
 def test_a_look_up_stands_with_the_first_connection_alone_and_one_without_any_by_itself() -> None:
@@ -115,7 +123,7 @@ def test_many_become_few_and_it_says_so() -> None:
     assert [(each.count, each.bytes_down) for each in found.lines] == [(2999, 2999 * 70_000), (1, 0)]
     assert found.lines[0].spans[0].text.startswith("2999 connections, ")
     assert found.notes == ["3000 lines are too many to show: alike connections are one line"]
-    others = [replace(each, name=f"{each.id}.example") for each in many]
+    others = [called(each, f"{each.id}.example") for each in many]
     found = grouped(waterfall(others, (), BEGAN, NOW), 200)
     assert len(found.lines) == 200
     assert found.notes[1] == "2799 of 2999 such lines are left out; --summary=waterfall-json has all"

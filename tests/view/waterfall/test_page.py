@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hythe.view.waterfall.model import waterfall
 from hythe.view.waterfall.page import page
 from tests import needs
-from tests.view.waterfall.sessions import ALL, BEGAN, FULL, MANY, NOW, QUERIES, SLOW
+from tests.view.waterfall.sessions import ALL, BEGAN, FULL, NOW, QUERIES, called
 
-DOCS = Path(__file__).parents[3] / "docs"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Before the page's own script: errors are kept, and later the page is used as its reader would.
 WATCH = """
@@ -32,7 +31,9 @@ addEventListener('load', () => {
   };
   const key = name => document.dispatchEvent(new KeyboardEvent('keydown', {key: name, bubbles: true, cancelable: true}));
   found.whole = place('stall');
-  key('+'); found.nearer = place('stall');
+  const marks = () => [...document.querySelectorAll('.axis span')].map(each => each.textContent);
+  found.marks = marks();
+  key('+'); found.nearer = place('stall'); found.nearerMarks = marks();
   key('ArrowRight'); found.moved = place('stall');
   key('0'); found.again = place('stall');
   const filter = document.querySelector('input');
@@ -48,19 +49,7 @@ addEventListener('load', () => {
 """
 
 
-def take_picture(profile: Path, place: Path) -> None:
-    """For docs/waterfall.md: the page with a line opened."""
-    text = page(waterfall([*ALL, SLOW, MANY], QUERIES, BEGAN, NOW), ["python3", "app.py"])
-    place.write_text(text.replace("<details>", "<details open>", 1))
-    options = f"--headless --no-sandbox --disable-gpu --window-size=1200,660 --screenshot={DOCS}/waterfall.png"
-    command = [needs.program("chromium"), *options.split(), f"--user-data-dir={profile}", f"file://{place}"]
-    subprocess.run(command, capture_output=True, timeout=100, check=True)
-
-
 def test_a_browser_draws_zooms_and_filters_it(tmp_path: Path) -> None:
-    """HYTHE_PICTURES=1 takes the picture of the docs anew."""
-    if os.environ.get("HYTHE_PICTURES"):
-        take_picture(tmp_path / "profile", tmp_path / "picture.html")
     text = page(waterfall(ALL, QUERIES, BEGAN, NOW), ["curl", "https://www.example/"])
     text = text.replace("script-src 'sha256-", "script-src 'unsafe-inline' 'x-", 1)
     (tmp_path / "waterfall.html").write_text(text.replace("<head>", f"<head><script>{WATCH}</script>", 1))
@@ -75,6 +64,8 @@ def test_a_browser_draws_zooms_and_filters_it(tmp_path: Path) -> None:
     found = json.loads(told[1].replace("&quot;", '"'))
     assert found["whole"] == pytest.approx([0.22, 0.32], abs=0.01)  # the stall, from 2.2 to 3.2 of ten
     assert found["nearer"] == pytest.approx([-0.06, 0.14], abs=0.01)  # of 2.5 to 7.5
+    assert found["marks"] == ["0", "2 s", "4 s", "6 s", "8 s", "10 s"]
+    assert found["nearerMarks"] == ["3 s", "4 s", "5 s", "6 s", "7 s"]
     assert found["moved"][0] < found["nearer"][0]
     assert found["again"] == found["whole"]
     assert (found["filtered"], found["told"]) == (1, "1 of 5 lines")
@@ -83,7 +74,7 @@ def test_a_browser_draws_zooms_and_filters_it(tmp_path: Path) -> None:
 
 
 def test_it_fetches_nothing_and_names_cannot_leave_their_place() -> None:
-    text = page(waterfall([replace(FULL, name='"><script>alert(1)</script>')], (), BEGAN, NOW), ["<b>"])
+    text = page(waterfall([called(FULL, '"><script>alert(1)</script>')], (), BEGAN, NOW), ["<b>"])
     assert "default-src 'none'" in text
     assert not re.search(r"(?:src|href)=|https?:|@import|url\(", text)
     assert "<script>alert" not in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import median
 
-from hythe.units import SECOND, format_duration
+from hythe.view.waterfall.axis import spell
 from hythe.view.waterfall.model import TRANSFER, Line, Span, Waterfall
 
 
@@ -33,7 +33,7 @@ def _joined(group: list[Line]) -> Line:
     for line in group:
         for reason, spent in line.limits.items():
             limits[reason] = limits.get(reason, 0.0) + spent
-    text = f"{len(group)} connections, {_length(median(lengths))} each (median), {_length(max(lengths))} at most"
+    text = f"{len(group)} connections, {spell(median(lengths))} each (median), {spell(max(lengths))} at most"
     return replace(
         group[0],
         id=0,
@@ -48,7 +48,3 @@ def _joined(group: list[Line]) -> Line:
         limited=text,
         count=len(group),
     )
-
-
-def _length(seconds: float) -> str:
-    return format_duration(round(seconds * SECOND))

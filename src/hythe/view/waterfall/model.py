@@ -7,7 +7,7 @@ connection that followed from it; one that led to none, or to no address, has a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -115,7 +115,7 @@ def waterfall(connections: Iterable[Connection], queries: Iterable[Query], began
     by_name: dict[str, list[_Lookup]] = {}
     for each in lookups:
         by_name.setdefault(each.name, []).append(each)
-    lines = [_line(each, _of(each, by_name), began, now) for each in found]
+    lines = [_line(each, _of(each, by_name), began, now) for each in map(_named, found)]
     lines += [_lookup_line(each, began) for each in lookups if not each.used]
     lines.sort(key=lambda line: line.start)
     end = max((line.end for line in lines), default=0.0)
@@ -191,6 +191,14 @@ def _lookup_line(lookup: _Lookup, began: float) -> Line:
 
 
 # --- Connections
+
+
+def _named(connection: Connection) -> Connection:
+    """By what it asked for itself, where it did: many names may have one address, and which was meant TLS knows."""
+    tls = connection.moments.tls if connection.moments is not None else None
+    if tls is None or not tls.name or connection.inbound or tls.name == connection.name:
+        return connection
+    return replace(connection, name=tls.name)
 
 
 def _line(connection: Connection, lookup: _Lookup | None, began: float, now: float) -> Line:
@@ -330,17 +338,20 @@ def _transfer(connection: Connection, start: float, end: float, began: float) ->
 
 _WAITS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "remote": "{far}, which had nothing to say",
-        "remote full": "{far}, or the path to it, which took no more",
-        "command": "the command, which had nothing to say",
-        "command full": "the command, or the wire to it, which took no more",
+        "remote": "{far} to say something",
+        "remote full": "{far}, or the path to it, to take what was there",
+        "command": "the command to say something",
+        "command full": "the command, or the wire to it, to take what was there",
         "loss": "packets that were lost on the command's wire",
     }
 )
+#: Of connecting, what is not the far end's doing.
+_WIRE: Final = "wire"
 _LIMITS: Final[Mapping[str, str]] = MappingProxyType(
     {
         DNS: "the look-up of its name",
-        CONNECT: "{far}, which had to answer the connection",
+        CONNECT: "{far} to answer the connection",
+        _WIRE: "the handshake on the command's wire",
         TLS: "the TLS handshake",
         **_WAITS,
     }
@@ -354,8 +365,12 @@ def _limits(connection: Connection, spans: Iterable[Span]) -> dict[str, float]:
     for span in spans:
         if span.kind in found:
             found[span.kind] += span.end - span.start
-    if connection.moments is not None:
-        for reason, spent in connection.moments.waits.items():
+    moments = connection.moments
+    if moments is not None:
+        if moments.connected is not None and moments.reached is not None:
+            found[_WIRE] = min(found[CONNECT], max(0.0, moments.connected - max(moments.reached, connection.began)))
+            found[CONNECT] -= found[_WIRE]
+        for reason, spent in moments.waits.items():
             found[reason] = spent
     return {reason: spent for reason, spent in found.items() if spent > 0}
 
@@ -369,7 +384,7 @@ def limited(connection: Connection, limits: Mapping[str, float]) -> str:
     share = limits[reason] / total
     if share < _SHARE:
         return ""
-    return f"{share:.0%} for {_LIMITS[reason].format(far=_far(connection))}"
+    return f"{share:.0%} of the time waiting for {_LIMITS[reason].format(far=_far(connection))}"
 
 
 __all__ = ["KINDS", "Line", "Span", "Waterfall", "limited", "waterfall"]

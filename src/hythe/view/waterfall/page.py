@@ -15,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from hythe.units import SECOND, format_bytes, format_duration
+from hythe.units import format_bytes
 from hythe.view.visible import visible
+from hythe.view.waterfall.axis import spell, ticks
 from hythe.view.waterfall.groups import grouped
 from hythe.view.waterfall.model import KINDS, Line, Span, Waterfall
 from hythe.view.waterfall.text import label, tls_text
@@ -43,15 +44,16 @@ table { border-collapse: collapse; width: 100%; table-layout: fixed; }
 th, td { text-align: left; padding: .2rem .5rem .2rem 0; vertical-align: top; border-top: 1px solid var(--line);
   overflow-wrap: anywhere; font-weight: inherit; }
 thead th { color: var(--faint); border: 0; } caption { text-align: left; color: var(--faint); }
-.who { width: 24%; } .what { width: 11%; } .how { width: 17%; } .bar { padding-right: 0; }
+.who { width: 27.5%; } .what { width: 11.5rem; } .how { width: 10rem; } .bar { padding-right: 0; }
+.what span { white-space: nowrap; margin-right: .4rem; }
 tr.failed .who summary, .failed .how { color: var(--bad); }
-summary { cursor: pointer; } details div { width: max-content; max-width: 90vw; margin: 1.4rem 0 .6rem; }
+summary { cursor: pointer; } details div { width: max-content; max-width: 90vw; margin: .5rem 0 .6rem; }
 details ol { margin: 0; padding-left: 1.6rem; color: var(--faint); }
 .track { position: relative; height: 1.15rem; overflow: hidden;
-  background: linear-gradient(90deg, var(--line) 1px, #0000 1px) 0 0 / 25% 100%; }
+  background: linear-gradient(90deg, var(--line) 1px, #0000 1px) var(--grid, 0%) 0 / var(--step) 100%; }
 .axis { position: relative; height: 1.2rem; }
 .axis span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
-.axis span:first-child { transform: none; } .axis span:last-child { transform: translateX(-100%); }
+.axis .first { transform: none; } .axis .last { transform: translateX(-100%); }
 .part { position: absolute; top: .15rem; height: .85rem; min-width: 2px;
   left: calc((var(--s) - var(--from, 0)) / var(--span, 1) * (100% - 2px));
   width: calc((var(--e) - var(--s)) / var(--span, 1) * 100%); }
@@ -65,16 +67,34 @@ details ol { margin: 0; padding-left: 1.6rem; color: var(--faint); }
 _SCRIPT: Final = """
 'use strict';
 const table = document.querySelector('table'), whole = Number(table.dataset.seconds);
-const ticks = document.querySelectorAll('.axis span'), told = document.querySelector('output');
+const axis = document.querySelector('.axis'), told = document.querySelector('output');
 let from = 0, span = whole;
-function spell(seconds) {
-  return seconds >= 1 ? +seconds.toFixed(3) + ' s' : +(seconds * 1e3).toFixed(2) + ' ms';
+function spell(seconds, figures) {
+  if (seconds < 5e-10) return '0';
+  const [unit, name] = seconds >= .9995 ? [1, 's'] : seconds >= .9995e-3 ? [1e-3, 'ms'] : [1e-6, 'µs'];
+  return String(+(seconds / unit).toPrecision(figures)) + ' ' + name;
+}
+function step() {
+  for (let unit = 1e-9; ; unit *= 10) {
+    const found = [1, 2, 5].find(part => span / (part * unit) <= 5.00001);
+    if (found) return found * unit;
+  }
+}
+function mark(tick) {
+  const found = document.createElement('span'), place = (tick - from) / span;
+  found.textContent = spell(tick, 9);
+  found.style.left = place * 100 + '%';
+  found.className = place < .03 ? 'first' : place > .95 ? 'last' : '';
+  return found;
 }
 function draw() {
   span = Math.min(whole, Math.max(span, 1e-6)); from = Math.min(whole - span, Math.max(0, from));
   table.style.setProperty('--from', from); table.style.setProperty('--span', span);
-  ticks.forEach((tick, index) => { tick.textContent = spell(from + span * index / (ticks.length - 1)); });
-  told.textContent = 'shown: ' + spell(from) + ' to ' + spell(from + span);
+  const each = step(), first = Math.ceil(from / each - 1e-6), count = Math.floor((from + span) / each + 1e-6) - first;
+  axis.replaceChildren(...Array.from({length: count + 1}, (_, at) => mark((first + at) * each)));
+  table.style.setProperty('--step', each / span * 100 + '%');
+  table.style.setProperty('--grid', (first * each - from) / (span - each) * 100 + '%');
+  told.textContent = 'shown: ' + spell(from, 4) + ' to ' + spell(from + span, 4);
 }
 function zoom(factor, at) { from += span * at * (1 - factor); span *= factor; draw(); }
 const steps = {'+': () => zoom(.5, .5), '-': () => zoom(2, .5), '0': () => { from = 0; span = whole; draw(); },
@@ -121,7 +141,7 @@ def _document(found: Waterfall, title: str) -> Iterator[str]:
     yield f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.began))
     count = f"{found.connections} connection{'s' * (found.connections != 1)}"
-    yield f"<p>{count} in {_length(found.seconds)}, from {when} on.</p>\n"
+    yield f"<p>{count} in {spell(found.seconds)}, from {when} on.</p>\n"
     for note in found.notes:
         yield f"<p>{escape(note)}.</p>\n"
     yield '<ul class="legend" aria-label="Colours">'
@@ -131,12 +151,16 @@ def _document(found: Waterfall, title: str) -> Iterator[str]:
     for step, words in (("+", "Zoom in (+)"), ("-", "Zoom out (-)"), ("0", "Show all (0)")):
         yield f'<button type="button" data-step="{step}">{escape(words)}</button>'
     yield '<label>Filter <input type="search"></label><output aria-live="polite"></output></div>\n<main>\n'
-    yield f'<table data-seconds="{found.seconds:.9f}" style="--span: {found.seconds:.9f}">\n'
+    yield f'<table data-seconds="{found.seconds:.9f}" style="--span: {found.seconds:.9f}; '
+    marks = ticks(found.seconds, 5)
+    yield f'--step: {100 * marks[1] / found.seconds:.6f}%">\n'
     yield "<caption>One line a connection. Open a line to read what it did, and what limited it.</caption>\n"
     yield '<thead><tr><th class="who" scope="col">Connection</th><th class="what" scope="col">Size</th>'
     yield '<th class="how" scope="col">Result</th><th class="bar" scope="col"><div class="axis">'
-    for tick in range(5):
-        yield f'<span style="left: {25 * tick}%">{_length(found.seconds * tick / 4) if tick else "0"}</span>'
+    for tick in marks:
+        place = tick / found.seconds
+        at = "first" if place < 0.03 else "last" if place > 0.95 else ""
+        yield f'<span class="{at}" style="left: {100 * place:.6f}%">{spell(tick)}</span>'
     yield "</div></th></tr></thead>\n<tbody>\n"
     for line in found.lines:
         yield from _row(line)
@@ -154,7 +178,8 @@ def _row(line: Line) -> Iterator[str]:
     for fact in _facts(line):
         yield f"<p>{escape(visible(fact))}</p>"
     yield "</div></details></th>"
-    size = "" if line.protocol == "dns" else f"↑ {format_bytes(line.bytes_up)} ↓ {format_bytes(line.bytes_down)}"
+    both = f"<span>↑ {format_bytes(line.bytes_up)}</span> <span>↓ {format_bytes(line.bytes_down)}</span>"
+    size = "" if line.protocol == "dns" else both
     yield f'<td class="what">{size}</td><td class="how">{escape(visible(_result(line)))}</td>'
     yield '<td class="bar"><div class="track">'
     for span in line.spans:
@@ -165,13 +190,13 @@ def _row(line: Line) -> Iterator[str]:
 
 def _said(span: Span) -> str:
     """``connect 1.20 ms: connecting to example.org``."""
-    return f"{span.kind} {_length(span.end - span.start)}, at {_length(span.start)}: {visible(span.text)}"
+    return f"{span.kind} {spell(span.end - span.start)}, at {spell(span.start)}: {visible(span.text)}"
 
 
 def _result(line: Line) -> str:
     if line.failed or line.protocol == "dns":
         return line.outcome
-    return "still open" if line.open else _length(line.end - line.start)
+    return "still open" if line.open else spell(line.end - line.start)
 
 
 def _facts(line: Line) -> Iterator[str]:
@@ -184,8 +209,4 @@ def _facts(line: Line) -> Iterator[str]:
     if line.retransmits:
         yield f"{line.retransmits} packets were sent again to the command"
     if line.limited:
-        yield f"The time went {line.limited}." if line.count == 1 else line.limited
-
-
-def _length(seconds: float) -> str:
-    return format_duration(round(seconds * SECOND))
+        yield f"{line.limited}." if line.count == 1 else line.limited

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from hythe.units import SECOND, format_bytes, format_duration
+from hythe.units import format_bytes
 from hythe.view.visible import visible
+from hythe.view.waterfall.axis import spell, ticks
 from hythe.view.waterfall.groups import grouped
 from hythe.view.waterfall.model import CONNECT, DNS, IDLE, KINDS, STALL, TLS, TRANSFER, WAIT, Line, Span, Waterfall
 
@@ -39,8 +40,8 @@ _MARKS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 _FAILED: Final = "31"
 _QUIET: Final = "2"
-#: Steps of the axis.
-_TICKS: Final = 4
+#: Columns from one mark of the axis to the next, at the least.
+_STEP: Final = 14
 
 
 def terminal(descriptor: int) -> tuple[int, bool]:
@@ -152,7 +153,7 @@ def _summed(parts: Sequence[tuple[str, float]]) -> list[str]:
     sums: dict[str, float] = {}
     for kind, length in parts:
         sums[kind] = sums.get(kind, 0.0) + length
-    return [f"{kind} {format_duration(round(length * SECOND))}" for kind, length in sums.items()]
+    return [f"{kind} {spell(length)}" for kind, length in sums.items() if length > 0]
 
 
 def _folded(parts: Sequence[str], width: int) -> Iterator[str]:
@@ -184,14 +185,16 @@ def tls_text(line: Line) -> str:
 
 
 def _axis(seconds: float, names: int, room: int, colour: bool) -> str:
-    """Marks of time at the quarters, as many as have room."""
+    """Marks of time at round places: a stroke where each is, and its words behind it, or in front of it at the end."""
     line = [" "] * room
-    for tick in (0, _TICKS, *range(1, _TICKS)):
-        mark = format_duration(round(seconds * tick / _TICKS * SECOND)) if tick else "0"
-        at = min(room * tick // _TICKS, room - len(mark))
-        if not "".join(line[at - (at > 0) : at + len(mark) + 1]).strip():
+    for tick in ticks(seconds, max(2, room // _STEP)):
+        at, mark = min(int(tick / seconds * room), room - 1), f"|{spell(tick)}"
+        if at + len(mark) > room:
+            mark = f"{spell(tick)}|"
+            at += 1 - len(mark)
+        if not "".join(line[max(0, at - 1) : at + len(mark) + 1]).strip():
             line[at : at + len(mark)] = mark
-    return _painted(" " * (names + 2) + "".join(line), _QUIET, colour)
+    return _painted((" " * (names + 2) + "".join(line)).rstrip(), _QUIET, colour)
 
 
 def _legend(found: Waterfall, width: int, colour: bool) -> Iterator[str]:
@@ -216,8 +219,7 @@ def _legend(found: Waterfall, width: int, colour: bool) -> Iterator[str]:
 def _total(found: Waterfall) -> str:
     up, down = sum(line.bytes_up for line in found.lines), sum(line.bytes_down for line in found.lines)
     noun = "connection" if found.connections == 1 else "connections"
-    lasted = format_duration(round(found.seconds * SECOND))
-    return f"{found.connections} {noun} in {lasted}, {format_bytes(up)} up, {format_bytes(down)} down"
+    return f"{found.connections} {noun} in {spell(found.seconds)}, {format_bytes(up)} up, {format_bytes(down)} down"
 
 
 def _painted(text: str, code: str, colour: bool) -> str:

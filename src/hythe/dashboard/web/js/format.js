@@ -34,3 +34,23 @@ export function remote(row) {
   const far = end(row.remote);
   return row.name && row.name !== row.remote[0] ? `${row.name} (${far})` : far;
 }
+
+/** The same in less room: its name or its address, and the port. */
+export function shortRemote(row) {
+  return row.name ? end([row.name, row.remote[1]]) : end(row.remote);
+}
+
+/** Round places of an axis, `most` steps at the most: of 1, 2 or 5 times a power of ten. The step, and the first. */
+export function steps(from, span, most) {
+  for (let unit = 1e-9; ; unit *= 10) {
+    const part = [1, 2, 5].find((each) => span / (each * unit) <= most * 1.00001);
+    if (part) return [part * unit, Math.ceil(from / (part * unit) - 1e-6) * part * unit];
+  }
+}
+
+/** A place on an axis: `steps` makes them round, so that few figures tell it. */
+export function place(seconds) {
+  if (seconds < 5e-10) return "0";
+  const [unit, name] = seconds >= 0.9995 ? [1, "s"] : seconds >= 0.9995e-3 ? [1e-3, "ms"] : [1e-6, "µs"];
+  return `${+(seconds / unit).toPrecision(9)} ${name}`;
+}

@@ -2,12 +2,12 @@
 
 import {get, sessionPath} from "./api.js";
 import {h, s, say} from "./dom.js";
-import {bytes, duration} from "./format.js";
+import {bytes, duration, place, steps} from "./format.js";
 import {link} from "./place.js";
 
 const PAUSE = 1500;
 const SPARING = 10;
-const QUARTERS = 4;
+const STEPS = 8;
 const THIN = 3;
 const THICK = 14;
 /** What the axis may show: all of it, or the last seconds. */
@@ -18,7 +18,7 @@ function part({kind, start, end, text}, x) {
   const [from, to] = [Math.max(0, x(start)), Math.min(100, x(end))];
   if (to < 0 || from > 100) return null;
   const high = kind === "idle" ? THIN : THICK;
-  return s("rect", {class: `part ${kind}`, x: `${from}%`, width: `${Math.max(0.25, to - from)}%`, y: (22 - high) / 2, height: high},
+  return s("rect", {class: `part ${kind}`, fill: kind === "stall" ? "url(#hatch)" : null, x: `${from}%`, width: `${Math.max(0.25, to - from)}%`, y: (22 - high) / 2, height: high},
     s("title", null, `${text}: ${duration(end - start)}`));
 }
 
@@ -39,13 +39,22 @@ export function waterfallView(main, session) {
   let ended = false;
   let shown = [];
 
+  const hatch = s("defs", null, s("pattern", {id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)"},
+    s("rect", {class: "gap", width: 6, height: 6}), s("rect", {class: "stripe", width: 3.5, height: 6})));
+
   const name = (line) => `${line.id}/${line.label}/${line.start}`;
 
   function axis(from, span) {
-    const marks = Array.from({length: QUARTERS + 1}, (_, index) => s("text", {
-      x: `${index * 100 / QUARTERS}%`, y: 15, "text-anchor": index === 0 ? "start" : index === QUARTERS ? "end" : "middle"},
-    duration(from + span * index / QUARTERS)));
-    return h("div", {class: "fall axis", "aria-hidden": "true"}, h("span", null, "Whom"), h("span", null, "Who"), s("svg", null, marks),
+    const [step, first] = steps(from, span, STEPS);
+    const count = Math.floor((from + span - first) / step + 1e-6) + 1;
+    const marks = Array.from({length: count}, (_, index) => {
+      const at = (first + step * index - from) / span;
+      const anchor = at < 0.03 ? "start" : at > 0.95 ? "end" : "middle";
+      return s("text", {x: `${at * 100}%`, y: 15, "text-anchor": anchor}, place(first + step * index));
+    });
+    box.style.setProperty("--step", `${step / span * 100}%`);
+    box.style.setProperty("--grid", `${(first - from) / (span - step) * 100}%`);
+    return h("div", {class: "fall axis", "aria-hidden": "true"}, h("span", null, "Whom"), h("span", null, "Who"), s("svg", null, hatch, marks),
       h("span", {class: "number"}, "Took"), h("span", null, "Came to"));
   }
 
@@ -87,7 +96,7 @@ export function waterfallView(main, session) {
     draw();
     document.getElementById(`fall-${index}`).scrollIntoView({block: "nearest"});
     say(`${line.label}: ${line.spans.length} parts, told below`);
-    const facts = [line.secret, line.limited && `Limited by: ${line.limited}`, `${bytes(line.bytes_up)} up, ${bytes(line.bytes_down)} down`,
+    const facts = [line.secret, line.limited, `${bytes(line.bytes_up)} up, ${bytes(line.bytes_down)} down`,
       line.retransmits && `${line.retransmits} segments sent again`].filter(Boolean);
     parts.replaceChildren(
       h("h2", null, line.label), h("p", null, facts.join("; ")),
