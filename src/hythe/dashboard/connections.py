@@ -23,7 +23,7 @@ from hythe.units import SECOND
 from hythe.view.analysis import plain as analysis
 from hythe.view.analysis.words import names, reason_text, report, shares
 from hythe.view.layers import plain as layering
-from hythe.view.plot.graph import KINDS, TONES, busier
+from hythe.view.plot.graph import KINDS, TONES, busier, legend, top
 from hythe.view.plot.graph import graph as drawn
 
 #: Packets told of in one message: a page that knows nothing gets several.
@@ -151,10 +151,12 @@ async def graph(hub: Hub, request: Request) -> Response:
     told = [
         {
             "name": each.name,
+            "legend": legend(made, each),
             "shape": each.shape,
             "colour": TONES[each.tone],
             "marks": each.marks[-_MARKS:],
         }
         for each in made.layers
     ]
-    return JSONResponse({"title": made.title, "y": made.y, "way": ("there", "back")[index], "layers": told})
+    way = ("there", "back")[index]
+    return JSONResponse({"title": made.title, "y": made.y, "top": top(made), "way": way, "layers": told})

@@ -41,6 +41,24 @@ class Graph:
     layers: list[Layer]
 
 
+#: A window that is so many times as high as all else would press that flat; and the room that is left above it then.
+_ABOVE: Final = 3.0
+_ROOM: Final = 1.3
+
+
+def top(drawn: Graph) -> float:
+    """How high the picture reaches: over everything, or over all but a window that is far above."""
+    rest = max((mark[-1] for layer in drawn.layers if layer.tone != "window" for mark in layer.marks), default=0.0)
+    whole = max((mark[-1] for layer in drawn.layers for mark in layer.marks), default=0.0)
+    return rest * _ROOM if 0 < rest * _ABOVE < whole else whole * 1.05 or 1.0
+
+
+def legend(drawn: Graph, layer: Layer) -> str:
+    """Its name, and whether it lies above the picture, at least in part."""
+    above = layer.tone == "window" and max(mark[-1] for mark in layer.marks) > top(drawn)
+    return f"{layer.name} (up to {max(mark[-1] for mark in layer.marks):,.0f}, above)" if above else layer.name
+
+
 #: Colours that tell apart on white and on black, and for the colour-blind (after Okabe and Ito).
 TONES: Final[Mapping[str, str]] = MappingProxyType(
     {

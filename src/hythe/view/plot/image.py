@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from hythe.errors import MachineError
-from hythe.view.plot.graph import BARS, DOTS, LINE, TONES, Graph, Layer
+from hythe.view.plot.graph import BARS, DOTS, LINE, TONES, Graph, Layer, legend, top
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 #: Inches of one graph, and dots an inch.
 _SIZE: Final = (9.0, 5.0)
 _DENSITY: Final = 110
+#: Below this an axis may have parts of one.
+_SMALL: Final = 100
 
 
 def draw(graphs: Sequence[Graph], path: str, form: str) -> None:
@@ -38,9 +40,11 @@ def draw(graphs: Sequence[Graph], path: str, form: str) -> None:
         axes.set_ylabel(each.y)
         axes.grid(True, linewidth=0.4, alpha=0.5)
         for layer in each.layers:
-            _put(axes, layer)
-        axes.set_ylim(bottom=0)
-        axes.legend(fontsize=8, loc="upper left")
+            _put(axes, layer, legend(each, layer))
+        axes.set_ylim(0, top(each))
+        axes.yaxis.set_major_formatter("{x:,.6g}" if top(each) < _SMALL else "{x:,.0f}")
+        beside = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.11), "ncols": len(each.layers), "frameon": False}
+        axes.legend(fontsize=8, **beside)  # below: inside it would hide marks
     # The same packets give the same bytes: no date, no random names. Text stays text, for those who search or hear it.
     quiet = {"Date": None} if form == "svg" else {"Software": None}
     try:
@@ -50,17 +54,17 @@ def draw(graphs: Sequence[Graph], path: str, form: str) -> None:
         raise MachineError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _put(axes: Axes, layer: Layer) -> None:
+def _put(axes: Axes, layer: Layer, name: str) -> None:
     color = TONES[layer.tone]
     times = [each[0] for each in layer.marks]
     levels = [each[1] for each in layer.marks]
     if layer.shape == BARS:
-        axes.vlines(times, levels, [each[2] for each in layer.marks], color=color, linewidth=1.4, label=layer.name)
+        axes.vlines(times, levels, [each[2] for each in layer.marks], color=color, linewidth=1.4, label=name)
         if layer.tone == "resent":  # they are few, and what one looks for
             axes.plot(times, levels, "x", color=color, markersize=7)
     elif layer.shape == DOTS:
-        axes.plot(times, levels, ".", color=color, markersize=3, label=layer.name)
+        axes.plot(times, levels, ".", color=color, markersize=3, label=name)
     elif layer.shape == LINE:
-        axes.plot(times, levels, color=color, linewidth=1, label=layer.name)
+        axes.plot(times, levels, color=color, linewidth=1, label=name)
     else:
-        axes.step(times, levels, where="post", color=color, linewidth=1, label=layer.name)
+        axes.step(times, levels, where="post", color=color, linewidth=1, label=name)

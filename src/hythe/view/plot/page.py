@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from hythe.view.plot.graph import TONES, Graph, Layer
+from hythe.view.plot.graph import TONES, Graph, Layer, legend, top
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --line: #d0d7de; }
@@ -36,15 +36,13 @@ function nice(span) {
   return unit * (left < 1.5 ? 1 : left < 3.5 ? 2 : left < 7.5 ? 5 : 10);
 }
 function show(canvas, graph) {
-  const told = canvas.parentElement.querySelector('output'), all = [Infinity, -Infinity, 0, -Infinity];
+  const told = canvas.parentElement.querySelector('output'), all = [Infinity, -Infinity];
   for (const layer of graph.layers) for (const mark of layer.marks) {
     all[0] = Math.min(all[0], mark[0]); all[1] = Math.max(all[1], mark[0]);
-    all[3] = Math.max(all[3], mark[mark.length - 1]);
   }
   if (all[1] <= all[0]) all[1] = all[0] + 1e-3;
-  if (all[3] <= 0) all[3] = 1;
   const pad = (all[1] - all[0]) / 50;
-  const whole = [all[0] - pad, all[1] + pad, 0, all[3] * 1.05];
+  const whole = [all[0] - pad, all[1] + pad, 0, graph.top];
   let view = whole.slice(), drag = null;
   const wide = () => canvas.clientWidth - LEFT - RIGHT, high = () => canvas.clientHeight - TOP - BOTTOM;
   const x = t => LEFT + (t - view[0]) / (view[1] - view[0]) * wide();
@@ -153,9 +151,9 @@ def _document(graphs: Sequence[Graph]) -> Iterator[str]:
         yield f'<canvas tabindex="0" role="img" aria-label="{escape(each.title)}: {escape(each.y)} over seconds"></canvas>\n'
         yield "<output></output>\n<ul>"
         for layer in each.layers:
-            yield f'<li><span class="key" style="color: {TONES[layer.tone]}">▬</span> {escape(layer.name)}</li>'
+            yield f'<li><span class="key" style="color: {TONES[layer.tone]}">▬</span> {escape(legend(each, layer))}</li>'
         yield f"</ul><p>Marks: {escape(counts)}; upwards {escape(each.y)}.</p></section>\n"
-    told = [{"layers": [_layer(layer) for layer in each.layers]} for each in graphs]
+    told = [{"top": top(each), "layers": [_layer(layer) for layer in each.layers]} for each in graphs]
     text = json.dumps(told, separators=(",", ":")).replace("<", "\\u003c")
     yield f'</main>\n<script type="application/json" id="graphs">{text}</script>\n'
     yield f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"

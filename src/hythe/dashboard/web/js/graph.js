@@ -51,16 +51,15 @@ export function graphPanel(path) {
   let plot = null;
 
   function extent() {
-    let [low, high, top] = [Infinity, -Infinity, 0];
+    let [low, high] = [Infinity, -Infinity];
     for (const layer of graph.layers) {
       for (const mark of layer.marks) {
         low = Math.min(low, mark[0]);
         high = Math.max(high, mark[0]);
-        top = Math.max(top, mark.at(-1));
       }
     }
     const pad = Math.max((high - low) / 50, 1e-4);
-    return [low - pad, high + pad, (top || 1) * 1.05];
+    return [low - pad, high + pad, graph.top];
   }
 
   function make() {
@@ -130,7 +129,7 @@ export function graphPanel(path) {
     legend.replaceChildren(...graph.layers.map((each) => {
       const key = h("span", {"aria-hidden": "true"}, "▬ ");
       key.style.color = each.colour;
-      return h("li", null, key, `${each.name} (${each.marks.length})`);
+      return h("li", null, key, `${each.legend} (${each.marks.length})`);
     }));
     make();
   }
