@@ -1,7 +1,7 @@
 // The table of connections: thousands of rows, sorted and filtered here, made only as they come into sight.
 
 import {h, say} from "./dom.js";
-import {bytes, duration, end, rate, remote} from "./format.js";
+import {bytes, duration, end, rate, remote, shortRemote} from "./format.js";
 import {link} from "./place.js";
 import {spark} from "./spark.js";
 import {colour} from "./theme.js";
@@ -13,7 +13,7 @@ const COLUMNS = [
   ["id", "ID", true, (row) => String(row.id), (row) => row.id],
   ["protocol", "Proto", false, (row) => row.protocol, (row) => row.protocol],
   ["inside", "Inside", false, (row) => `${end(row.inside)} ${row.inbound ? "←" : "→"}`, (row) => end(row.inside)],
-  ["remote", "Remote", false, remote, (row) => remote(row)],
+  ["remote", "Remote", false, shortRemote, (row) => remote(row)],
   ["owner", "Owner", false, (row) => row.owner ?? "", (row) => row.owner ?? "~"],
   ["state", "State", false, (row) => row.error ?? row.state, (row) => row.error ?? row.state],
   ["up_rate", "Up/s", true, (row) => rate(row.up_rate), (row) => row.up_rate],
@@ -36,7 +36,7 @@ function search(row) {
 
 export function connectionsView(main, session) {
   const count = h("span", {class: "quiet", id: "shown"});
-  const filter = h("input", {type: "search", id: "filter", placeholder: "name, address, state, owner …", value: kept.filter,
+  const filter = h("input", {type: "search", id: "filter", size: 28, placeholder: "name, address, state, owner …", value: kept.filter,
     oninput: () => { kept.filter = filter.value; draw(); }});
   const past = h("input", {type: "checkbox", id: "past", checked: kept.past, onchange: () => { kept.past = past.checked; draw(); }});
   const record = h("input", {type: "checkbox", id: "record", checked: session.record, onchange: () => session.keep(record.checked)});

@@ -2,7 +2,7 @@
 
 import uPlot from "/vendor/uplot/uPlot.esm.js";
 import {h} from "./dom.js";
-import {rate} from "./format.js";
+import {moment, rate} from "./format.js";
 import {colour} from "./theme.js";
 
 const HEIGHT = 260;
@@ -20,9 +20,10 @@ export function ratesChart() {
       width: Math.max(200, place.clientWidth - 20),
       height: HEIGHT,
       scales: {y: {range: (_, low, high) => [0, Math.max(high, 1) * 1.05]}},
-      axes: [axis, {...axis, size: 90, values: (_, splits) => splits.map((each) => (each ? rate(each) : "0"))}],
+      axes: [{...axis, space: 80, values: (_, splits) => splits.map(moment)},
+        {...axis, size: 90, incrs: Array.from({length: 50}, (_, power) => 2 ** power), values: (_, splits) => splits.map((each) => (each ? rate(each) : "0"))}],
       series: [
-        {value: (_, each) => (each === null ? "–" : new Date(each * 1000).toLocaleTimeString("en-GB"))},
+        {value: (_, each) => (each === null ? "–" : moment(each))},
         {label: "up", stroke: colour("up"), width: 2, value, points: {show: false}},
         {label: "down", stroke: colour("down"), width: 2, dash: [6, 3], value, points: {show: false}},
       ],
