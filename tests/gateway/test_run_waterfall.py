@@ -242,6 +242,21 @@ with socket.create_connection(("host.hythe.internal", int(sys.argv[1]))) as sock
 """
 
 
+def limits(
+    nobody: Person, serve: Callable[[socket.socket], None], options: str, script: str, *words: str
+) -> dict[str, float]:
+    """Of the one connection of a command: shares of what it was waited for, none of which lies outside of its own time."""
+    with tcp_server(serve) as port:
+        result = nobody.run(
+            f"-4 --host-loopback {options} --summary=waterfall-json", *nobody.script(script, str(port), *words)
+        )
+    (line,) = json.loads(result.stderr[result.stderr.index("{") :])["lines"]
+    total = sum(line["limits"].values())
+    assert total <= (line["end"] - line["start"]) * 1.01 + 0.01, line
+    assert line["limited"]
+    return {reason: spent / total for reason, spent in line["limits"].items()}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("serve", "size", "pause", "options", "limit"),
@@ -254,9 +269,41 @@ with socket.create_connection(("host.hythe.internal", int(sys.argv[1]))) as sock
 def test_what_limits_is_who_takes_no_more(
     nobody: Person, serve: Callable[[socket.socket], None], size: int, pause: float, options: str, limit: str
 ) -> None:
-    with tcp_server(serve) as port:
-        words = nobody.script(ENDS, str(port), str(size), str(pause))
-        result = nobody.run(f"-4 --host-loopback {options} --summary=waterfall-json", *words)
-    (line,) = json.loads(result.stderr[result.stderr.index("{") :])["lines"]
-    assert max(line["limits"], key=line["limits"].get) == limit, line["limits"]
-    assert line["limited"].endswith("to take what was there")
+    shares = limits(nobody, serve, options, ENDS, str(size), str(pause))
+    assert max(shares, key=lambda each: shares[each]) == limit, shares
+
+
+SPEAKS = """
+import socket, sys, time
+with socket.create_connection(("host.hythe.internal", int(sys.argv[1]))) as sock:
+    for turn in range(int(sys.argv[2])):
+        time.sleep(float(sys.argv[4]) if turn else 0)
+        sock.sendall(bytes(int(sys.argv[3])))
+    sock.shutdown(socket.SHUT_WR)
+    sock.recv(1)
+"""
+
+
+def takes(connection: socket.socket) -> None:
+    while connection.recv(1 << 20):
+        pass
+    connection.sendall(b"!")
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "pause", "options", "limit"),
+    [
+        (5, 3_000, 0.3, "", "command more"),
+        pytest.param(1, 1_000_000, 0, "--up-rate 8mbit", "command more", marks=pytest.mark.slow),
+        pytest.param(1, 2_000_000, 0, "--delay 10ms --up-loss nth:1000@tcp", "command more", marks=pytest.mark.slow),
+        # Those behind it arrive, and wait for it; what is sent in its place is lost as well.
+        pytest.param(1, 12_000, 0, "--delay 20ms --up-loss nth:4,12,13,14@tcp", "loss", marks=pytest.mark.slow),
+        pytest.param(1, 2_000_000, 0, "--delay 10ms --up-reorder 2%,3ms", "command more", marks=pytest.mark.slow),
+    ],
+)
+def test_who_listens_is_not_blamed_for_what_does_not_come(
+    nobody: Person, count: int, size: int, pause: float, options: str, limit: str
+) -> None:
+    """The server takes all, at once: what takes time is the command, or its wire."""
+    shares = limits(nobody, takes, options, SPEAKS, str(count), str(size), str(pause))
+    assert max(shares, key=lambda each: shares[each]) == limit, shares

@@ -105,9 +105,9 @@ class Moments:
 
     `reached`: the way outside was open; `connected`: so was the connection inside. `first_up` and so on: bytes arrived at
     hythe; with TLS those behind its handshake, which took from `tls_began` to `tls_ended`. `asked`: the last bytes up before
-    the first down. `waits`: seconds by what was
-    waited for: remote and command (to say something), remote full and command full (to take what is there), loss (of packets
-    on the command's wire). `outside_rtt`, `outside_resent`: of the socket outside, when it closed.
+    the first down. `waits`: seconds by what was waited for: remote and command (to say something), command more (to go on
+    with it), remote full and command full (to take what is there), loss (of packets on the command's wire, or that they came
+    out of order). `outside_rtt`, `outside_resent`: of the socket outside, when it closed.
     """
 
     reached: float | None = None

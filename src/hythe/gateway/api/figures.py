@@ -81,7 +81,7 @@ def connection(
         rtt=record.rtt / SECOND if record.rtt else None,
         retransmits=record.retransmits,
         process=process or (record.moments.process if record.moments is not None else None),
-        moments=moments(record.moments, epoch, monotonic_ns() if flow is not None else 0) if record.moments else None,
+        moments=moments(record.moments, epoch, 0 if record.ended else monotonic_ns()) if record.moments else None,
     )
 
 
@@ -92,7 +92,7 @@ def moments(noted: Moments, epoch: int, now: int = 0) -> model.Moments:
         return moment(when, epoch) if when else None
 
     spent = list(noted.spent)
-    if now and noted.waiting != UNDECIDED:
+    if now and noted.at and noted.waiting != UNDECIDED:
         spent[noted.waiting] += now - noted.at
     hello, answer = noted.hello, noted.answer
     return model.Moments(

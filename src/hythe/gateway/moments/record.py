@@ -8,12 +8,13 @@ if TYPE_CHECKING:
     from hythe.session.model import Process
     from hythe.wire.tls import Answer, Hello
 
-#: What is waited for: the far end or the command to say something, either to take what is there, packets sent again.
-REMOTE, COMMAND, REMOTE_FULL, COMMAND_FULL, LOSS = range(5)
+#: What is waited for: the far end or the command to say something, either to take what is there, packets sent again, the
+#: command to go on with what it says.
+REMOTE, COMMAND, REMOTE_FULL, COMMAND_FULL, LOSS, COMMAND_MORE = range(6)
 #: As the API calls them.
-WAITS: Final = ("remote", "command", "remote full", "command full", "loss")
+WAITS: Final = ("remote", "command", "remote full", "command full", "loss", "command more")
 #: Nobody can say yet: it will be he who says something next.
-UNDECIDED: Final = 5
+UNDECIDED: Final = 6
 #: Pauses kept of each connection.
 PAUSES: Final = 64
 

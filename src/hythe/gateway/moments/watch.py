@@ -4,9 +4,10 @@ Theory of operation. hythe stands between the two ends and knows of either wheth
 took what was there; so, other than in a capture, nothing has to be guessed. What the command has sent shows in the count of
 bytes received, what the far end has in the end of the send queue. Behind a visit the connection waits for one of these:
 
-*loss*: for packets of the command's wire that are sent again. *remote full*, *command full*: for an end to take what is
-there. *remote*: for the far end, when the command has spoken last. When that was the far end, or nobody, either may be next,
-and who it is tells for whom it was waited.
+*loss*: for packets of the command's wire that are sent again, or came out of order. *remote full*, *command full*: for an
+end to take what is there. *remote*: for the far end, when the command has spoken last; unless it is the command again that
+says something next, for then it was waited for the rest of that, *command more*. When the far end had spoken last, or
+nobody, either may be next, and who it is tells for whom it was waited.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from contextlib import suppress
 from typing import Final
 
 from hythe.gateway.moments.handshake import Handshake
-from hythe.gateway.moments.record import COMMAND, COMMAND_FULL, LOSS, REMOTE, REMOTE_FULL, UNDECIDED, Moments
+from hythe.gateway.moments.record import (
+    COMMAND,
+    COMMAND_FULL,
+    COMMAND_MORE,
+    LOSS,
+    REMOTE,
+    REMOTE_FULL,
+    UNDECIDED,
+    Moments,
+)
 from hythe.gateway.pumps import Splice
 from hythe.tcp.connection import Connection
 from hythe.tcp.states import CLOSED, ESTABLISHED
@@ -67,7 +77,7 @@ class Watch:
             if self._early is not None and connection.sendq.start <= self.down < down:
                 self._sniff_down(connection, down, now)
             self._moves(up, down, now)
-        elif moments.waiting != UNDECIDED:
+        elif moments.waiting < UNDECIDED and moments.waiting != REMOTE:
             moments.spent[moments.waiting] += now - moments.at
             moments.at = now
         if flow.readable and not connection.news:
@@ -84,7 +94,7 @@ class Watch:
             waiting = LOSS
         moments.waiting = waiting
         if connection.owner is not self:
-            self._leaves(connection)
+            self._leaves(connection, now)
 
     def _moves(self, up: int, down: int, now: int) -> None:
         """Bytes have come, from either end or both."""
@@ -92,12 +102,12 @@ class Watch:
         waited = moments.waiting
         if waited == UNDECIDED:
             waited = REMOTE if down != self.down else COMMAND
-        if self._moved:
+        elif waited == REMOTE and down == self.down:
+            waited = COMMAND_MORE
+        if moments.connected:
             moments.spent[waited] += now - moments.at
-            if now - self._moved >= PAUSE:
-                moments.pause(self._moved, now, waited)
-        elif moments.connected:
-            moments.spent[waited] += now - moments.connected
+        if self._moved and now - self._moved >= PAUSE:
+            moments.pause(self._moved, now, waited)
         moments.at = self._moved = now
         if up != self.up:
             self.up = up
@@ -120,12 +130,15 @@ class Watch:
         if not moments.reached and self._flow.connected:
             moments.reached = now
         if connection.state >= ESTABLISHED and connection.state != CLOSED:
-            moments.connected = now
+            moments.connected = moments.at = now
             moments.reached = moments.reached or now
 
-    def _leaves(self, connection: Connection) -> None:
+    def _leaves(self, connection: Connection, now: int) -> None:
         """The splice has ended, or goes on with another connection."""
-        flow = self._flow
+        flow, moments = self._flow, self.moments
+        if moments.waiting == REMOTE and moments.at:
+            moments.spent[REMOTE] += now - moments.at
+            moments.waiting, moments.at = UNDECIDED, now
         if flow.connection is not connection:
             self._join(flow.connection)
             return

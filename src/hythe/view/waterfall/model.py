@@ -342,7 +342,8 @@ _WAITS: Final[Mapping[str, str]] = MappingProxyType(
         "remote full": "{far}, or the path to it, to take what was there",
         "command": "the command to say something",
         "command full": "the command, or the wire to it, to take what was there",
-        "loss": "packets that were lost on the command's wire",
+        "command more": "the command, or the wire from it, to go on",
+        "loss": "packets that were lost, or late, on the command's wire",
     }
 )
 #: Of connecting, what is not the far end's doing.
