@@ -20,6 +20,7 @@ def hythe(*words: str) -> subprocess.CompletedProcess[str]:
         (["nonsense"], "there is no command"),
         (["run", "--mtu", "many", "true"], "not a valid integer"),
         (["run", "--summary=pie", "--", "true"], "write --summary or --summary=json, =waterfall"),
+        (["gateway", "--wg", "any.conf", "--summary=pie"], "=waterfall-json or =FILE.html"),
         (["run", "-4", "-6", "true"], "exclude each other"),
     ],
 )

@@ -127,7 +127,8 @@ def test_a_kernel_behind_wireguard_go(place: Field, nobody: Person) -> None:
 
 def test_hythe_at_both_ends(place: Field, nobody: Person) -> None:
     """A command through a tunnel to a gateway, both without rights; a port of the command is published at the far end."""
-    with serve(place, nobody, "--dns", f"{NEAR}:53", "-p", f"{FAR}:8888:99@laptop", "--name", "far", "-v") as served:
+    options = ("--dns", f"{NEAR}:53", "-p", f"{FAR}:8888:99@laptop", "--name", "far", "-v", "--summary=waterfall-json")
+    with serve(place, nobody, *options) as served:
         process = subprocess.Popen(
             place.near.words(
                 *(*nobody.prefix, nobody.python, "-m", "hythe", "run", "--via", f"wg:{place.folder}/client.conf", "--"),
@@ -148,6 +149,12 @@ def test_hythe_at_both_ends(place: Field, nobody: Person) -> None:
         served.hythe("ctl", "far", "set", "delay=100ms")
         slow = Runner(place, nobody).run(f"ping -c 1 -W 9 {SERVER}")
         assert float(slow.stdout.partition("time=")[2].split()[0]) > 190
+    told = json.loads(served.said[served.said.index("\n{") :])
+    (asked,) = [each for each in told["lines"] if each["port"] == 8080]
+    assert (asked["name"], asked["process"]) == ("www.corp.example", "laptop")
+    assert {"connect", "wait"} <= {each["kind"] for each in asked["spans"]}
+    answered = [each for each in told["lines"] if each["inbound"] and not each["failed"]]
+    assert "the peer" in "".join(span["text"] for each in answered for span in each["spans"])
 
 
 def test_peers_come_and_go(place: Field, nobody: Person) -> None:

@@ -6,8 +6,7 @@ import click
 
 from hythe.cli.command import Command
 from hythe.cli.faults import fault_options
-from hythe.cli.run import faults_of, policy_of, say, summarize
-from hythe.errors import UsageError
+from hythe.cli.run import SUMMARY, faults_of, page_of, policy_of, say, summarize, wants_moments
 from hythe.gateway.names.resolvconf import parse_servers
 from hythe.gateway.publish.publications import parse as parse_publication
 
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     "--summary",
     is_flag=False,
     flag_value="text",
-    metavar="[text|json]",
-    help="Print the table of connections at the end, to standard error.",
+    metavar=SUMMARY,
+    help="Tell of all connections at the end: as a table or a waterfall on standard error, or a page.",
 )
 @click.option("--name", metavar="NAME", help="Call the session so in hythe ps.  [default: gateway]")
 @click.option("-v", "--verbose", is_flag=True, help="Tell of each connection as it opens and ends.")
@@ -59,8 +58,7 @@ def command(
     What they connect to is reached through this machine's sockets; names are answered at this side's address. SIGHUP has
     FILE read again: peers come and go, and the others notice nothing.
     """
-    if summary not in (None, "text", "json"):
-        raise UsageError(f"--summary={summary} is not possible: write --summary or --summary=json")
+    page = page_of(summary)
     from hythe.gateway.peers.serve import serve
 
     def follow() -> Watcher:
@@ -77,10 +75,11 @@ def command(
         publish=[each for text in publish for each in parse_publication(text)],
         capture=capture,
         faults=faults_of(faults, seed),
+        moments=wants_moments(summary),
         name=name,
         policy=policy,
         routes=policy.routes if policy is not None else (),
     )
     if summary is not None:
-        summarize(session, summary)
+        summarize(session, summary, f"hythe gateway --wg {path}", page, peers=True)
     return 0

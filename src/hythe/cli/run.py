@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 #: What `--summary` may be; those behind the second take moments. A name with this end is a page's.
 _SUMMARIES = ("text", "json", "waterfall", "waterfall-json")
 _PAGE = ".html"
+SUMMARY = "[text|json|waterfall|waterfall-json|FILE.html]"
 
 
 @click.command(cls=Command, context_settings={"allow_interspersed_args": False})
@@ -66,7 +67,7 @@ _PAGE = ".html"
     "--summary",
     is_flag=False,
     flag_value="text",
-    metavar="[text|json|waterfall|waterfall-json|FILE.html]",
+    metavar=SUMMARY,
     help="Tell of all connections at the end: as a table or a waterfall on standard error, or a page.",
 )
 @click.option("--name", metavar="NAME", help="Call the session so in hythe ps.  [default: made of COMMAND]")
@@ -100,12 +101,7 @@ def command(
     It runs as ever, and keeps its user, directory, terminal and exit status; only the network is another. That one's far
     end is hythe's TCP/IP stack, and what COMMAND connects to is reached from there by this machine's sockets.
     """
-    if summary is not None and summary not in _SUMMARIES and not summary.endswith(_PAGE):
-        raise UsageError(
-            f"--summary={summary} is not possible: write --summary or --summary=json, =waterfall, =waterfall-json or "
-            f"=FILE{_PAGE}, then -- COMMAND"
-        )
-    page = open_page(summary) if summary is not None and summary.endswith(_PAGE) else None
+    page = page_of(summary, ", then -- COMMAND")
     if only4 and only6:
         raise UsageError("-4 and -6 exclude each other: leave both out for both families")
     if capture == "-":
@@ -136,7 +132,7 @@ def command(
         publish=[each for text in publish for each in parse_publication(text)],
         capture=capture,
         keylog=keylog,
-        moments=page is not None or summary in _SUMMARIES[2:],
+        moments=wants_moments(summary),
         wait=wait,
         faults=wire,
         name=name,
@@ -146,7 +142,9 @@ def command(
     )
     status, session = run(options, follow)
     if summary is not None:
-        summarize(session, summary, command, page)
+        from shlex import join  # the command has run
+
+        summarize(session, summary, f"hythe run: {join(command)}", page)
     return status
 
 
@@ -178,8 +176,27 @@ def faults_of(words: dict[str, str | None], seed: int | None) -> Faults | None:
     return parse(words, seed)
 
 
-def open_page(path: str) -> BinaryIO:
-    """The file for a page, before the command runs. Raises `MachineError`."""
+def wants_moments(summary: str | None) -> bool:
+    """Does it tell when things happened?"""
+    return summary is not None and (summary in _SUMMARIES[2:] or summary.endswith(_PAGE))
+
+
+def page_of(summary: str | None, rest: str = "") -> BinaryIO | None:
+    """The file for a page, if `--summary` means one, before anything runs. `rest`: of what to write instead.
+
+    Raises `MachineError`, and `UsageError` where it means nothing.
+    """
+    if summary is None or summary in _SUMMARIES:
+        return None
+    if not summary.endswith(_PAGE):
+        raise UsageError(
+            f"--summary={summary} is not possible: write --summary or --summary=json, =waterfall, =waterfall-json or "
+            f"=FILE{_PAGE}{rest}"
+        )
+    return _open_page(summary)
+
+
+def _open_page(path: str) -> BinaryIO:
     try:
         return open(path, "wb")
     except OSError as error:
@@ -188,8 +205,8 @@ def open_page(path: str) -> BinaryIO:
         ) from error
 
 
-def summarize(session: Session, form: str, command: Sequence[str] = (), page: BinaryIO | None = None) -> None:
-    """Tell of the connections in one of `_SUMMARIES`, or into the page."""
+def summarize(session: Session, form: str, title: str, page: BinaryIO | None = None, *, peers: bool = False) -> None:
+    """Tell of the connections in one of `_SUMMARIES`, or into the page. `title`: what ran; `peers`: of a tunnel, inside."""
     from time import monotonic_ns
 
     now = monotonic_ns()
@@ -203,12 +220,12 @@ def summarize(session: Session, form: str, command: Sequence[str] = (), page: Bi
         return
     from hythe.view.waterfall.gather import of_session
 
-    found = of_session(session, now)
+    found = of_session(session, now, peers=peers)
     if page is not None:
         from hythe.view.waterfall.page import page as document
 
         with page:
-            page.write(document(found, command).encode())
+            page.write(document(found, title).encode())
     elif form == "waterfall-json":
         from json import dumps
 

@@ -50,7 +50,7 @@ addEventListener('load', () => {
 
 
 def test_a_browser_draws_zooms_and_filters_it(tmp_path: Path) -> None:
-    text = page(waterfall(ALL, QUERIES, BEGAN, NOW), ["curl", "https://www.example/"])
+    text = page(waterfall(ALL, QUERIES, BEGAN, NOW), "hythe run: curl https://www.example/")
     text = text.replace("script-src 'sha256-", "script-src 'unsafe-inline' 'x-", 1)
     (tmp_path / "waterfall.html").write_text(text.replace("<head>", f"<head><script>{WATCH}</script>", 1))
     options = "--headless --no-sandbox --disable-gpu --window-size=1200,800 --virtual-time-budget=4000 --dump-dom"
@@ -74,7 +74,7 @@ def test_a_browser_draws_zooms_and_filters_it(tmp_path: Path) -> None:
 
 
 def test_it_fetches_nothing_and_names_cannot_leave_their_place() -> None:
-    text = page(waterfall([called(FULL, '"><script>alert(1)</script>')], (), BEGAN, NOW), ["<b>"])
+    text = page(waterfall([called(FULL, '"><script>alert(1)</script>')], (), BEGAN, NOW), "hythe run: <b>")
     assert "default-src 'none'" in text
     assert not re.search(r"(?:src|href)=|https?:|@import|url\(", text)
     assert "<script>alert" not in text

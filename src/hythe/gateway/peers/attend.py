@@ -53,6 +53,10 @@ async def attend(
     session = gateway.session
     voice = Voice(tunnel, gateway.driver, session)
     changes = Changes(tunnel, layout, gateway)
+    if options.moments:
+        from hythe.gateway.moments.noting import begin
+
+        begin(session, None)
     _introduce(session, configuration, tunnel.port, options)
     door = open_door(claim, gateway, link, None, layout, options, recorder)
     watching = loop.create_task(watch(session))

@@ -49,5 +49,7 @@ class Voice:
                 )
 
     def close(self) -> None:
-        """No more."""
+        """No more; whoever tells of the session afterwards has the peers as they were."""
         self._driver.host.around.timers.cancel(self)
+        last = self._link.peers(self._driver.clock())
+        self._session.peers = lambda: last

@@ -6,7 +6,7 @@ connection that followed from it; one that led to none, or to no address, has a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -53,9 +53,9 @@ class Span:
 class Line:
     """One connection; with `count` above 1 as many alike ones, and with `id` 0 a look-up that led to none.
 
-    `name`: of the far end, or its address. `process`: ``curl[1234]``, empty where unknown. `outcome`: how it ended, in
-    words. `failed`: against somebody's will. `open`: it has not ended. `limits`: what the time went for, in seconds;
-    `limited`: the largest of them, in words.
+    `name`: of the far end, or its address. `process`: ``curl[1234]``, empty where unknown; of a tunnel the peer.
+    `outcome`: how it ended, in words. `failed`: against somebody's will. `open`: it has not ended. `limits`: what the time
+    went for, in seconds; `limited`: the largest of them, in words.
     """
 
     id: int
@@ -108,14 +108,33 @@ class _Lookup:
     used: bool = False
 
 
-def waterfall(connections: Iterable[Connection], queries: Iterable[Query], began: float, now: float) -> Waterfall:
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What is on the near side. `who`: whose a connection is, in a word; `name`: what sentences call the one inside."""
+
+    who: Callable[[Connection], str]
+    name: str
+
+
+def process_of(connection: Connection) -> str:
+    """``curl[1234]``, empty where it is not known."""
+    process = connection.process
+    return f"{process.program}[{process.pid}]" if process is not None else ""
+
+
+COMMAND: Final = Inside(process_of, "the command")
+
+
+def waterfall(
+    connections: Iterable[Connection], queries: Iterable[Query], began: float, now: float, inside: Inside = COMMAND
+) -> Waterfall:
     """Of a session that began then. `connections`: in the order in which they began, with their moments where there are."""
     found = sorted(connections, key=lambda each: each.began)
     lookups = _lookups(queries)
     by_name: dict[str, list[_Lookup]] = {}
     for each in lookups:
         by_name.setdefault(each.name, []).append(each)
-    lines = [_line(each, _of(each, by_name), began, now) for each in map(_named, found)]
+    lines = [_line(each, _of(each, by_name), began, now, inside) for each in map(_named, found)]
     lines += [_lookup_line(each, began) for each in lookups if not each.used]
     lines.sort(key=lambda line: line.start)
     end = max((line.end for line in lines), default=0.0)
@@ -201,11 +220,10 @@ def _named(connection: Connection) -> Connection:
     return replace(connection, name=tls.name)
 
 
-def _line(connection: Connection, lookup: _Lookup | None, began: float, now: float) -> Line:
+def _line(connection: Connection, lookup: _Lookup | None, began: float, now: float, inside: Inside) -> Line:
     far = (connection.outside or connection.remote) if connection.inbound else connection.remote
-    spans = list(_spans(connection, lookup, began, now))
+    spans = list(_spans(connection, lookup, began, now, inside.name))
     limits = _limits(connection, spans)
-    process = connection.process
     ended = connection.ended
     moments = connection.moments
     return Line(
@@ -216,7 +234,7 @@ def _line(connection: Connection, lookup: _Lookup | None, began: float, now: flo
         address=far.address,
         port=far.port,
         via=connection.via,
-        process=f"{process.program}[{process.pid}]" if process is not None else "",
+        process=inside.who(connection),
         start=min(span.start for span in spans),
         end=max(span.end for span in spans),
         open=ended is None and connection.protocol == "tcp",
@@ -228,7 +246,7 @@ def _line(connection: Connection, lookup: _Lookup | None, began: float, now: flo
         tls=moments.tls if moments is not None else None,
         spans=spans,
         limits=limits,
-        limited=limited(connection, limits),
+        limited=limited(connection, limits, inside.name),
     )
 
 
@@ -251,7 +269,7 @@ class _Times:
         return min(max(moment - self._began, self.start), self.stop) if moment is not None else None
 
 
-def _spans(connection: Connection, lookup: _Lookup | None, began: float, now: float) -> Iterator[Span]:
+def _spans(connection: Connection, lookup: _Lookup | None, began: float, now: float, near: str) -> Iterator[Span]:
     """In order, none before the one in front of it has ended; there may be time between a look-up and the connection."""
     if lookup is not None:
         types = ", ".join(dict.fromkeys(lookup.types))
@@ -265,7 +283,7 @@ def _spans(connection: Connection, lookup: _Lookup | None, began: float, now: fl
         yield Span(CONNECT, times.start, times.stop, f"connecting to {_far(connection)}: {outcome(connection)}")
     else:
         yield Span(CONNECT, times.start, times.connected, f"connecting to {_far(connection)}")
-        yield from _stream_spans(connection, times, times.connected, began)
+        yield from _stream_spans(connection, times, times.connected, began, near)
 
 
 def _far(connection: Connection) -> str:
@@ -284,7 +302,7 @@ def _datagram_spans(connection: Connection, times: _Times) -> Iterator[Span]:
         yield Span(TRANSFER, times.first_down, max(last, times.first_down), "datagrams")
 
 
-def _stream_spans(connection: Connection, times: _Times, at: float, began: float) -> Iterator[Span]:
+def _stream_spans(connection: Connection, times: _Times, at: float, began: float, near: str) -> Iterator[Span]:
     """From when it was open, `at`."""
     if times.tls_began is not None:
         done = times.stop if times.tls_ended is None else times.tls_ended
@@ -293,7 +311,7 @@ def _stream_spans(connection: Connection, times: _Times, at: float, began: float
             at = times.tls_began
         yield Span(TLS, at, done, "TLS handshake" + (", which did not end" if times.tls_ended is None else ""))
         at = done
-    asker, answerer = ("the client", "the command") if connection.inbound else ("the command", _far(connection))
+    asker, answerer = ("the client", near) if connection.inbound else (near, _far(connection))
     asked, answered = times.first_up, times.first_down
     if connection.inbound:
         asked, answered = answered, asked
@@ -301,7 +319,7 @@ def _stream_spans(connection: Connection, times: _Times, at: float, began: float
         yield Span(IDLE, at, asked, f"{asker} said nothing")
         at = asked
     if times.asked is not None and asked is not None and times.asked - max(at, asked) > _IDLE and not connection.inbound:
-        yield from _transfer(connection, at, times.asked, began)  # a long question: an upload
+        yield from _transfer(connection, at, times.asked, began, near)  # a long question: an upload
         at = times.asked
     if answered is not None:
         yield Span(WAIT, at, max(at, answered), f"waiting for the first byte of {answerer}")
@@ -310,12 +328,12 @@ def _stream_spans(connection: Connection, times: _Times, at: float, began: float
         yield Span(WAIT, at, times.stop, f"{answerer} said nothing")
         return
     last = max(at, times.last if times.last is not None else at)
-    yield from _transfer(connection, at, last, began)
+    yield from _transfer(connection, at, last, began, near)
     if times.stop - last > _IDLE:
         yield Span(IDLE, last, times.stop, "open, and nothing was said")
 
 
-def _transfer(connection: Connection, start: float, end: float, began: float) -> Iterator[Span]:
+def _transfer(connection: Connection, start: float, end: float, began: float, near: str) -> Iterator[Span]:
     """From `start` to `end`, with the stalls in between."""
     at = start
     moments = connection.moments or Moments()
@@ -327,7 +345,7 @@ def _transfer(connection: Connection, start: float, end: float, began: float) ->
             yield Span(TRANSFER, at, first, "transfer")
         # Who has asked nothing is at rest; whatever else stands still is a stall.
         rests = pause.waited_for == ("remote" if connection.inbound else "command")
-        text = "waited for " + _WAITS[pause.waited_for].format(far=_far(connection))
+        text = "waited for " + _WAITS[pause.waited_for].format(far=_far(connection), near=near)
         yield Span(IDLE if rests else STALL, first, last, text)
         at = last
     if end > at:
@@ -340,10 +358,10 @@ _WAITS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "remote": "{far} to say something",
         "remote full": "{far}, or the path to it, to take what was there",
-        "command": "the command to say something",
-        "command full": "the command, or the wire to it, to take what was there",
-        "command more": "the command, or the wire from it, to go on",
-        "loss": "packets that were lost, or late, on the command's wire",
+        "command": "{near} to say something",
+        "command full": "{near}, or the wire to it, to take what was there",
+        "command more": "{near}, or the wire from it, to go on",
+        "loss": "packets that were lost, or late, on {near}'s wire",
     }
 )
 #: Of connecting, what is not the far end's doing.
@@ -352,7 +370,7 @@ _LIMITS: Final[Mapping[str, str]] = MappingProxyType(
     {
         DNS: "the look-up of its name",
         CONNECT: "{far} to answer the connection",
-        _WIRE: "the handshake on the command's wire",
+        _WIRE: "the handshake on {near}'s wire",
         TLS: "the TLS handshake",
         **_WAITS,
     }
@@ -376,7 +394,7 @@ def _limits(connection: Connection, spans: Iterable[Span]) -> dict[str, float]:
     return {reason: spent for reason, spent in found.items() if spent > 0}
 
 
-def limited(connection: Connection, limits: Mapping[str, float]) -> str:
+def limited(connection: Connection, limits: Mapping[str, float], near: str) -> str:
     """What took most of its time, in words; empty where nothing stands out, or it was not noted."""
     total = sum(limits.values())
     if connection.error is not None or connection.moments is None or not total:
@@ -385,7 +403,7 @@ def limited(connection: Connection, limits: Mapping[str, float]) -> str:
     share = limits[reason] / total
     if share < _SHARE:
         return ""
-    return f"{share:.0%} of the time waiting for {_LIMITS[reason].format(far=_far(connection))}"
+    return f"{share:.0%} of the time waiting for {_LIMITS[reason].format(far=_far(connection), near=near)}"
 
 
 __all__ = ["KINDS", "Line", "Span", "Waterfall", "limited", "waterfall"]

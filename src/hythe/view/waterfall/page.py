@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from typing import Final
 
@@ -127,9 +126,9 @@ draw();
 """
 
 
-def page(found: Waterfall, command: Sequence[str]) -> str:
-    """A whole document. `command`: what ran."""
-    return "".join(_document(grouped(found, ROWS), f"hythe run: {visible(shlex.join(command))}"))
+def page(found: Waterfall, title: str) -> str:
+    """A whole document. `title`: what ran, as it was typed."""
+    return "".join(_document(grouped(found, ROWS), visible(title)))
 
 
 def _document(found: Waterfall, title: str) -> Iterator[str]:
