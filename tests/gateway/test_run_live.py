@@ -176,7 +176,7 @@ async def detail(pilot: Pilot[None], app: Live, asked: Session) -> None:
     assert up.startswith("from the command, ")
     assert {"received", "taken"} <= set(up.split())
     assert down.startswith("to the command, ")
-    assert "acknowledged  sent again" in down
+    assert "acknowledged  SACK  sent again" in down
     await pilot.press("escape")
 
 

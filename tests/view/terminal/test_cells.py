@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from hythe.session.model import Connection, Detail, End
+from hythe.session.model import Connection, Detail, End, Info
 from hythe.view.terminal.cells import Canvas, lapse, quantity, rate, spark
 from hythe.view.terminal.columns import fitting, headings, line
-from hythe.view.terminal.trail import KEPT, RESENT, Trail
+from hythe.view.terminal.trail import KEPT, RESENT, SACKED, Trail
 from hythe.view.watch.model import Watched
 from hythe.view.watch.series import History
+
+INFO = Info(
+    "cubic", 100_000, None, 0.02, 0.02, 0.001, 0.2, 1_448, 1_448, 80_000, 0, 0, 60_000, 60_000,
+    0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, False,
+)  # fmt: skip
 
 
 def connection(**changed: object) -> Connection:
@@ -73,8 +80,8 @@ def test_a_line_is_as_wide_as_there_is_room() -> None:
     assert headings(fitting(79), "rate", turned=True).split() == [
         *("ID", "TO", "UP/s▴", "DOWN/s", "RATE", "RTT", "RTX", "STATE", "OWNER"),
     ]
-    refused = Watched(connection(error="ECONNREFUSED", state="CLOSED"))
-    assert "connectio… " in line(refused, 4, fitting(79))
+    for error, short in (("ECONNREFUSED", "refused"), ("ENETUNREACH", "no network"), ("EPIPE", "broken pi…")):
+        assert f" {short} " in line(Watched(connection(error=error, state="CLOSED")), 4, fitting(79))
 
 
 def test_a_trail_draws_what_was_sent_acknowledged_and_sent_again() -> None:
@@ -92,3 +99,17 @@ def test_a_trail_draws_what_was_sent_acknowledged_and_sent_again() -> None:
     assert bottom.strip() == bottom.rstrip()  # it rises from the left
     assert top.startswith(" " * 10)
     assert Trail().drawn(0.0, 10.0, 5, 2, up=True)[1:] == (0, 0)
+
+
+def test_what_lies_behind_a_gap_stands_above_what_is_lost() -> None:
+    trail = Trail()
+    told = connection(bytes_down=100_000, held_down=80_000)
+    for second in range(4):
+        sacked = 40_000 if second == 2 else 0
+        info = replace(INFO, lost=10_000 if sacked else 0, sacked=sacked)
+        trail.note(float(second), Detail(told, info))
+    assert [each.sacked for each in trail.down] == [(20_000, 20_000), (20_000, 20_000), (30_000, 70_000), (20_000, 20_000)]
+    canvas, low, high = trail.drawn(3.0, 4.0, 8, 8, up=False)
+    assert (low, high) == (20_000, 100_000)
+    there = [number for number in range(8) if any(colour == SACKED for _, colour in canvas.row(number))]
+    assert there == [3, 4, 5, 6]  # of rows from the top, each 10,000

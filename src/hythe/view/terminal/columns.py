@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from hythe.session.model import Connection
@@ -51,8 +52,23 @@ def _owner(each: Watched) -> str:
     return visible(each.owner.program) if each.owner is not None else ""
 
 
+#: How connections fail, in as many cells as the column has.
+_SHORT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ECONNREFUSED": "refused",
+        "ECONNRESET": "reset",
+        "ECONNABORTED": "aborted",
+        "ETIMEDOUT": "timed out",
+        "EHOSTUNREACH": "no route",
+        "ENETUNREACH": "no network",
+        "EACCES": "forbidden",
+    }
+)
+
+
 def _state(each: Watched) -> str:
-    return outcome(each.connection).replace("ESTABLISHED", "ESTAB")
+    found = each.connection
+    return _SHORT.get(found.error or "") or outcome(found).replace("ESTABLISHED", "ESTAB")
 
 
 def _from(each: Watched) -> str:

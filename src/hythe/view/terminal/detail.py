@@ -22,7 +22,7 @@ from hythe.view.sessions import outcome
 from hythe.view.summary import endpoint
 from hythe.view.terminal.cells import Canvas, lapse, quantity, rate
 from hythe.view.terminal.columns import remote
-from hythe.view.terminal.trail import DOWNWARD, RESENT, UPWARD, Trail
+from hythe.view.terminal.trail import DOWNWARD, RESENT, SACKED, UPWARD, Trail
 from hythe.view.visible import visible
 from hythe.view.watch.model import Watched
 
@@ -50,9 +50,9 @@ class Curves(Widget):
         canvas, low, high = trail.drawn(now, SPAN, width, height, up=up)
         names = [(f"{name}  ", colour) for name, colour in (UPWARD if up else DOWNWARD)]
         way = "from the command" if up else "to the command"
-        self._legend = [(f"{way}, {quantity(low)} to {quantity(high)}, {SPAN:.0f} s:  ", ""), *names]
+        self._legend = [(f"{way}, {quantity(low)}-{quantity(high)}, {SPAN:.0f}s:  ", ""), *names]
         if not up:
-            self._legend.append(("sent again", RESENT))
+            self._legend += [("SACK  ", SACKED), ("sent again", RESENT)]
         self._canvas = canvas
         self.refresh()
 

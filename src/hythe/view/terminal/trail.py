@@ -4,7 +4,8 @@ Theory of operation. Packets would tell each segment, but to see those of one co
 the packets of all, and a view must not slow the traffic it shows. hythe is one end of the connection, so a few numbers
 ten times a second tell the same curves. Towards the command hythe sends: it knows what has left, what was acknowledged,
 and how far the window reaches. From the command it receives: it knows what has come, what was taken from it, and what
-window it has announced. In between two answers a curve is a step.
+window it has announced. In between two answers a curve is a step. How much the command has behind a gap (SACK) is told as
+well, though not where: it stands above as much as counts as lost, which is right for one gap.
 """
 
 from __future__ import annotations
@@ -24,18 +25,23 @@ KEPT: Final = 300
 DOWNWARD: Final = (("window", "yellow"), ("sent", "bright_green"), ("acknowledged", "bright_blue"))
 UPWARD: Final = (("window", "yellow"), ("received", "bright_green"), ("taken", "bright_blue"))
 RESENT: Final = "bright_red"
+SACKED: Final = "bright_magenta"
 #: A window so many times as high as what moved is not drawn.
 _WINDOW_MAX: Final = 4
 
 
 class Sample(NamedTuple):
-    """Bytes since the connection began. `edge`: 0 where the window is not known; `resent`: segments so far."""
+    """Bytes since the connection began. `edge`: 0 where the window is not known; `resent`: segments so far.
+
+    `sacked`: from where to where, equal where nothing is behind a gap.
+    """
 
     now: float
     edge: int
     reached: int
     settled: int
     resent: int
+    sacked: tuple[int, int] = (0, 0)
 
 
 class Trail:
@@ -52,7 +58,9 @@ class Trail:
         unsent = info.unsent if info is not None else 0
         settled = queued - connection.held_down
         edge = settled + info.send_window if info is not None else 0
-        self.down.append(Sample(now, edge, queued - unsent, settled, connection.retransmits))
+        island = settled + info.lost if info is not None else 0
+        sacked = (island, island + info.sacked) if info is not None else (0, 0)
+        self.down.append(Sample(now, edge, queued - unsent, settled, connection.retransmits, sacked))
         come = connection.bytes_up
         edge = come + info.receive_window if info is not None else 0
         self.up.append(Sample(now, edge, come, come - connection.held_up, 0))
@@ -80,6 +88,12 @@ class Trail:
             canvas.steps((place(each.now, each.edge) for each in shown), window)
         canvas.steps((place(each.now, each.reached) for each in shown), reached)
         canvas.steps((place(each.now, each.settled) for each in shown), settled)
+        for each in shown:
+            first, last = each.sacked
+            if first < last and each.now >= begin:
+                x, y = place(each.now, first)
+                for between in range(y, place(each.now, min(last, each.reached))[1] + 1):
+                    canvas.dot(x, between, SACKED)
         for before, after in pairwise(shown):
             if after.resent > before.resent:
                 x, y = place(after.now, after.settled)
