@@ -13,6 +13,7 @@ from hythe.errors import UsageError
 
 _KINDS = ("sequence", "rtt", "throughput", "flight")
 _FORMS = ("png", "svg", "html")
+_OUTPUT = "plot.html"
 
 
 @click.command(cls=Command)
@@ -36,7 +37,7 @@ _FORMS = ("png", "svg", "html")
 @click.option(
     "-o",
     "--output",
-    default="plot.html",
+    default=_OUTPUT,
     show_default=True,
     metavar="FILE",
     help="Write to FILE, which ends in .png, .svg or .html.",
@@ -92,4 +93,6 @@ def command(
         from hythe.view.plot.image import draw
 
         draw(graphs, output, form)
+    if output == _OUTPUT:
+        click.echo(f"hythe: {output} is written: open it in a browser", err=True)
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -157,15 +158,21 @@ def _summed(parts: Sequence[tuple[str, float]]) -> list[str]:
 
 
 def _folded(parts: Sequence[str], width: int) -> Iterator[str]:
-    """Joined by semicolons, in lines of `width` at most unless one part alone is longer."""
+    """Joined by semicolons, in lines of `width` at most unless one word alone is longer."""
     line = ""
     for part in map(visible, parts):
         if line and len(line) + 2 + len(part) > width - 3:
-            yield f"  {line};"
+            yield from _indented(f"{line};", width)
             line = ""
         line = f"{line}; {part}" if line else part
     if line:
-        yield f"  {line}"
+        yield from _indented(line, width)
+
+
+def _indented(line: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        line, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def tls_text(line: Line) -> str:
