@@ -25,7 +25,7 @@ KEPT: Final = 300
 DOWNWARD: Final = (("window", "yellow"), ("sent", "bright_green"), ("acknowledged", "bright_blue"))
 UPWARD: Final = (("window", "yellow"), ("received", "bright_green"), ("taken", "bright_blue"))
 RESENT: Final = "bright_red"
-SACKED: Final = "bright_magenta"
+SACKED: Final = "bright_cyan"
 #: A window so many times as high as what moved is not drawn.
 _WINDOW_MAX: Final = 4
 
