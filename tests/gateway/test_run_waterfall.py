@@ -298,6 +298,8 @@ def takes(connection: socket.socket) -> None:
         pytest.param(1, 2_000_000, 0, "--delay 10ms --up-loss nth:1000@tcp", "command more", marks=pytest.mark.slow),
         # Those behind it arrive, and wait for it; what is sent in its place is lost as well.
         pytest.param(1, 12_000, 0, "--delay 20ms --up-loss nth:4,12,13,14@tcp", "loss", marks=pytest.mark.slow),
+        # hythe's SYN/ACK is sent again before its answer can have come.
+        pytest.param(1, 1_000, 0, "--delay 600ms", "wire", marks=pytest.mark.slow),
         pytest.param(1, 2_000_000, 0, "--delay 10ms --up-reorder 2%,3ms", "command more", marks=pytest.mark.slow),
     ],
 )

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from hythe.link.faults import NthLoss, Plan
+from hythe.units import MILLISECOND
 from hythe.view.analysis.conversation import Conversation, Conversations
 from hythe.view.analysis.findings import Cause, Finding, findings
 from hythe.view.analysis.plain import plain
+from hythe.view.analysis.waits import Reason
 from hythe.view.analysis.words import report
-from tests.view.analysis.situations import SITUATIONS, Situation
+from tests.view.analysis.situations import BULK, LITTLE, SITUATIONS, Situation, reads, sends
 from tests.view.analysis.stage import Play, packets
 
 #: Seeds of the fault link and the hosts for each situation: luck must not decide.
@@ -77,6 +81,26 @@ def test_the_proof_is_in_the_capture_and_the_words_name_it(situation: Situation)
     told = json.loads(json.dumps(plain(conversation)))
     assert [each["cause"] for each in told["findings"] if each["problem"]] == [situation.cause.value]
     assert told["findings"][0]["packets"] == list(found.packets)
+
+
+def test_a_path_longer_than_the_timer_loses_nothing() -> None:
+    """The SYN and its answer are sent again before their answers can have come, and what a full segment is stays known."""
+    far = Plan(delay=600 * MILLISECOND)
+    for captures in played(Play(sends(BULK), reads, far, far), SEEDS[:2]):
+        for conversation in captures:
+            assert len(conversation.opening.syns) > 1
+            assert not problems(conversation), list(report(conversation))
+            up = conversation.ways[0]
+            assert up.full == 1_448
+            assert up.waits.spent[Reason.APPLICATION] * 20 < up.waits.spent[Reason.PATH]
+
+
+def test_a_syn_that_was_lost_on_a_long_path_is_told() -> None:
+    far = Plan(delay=600 * MILLISECOND)
+    first = replace(far, loss=NthLoss(frozenset({1})))
+    for play, way in ((Play(sends(LITTLE), reads, first, far), 0), (Play(sends(LITTLE), reads, far, first), 1)):
+        found = problems(only(play.run(1)[0]))
+        assert [each.cause for each in found] == [Cause.SYN_LOSS], way
 
 
 def test_the_table_has_all_twelve() -> None:

@@ -77,7 +77,7 @@ class Watch:
             if self._early is not None and connection.sendq.start <= self.down < down:
                 self._sniff_down(connection, down, now)
             self._moves(up, down, now)
-        elif moments.waiting < UNDECIDED and moments.waiting != REMOTE:
+        elif moments.connected and moments.waiting not in (UNDECIDED, REMOTE):
             moments.spent[moments.waiting] += now - moments.at
             moments.at = now
         if flow.readable and not connection.news:
@@ -131,6 +131,7 @@ class Watch:
             moments.reached = now
         if connection.state >= ESTABLISHED and connection.state != CLOSED:
             moments.connected = moments.at = now
+            self._resent = connection.retransmits  # the handshake is told by itself
             moments.reached = moments.reached or now
 
     def _leaves(self, connection: Connection, now: int) -> None:

@@ -23,12 +23,17 @@ _COMPLAINTS: Final = 64
 
 @dataclass(slots=True)
 class Opening:
-    """The handshake: (packet, time) of each SYN and SYN/ACK, and of the first ACK behind them."""
+    """The handshake: (packet, time) of each SYN and SYN/ACK, and of the first ACK behind them. `mss`: the least offered.
+
+    `stamps`: when each timestamp of a SYN/ACK came by: the ACK's echo tells which of several it answers (RFC 7323, 4).
+    """
 
     syns: list[tuple[int, int]] = field(default_factory=list)
     answers: list[tuple[int, int]] = field(default_factory=list)
     complete: int = 0  # the packet, 0 if it never came
     complete_time: int = 0
+    mss: int = 0
+    stamps: dict[int, int] = field(default_factory=dict)
 
 
 class Conversation:
@@ -69,6 +74,9 @@ class Conversation:
             self._open(segment, way)
         elif self.opening.answers and not self.opening.complete and not index and segment.flags & ACK:
             self.opening.complete, self.opening.complete_time = segment.number, segment.time
+            answered = self.opening.stamps.get(segment.options.ts_ecr or 0)
+            if answered is not None and len(self.opening.answers) > 1:  # else the way takes it for a sample itself
+                way.other.trips.add(segment.time - answered, segment.number, prompt=True)
         way.other.hear(segment)
         way.send(segment)
 
@@ -94,13 +102,16 @@ class Conversation:
         into = self.opening.answers if segment.flags & ACK else self.opening.syns
         if len(into) < _SYNS:
             into.append((segment.number, segment.time))
+            if segment.flags & ACK and options.ts_val:
+                self.opening.stamps.setdefault(options.ts_val, segment.time)
         way.scale = options.wscale or 0
         if options.mss:
-            way.other.mss = options.mss
+            self.opening.mss = min(self.opening.mss or options.mss, options.mss)
+            way.other.mss = way.other.mss or options.mss
         both = self.opening.syns and self.opening.answers
         if not both:
             return
-        mss = min((each.mss for each in self.ways if each.mss), default=0)
+        mss = self.opening.mss
         extra = 12 if options.ts_val is not None and segment.flags & ACK else 0
         for each in self.ways:
             each.mss = mss - extra if mss else 0

@@ -97,6 +97,7 @@ def findings(conversation: Conversation) -> list[Finding]:
 def _opening(conversation: Conversation) -> Iterator[Finding]:
     opening, (near, far) = conversation.opening, conversation.ways
     syns, answers = opening.syns, opening.answers
+    trip = max(way.round_trip for way in conversation.ways)
     if far.reset and syns and not answers:
         yield Finding(Cause.REFUSED, 0, 0, (syns[-1][0], far.reset))
         if len(syns) < 2 or syns[1][0] > far.reset:
@@ -113,9 +114,17 @@ def _opening(conversation: Conversation) -> Iterator[Finding]:
             end = answers[0] if each is syns else (opening.complete, opening.complete_time or each[-1][1])
             # Were answers lost, or what they answered? An answer before the second SYN tells.
             lost = 1 if each is answers or end[1] < each[1][1] else 0
+            if opening.complete and _in_time(*((answers, opening.complete_time) if lost else (syns, end[1])), trip):
+                continue
             cost = max(each[-1][1], end[1]) - each[0][1]
             proof = [*numbers[:PROOF], *([end[0]] if end[0] else [])]
             yield Finding(Cause.SYN_LOSS, lost, cost, proof, True, (len(each), lost))
+
+
+def _in_time(tries: Sequence[tuple[int, int]], end: int, trip: int) -> bool:
+    """Was it the first try that was answered at `end`? The others came too early then: the path is longer than a timer."""
+    soon = trip * 3 // 4
+    return 0 < soon <= end - tries[0][1] and all(end - time < soon for _, time in tries[1:])
 
 
 def _complaints(conversation: Conversation, silent: bool) -> Iterator[Finding]:
