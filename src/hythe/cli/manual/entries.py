@@ -37,6 +37,7 @@ class Entry(NamedTuple):
 _RUN: Final = Entry(
     examples=(
         ("hythe run --summary -- curl -sO https://example.com/", "Whom curl talked to, how much, how long."),
+        ("hythe run --summary=waterfall -- git clone https://example.com/x", "What took the time, and what for."),
         ("hythe run -p 8080:80 -- python3 -m http.server 80", "Port 80 without root; outside it is port 8080."),
         ("hythe run --delay 50ms --loss 1% --seed 7 -- ./client", "The same bad network, each time."),
         ("hythe run --capture all.pcapng --keylog -- ./client", "Every packet, with what TLS hides; Wireshark opens it."),
