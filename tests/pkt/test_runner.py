@@ -140,14 +140,22 @@ def test_assertions() -> None:
     told = failure("+0 %{\nassert tcpi_snd_cwnd > 0\nassert tcpi_snd_cwnd == 11\n}%\n")
     assert told == "a.pkt:10: assert tcpi_snd_cwnd == 11 does not hold: tcpi_snd_cwnd = 10"
     assert failure("+0 %{ assert tcpi_snd_mss == 1, 'mss' }%").endswith("does not hold: mss")
+    assert failure("+0 %{\nif tcpi_snd_cwnd:\n  assert 0, 'no'\n}%").startswith("a.pkt:9: an assertion does not hold: no")
+
+
+def test_code_remembers_and_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    play(OPEN + "+0 %{ before = tcpi_snd_cwnd; print(before) }%\n+0 %{ assert before == max(9, tcpi_snd_cwnd);\\\n }%\n")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "10\n")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (OPEN + "+0 %{\nimport os\n}%", "a.pkt:9: expected assert CONDITION in %{ }%, the only statement there is"),
+        (OPEN + "+0 %{\nimport os\n}%", "a.pkt:9: expected %{ }% without an import"),
         (OPEN + "+0 %{ assert tcpi_nonsense }%", "a.pkt:8: expected a name of tcp_info"),
         (OPEN + "+0 %{ assert ( }%", "a.pkt:8: expected Python"),
+        (OPEN + "+0 %{ 1 / 0 }%", "a.pkt:8: expected Python that runs, found division by zero"),
         (OPEN + "+0 fork(1) = 0", "a.pkt:8: expected a call or a name we know, found fork"),
         (OPEN + "+0 setsockopt(4, SOL_SOCKET, SO_NONSENSE, [1], 4) = 0", "a.pkt:8: expected a call or a name we know"),
         (OPEN + "+0 read(4) = 0", "a.pkt:8: expected more arguments to read"),

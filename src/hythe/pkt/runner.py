@@ -8,14 +8,13 @@ second. Times without a sign count from the beginning of the script, the others 
 
 from __future__ import annotations
 
-import ast
 import errno
-import textwrap
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from hythe.pkt.code import Program, Wrong
 from hythe.pkt.compare import Flow
 from hythe.pkt.constants import value
 from hythe.pkt.report import Row, expected_text, seconds, seen_text, side_by_side
@@ -36,7 +35,6 @@ from hythe.pkt.script import (
 )
 from hythe.pkt.settings import Settings
 from hythe.pkt.shell import Setting, settings_of
-from hythe.pkt.tcpinfo import CONSTANTS as INFO_CONSTANTS
 from hythe.pkt.wireform import Seen
 from hythe.units import SECOND
 from hythe.wire.segment import ACK, SYN
@@ -106,6 +104,7 @@ class Run:
         self._ahead: deque[Seen] = deque()  # left, and looked at before its turn
         self._first_syn: int | None = None
         self._rows: list[Row] = []
+        self._program = Program(script.path)
         self._labels: dict[object, int] = {}  # the script's descriptors -> the stack's
         self._clients: list[object] = []  # descriptors that were connected
         self._blocked: list[tuple[int, int, Call, Pending]] = []  # until, line, call, what was begun
@@ -277,6 +276,12 @@ class Run:
                 when = f"returned at {seconds(pending.done_at)}, expected {seconds(due)}"
                 raise Failure(f"{self._script.path}:{line}: {call.name} {when}")
 
+    def _check(self, line: int, code: Code) -> None:
+        try:
+            self._program.run(line, code, self._stack.info())
+        except Wrong as wrong:
+            raise Failure(f"{self._script.path}:{wrong.line}: {wrong}") from wrong
+
     def _judge(self, line: int, call: Call, arguments: Sequence[object], pending: Pending) -> None:
         outcome = pending.outcome()
         place = f"{self._script.path}:{line}: {call.name}"
@@ -293,47 +298,6 @@ class Run:
             wanted = arguments[index] if index < len(arguments) else ANYTHING
             if not agrees(wanted, produced):
                 raise Failure(f"{place} gave {produced!r}, expected {wanted!r}")
-
-    # --- Assertions
-
-    def _check(self, line: int, code: Code) -> None:
-        path = self._script.path
-        try:
-            tree = ast.parse(textwrap.dedent(code.text).strip())
-        except SyntaxError as error:
-            raise ScriptError(path, line + (error.lineno or 1) - 1, f"expected Python, found {error.msg}") from error
-        names: dict[str, object] = {**INFO_CONSTANTS, **self._stack.info()}
-        first = line + code.text[: len(code.text) - len(code.text.lstrip())].count("\n")
-        for statement in tree.body:
-            at = first + statement.lineno - 1
-            if not isinstance(statement, ast.Assert):
-                raise ScriptError(path, at, "expected assert CONDITION in %{ }%, the only statement there is")
-            try:
-                held = evaluate(statement.test, names)
-                told = evaluate(statement.msg, names) if statement.msg is not None else _told(statement.test, names)
-            except NameError as error:
-                raise ScriptError(path, at, f"expected a name of tcp_info: {error}") from error
-            if not held:
-                raise Failure(f"{path}:{at}: assert {ast.unparse(statement.test)} does not hold: {told}")
-
-
-def evaluate(node: ast.expr, names: dict[str, object]) -> object:
-    """A Python expression over those names and a few functions."""
-    functions: dict[str, Callable[..., object]] = {
-        "abs": abs,
-        "min": min,
-        "max": max,
-        "round": round,
-        "int": int,
-        "len": len,
-    }
-    code = compile(ast.Expression(node), "<assertion>", "eval")
-    return eval(code, {"__builtins__": functions}, names)
-
-
-def _told(node: ast.expr, names: Mapping[str, object]) -> str:
-    used = dict.fromkeys(each.id for each in ast.walk(node) if isinstance(each, ast.Name))
-    return ", ".join(f"{name} = {names.get(name)}" for name in used)
 
 
 def agrees(wanted: object, produced: object) -> bool:
