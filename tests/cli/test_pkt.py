@@ -44,6 +44,14 @@ def test_a_script_that_cannot_be_read(tmp_path: Path) -> None:
     assert f"{bad}:1: expected a packet (< or >), a system call" in result.stdout
 
 
+def test_words_are_defined(tmp_path: Path) -> None:
+    script = tmp_path / "word.pkt"
+    script.write_text(GOOD.read_text().replace("ack 1 <mss 1460>", "ack WHICH <mss 1460>"))
+    assert hythe("-D", "WHICH=1", str(script)).returncode == 0
+    result = hythe("-D", "1=WHICH", str(script))
+    assert (result.returncode, result.stderr) == (2, "hythe: -D '1=WHICH' defines nothing: write -D NAME=VALUE\n")
+
+
 def test_a_file_that_is_not_there() -> None:
     result = hythe("nowhere.pkt")
     assert result.returncode == 2

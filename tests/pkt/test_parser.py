@@ -125,6 +125,15 @@ def test_options_shell_code_and_comments() -> None:
     assert (script.only, script.reason) == ("hythe", "because")
 
 
+def test_words_that_stand_for_others() -> None:
+    text = "--define=SIZE=10  // so\n+0 > P. 1:11(SIZE) ack 1 <FO TFO_COOKIE>\n+0 < icmp unreachable CODE [1:1(0)]\n"
+    first, second = (event.action for event in parse("a.pkt", text, {"SIZE": "9"}).events)
+    assert isinstance(first, PacketEvent)
+    assert isinstance(first.what, Tcp)
+    assert first.what.options == (Option("FO", (), bytes.fromhex("3021b9d889017eeb")),)
+    assert second == PacketEvent(True, Icmp(("unreachable", "host_unreachable"), 0, 1, 0))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

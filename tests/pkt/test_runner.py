@@ -28,8 +28,12 @@ def play(text: str) -> None:
 
 
 def failure(text: str) -> str:
+    return mistaken(OPEN + text)
+
+
+def mistaken(text: str) -> str:
     with pytest.raises(Failure) as caught:
-        play(OPEN + text)
+        play(text)
     return str(caught.value)
 
 
@@ -101,6 +105,15 @@ def test_a_packet_that_does_not_come() -> None:
 def test_a_packet_at_another_time() -> None:
     told = failure("+0 write(4, ..., 100) = 100\n+.1 > P. 1:101(100) ack 1\n")
     assert told.startswith("a.pkt:9: the packet left at 0.050000, expected 0.150000")
+
+
+def test_packets_of_a_socket_before_are_let_be() -> None:
+    opening = "connect({0}, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <...>\n+.05 < S. 0:0(0) ack 1 win 9000 <mss 1000>\n"
+    made = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = {0}\n+0 fcntl({0}, F_SETFL, O_NONBLOCK) = 0\n+0 " + opening
+    both = made.format(3) + "+0 > . 1:1(0) ack 1\n+0 write(3, ..., 10) = 10\n+" + made.format(4)
+    play(both + "+0 > . 1:1(0) ack 1\n")
+    told = mistaken(both + "+0 > . 2:2(0) ack 1\n")
+    assert "seq 1, expected 2" in told
 
 
 def test_a_range_of_time() -> None:

@@ -31,15 +31,20 @@ if TYPE_CHECKING:
     help="Play so many scripts at a time.  [default: 1, against linux 8]",
 )
 @click.option("--tolerance", metavar="TIME", help="Let things be so early or late.  [default: 4ms, against linux 30ms]")
+@click.option(
+    "-D", "--define", "words", multiple=True, metavar="NAME=VALUE", help="Let a word of the scripts stand for this."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print failures only.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-def command(against: str, jobs: int | None, tolerance: str | None, quiet: bool, files: tuple[str, ...]) -> int:
+def command(
+    against: str, jobs: int | None, tolerance: str | None, words: tuple[str, ...], quiet: bool, files: tuple[str, ...]
+) -> int:
     """Run scripts in packetdrill's language; a folder stands for all .pkt files in it."""
     from hythe.pkt.parallel import judged, verdicts
     from hythe.units import parse_duration
 
     paths = _files(files)
-    play = _player(against, parse_duration(tolerance) if tolerance else None)
+    play = _player(against, parse_duration(tolerance) if tolerance else None, _defined(words))
     results = verdicts(paths, play, jobs or 8) if against == "linux" else ((path, judged(path, play)) for path in paths)
     failed = skipped = 0
     for path, wrong in results:
@@ -67,7 +72,15 @@ def _files(names: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _player(against: str, tolerance: int | None) -> Callable[[str], None]:
+def _defined(words: tuple[str, ...]) -> dict[str, str]:
+    pairs = [word.partition("=") for word in words]
+    for name, equals, text in pairs:
+        if not (name.isidentifier() and equals):
+            raise UsageError(f"-D {name + equals + text!r} defines nothing: write -D NAME=VALUE")
+    return {name: text for name, _, text in pairs}
+
+
+def _player(against: str, tolerance: int | None, defined: dict[str, str]) -> Callable[[str], None]:
     from hythe.pkt.play import play
 
-    return lambda path: play(path, against, tolerance)
+    return lambda path: play(path, against, tolerance, defined)

@@ -7,7 +7,11 @@ makes a mistake is told the line, what was expected there, and what stands there
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
+from hythe.pkt.defines import usual
 from hythe.pkt.lexer import marker, unquote
 from hythe.pkt.packets import packet
 from hythe.pkt.reader import Reader
@@ -26,21 +30,31 @@ from hythe.pkt.script import (
     Struct,
     Time,
 )
+from hythe.pkt.settings import settings
 from hythe.units import SECOND
 
+#: Nothing is defined.
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
-def parse(path: str, text: str) -> Script:
-    """The script of a file. Raises `ScriptError`."""
+
+def parse(path: str, text: str, defined: Mapping[str, str] = NOTHING) -> Script:
+    """The script of a file; `defined`: words and what stands for them, beside those it defines. Raises `ScriptError`."""
     reader = Reader(path, text)
     script = Script(path)
     script.only, script.reason = marker(text)
+    own: dict[str, str] = {}
+    while reader.token.kind == "option":
+        token = reader.take()
+        name, _, value = (part.strip() for part in token.text[2:].split("//")[0].partition("="))
+        if name == "define":
+            word, _, value = value.partition("=")
+            own[word] = value
+        else:
+            script.options.append((token.line, name, value.strip('"')))
+    reader.expand({**usual(settings(script)), **defined, **own})
     while reader.token.kind != "end":
         token = reader.token
-        if token.kind == "option":
-            reader.take()
-            name, _, value = token.text[2:].strip().partition("=")
-            script.options.append((token.line, name.strip(), value.split("//")[0].strip().strip('"')))
-        elif token.kind == "shell":
+        if token.kind == "shell":
             reader.take()
             script.events.append(Event(token.line, Time(0, relative=True), Shell(token.text[1:-1])))
         else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NoReturn
 
+from hythe.pkt.defines import expand
 from hythe.pkt.lexer import Token, tokens
 from hythe.pkt.script import ScriptError
 
@@ -15,6 +17,10 @@ class Reader:
         self.path = path
         self._tokens = tokens(path, text)
         self._at = 0
+
+    def expand(self, defined: Mapping[str, str]) -> None:
+        """Put what is defined in the place of its word, from here on."""
+        self._tokens[self._at :] = expand(self._tokens[self._at :], defined)
 
     @property
     def token(self) -> Token:

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from hythe.pkt.code import Program, Wrong
 from hythe.pkt.compare import Flow
-from hythe.pkt.constants import value
+from hythe.pkt.constants import CONSTANTS, value
 from hythe.pkt.report import Row, expected_text, seconds, seen_text, side_by_side
 from hythe.pkt.script import (
     ANYTHING,
@@ -25,7 +25,6 @@ from hythe.pkt.script import (
     Code,
     Event,
     Icmp,
-    Name,
     PacketEvent,
     Script,
     ScriptError,
@@ -181,6 +180,8 @@ class Run:
             seen = self._next(end + self._tolerance)
             if seen is None:
                 break
+            if not parts and self._is_of_before(action, seen):
+                continue
             parts.append(seen)
         if not parts:
             self._failed(event.line, action, [], "expected a packet, but none left in time")
@@ -195,6 +196,11 @@ class Run:
                 self._failed(event.line, action, parts, f"the packet left at {seconds(part.at)}, expected {when}")
         self._rows.append(Row(event.line, expected_text(action), seen_text(parts, self._flow)))
         self._base = parts[0].at if event.time.any or event.time.until is not None else start
+
+    def _is_of_before(self, action: PacketEvent, seen: Seen) -> bool:
+        """Does a packet belong to an older socket, and not answer what the script expects? It is then none of its affair."""
+        flow = self._flow_of(seen)
+        return flow is not self._flow and seen.ports == flow.ports and bool(flow.differences(action, [seen], more=True))
 
     def _next(self, until: int) -> Seen | None:
         if self._ahead:
@@ -223,7 +229,7 @@ class Run:
     def _call(self, line: int, call: Call, start: int, time: Time) -> None:
         try:
             arguments = self._arguments(call)
-            self._follow(call)
+            self._follow(call, arguments)
             pending = self._stack.call(call.name, arguments)
         except KeyError as error:
             raise ScriptError(
@@ -251,10 +257,10 @@ class Run:
             ]
         return found
 
-    def _follow(self, call: Call) -> None:
+    def _follow(self, call: Call, arguments: Sequence[object]) -> None:
         """The packets to come belong to the socket that is connected next; a closed one makes room for another."""
         which = call.arguments[0] if call.arguments else ANYTHING
-        if (call.name == "connect" or Name("MSG_FASTOPEN") in call.arguments) and which not in self._clients:
+        if (call.name == "connect" or _opens_fast(call.name, arguments)) and which not in self._clients:
             self._clients.append(which)
             self._new_flow(self._settings.bind_port, self._settings.connect_port)
         elif call.name == "close":
@@ -298,6 +304,13 @@ class Run:
             wanted = arguments[index] if index < len(arguments) else ANYTHING
             if not agrees(wanted, produced):
                 raise Failure(f"{place} gave {produced!r}, expected {wanted!r}")
+
+
+def _opens_fast(name: str, arguments: Sequence[object]) -> bool:
+    """Does a call connect and send in one?"""
+    at = {"sendto": 3, "sendmsg": 2}.get(name, len(arguments))
+    flags = arguments[at] if at < len(arguments) else 0
+    return isinstance(flags, int) and bool(flags & CONSTANTS["MSG_FASTOPEN"])
 
 
 def agrees(wanted: object, produced: object) -> bool:
