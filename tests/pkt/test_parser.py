@@ -113,6 +113,9 @@ def test_fast_open_option() -> None:
 
 def test_marks_udp_and_icmp() -> None:
     assert packet(Reader("a.pkt", "> [ce] udp (10)")) == PacketEvent(False, Udp(10), 3)
+    marked = PacketEvent(True, Udp(10), 3, None, None, 0x12345, (7, 8))
+    assert packet(Reader("a.pkt", "< (ce, flowlabel 0x12345) udp 7 > 8 (10)")) == marked
+    assert packet(Reader("a.pkt", "> [tos 0x2a] (ttl 1) udp (10)")) == PacketEvent(False, Udp(10), None, 42, 1)
     quoted = "inbound icmp unreachable frag_needed mtu 1200 [1:1461(1460)]"
     assert packet(Reader("a.pkt", quoted)).what == Icmp(("unreachable", "frag_needed"), 1200, 1, 1460)
 
@@ -150,13 +153,13 @@ def test_words_that_stand_for_others() -> None:
         ("\n\n0 read(3, ..., 10)", "a.pkt:3: expected '=' and what the call returns, found 'the end of the file'"),
         ("0 read(3 4) = 0", "a.pkt:1: expected ',' or ')', found '4'"),
         ("0 read(3) = x", "a.pkt:1: expected what the call returns: a number, or * for any, found 'x'"),
-        ("0 > icmp unreachable", "a.pkt:1: expected icmp only where a packet comes in"),
         ("0 < icmp nonsense", "a.pkt:1: expected one of packet_too_big"),
         ("0 /* never", "a.pkt:1: this comment is never closed"),
         ("0 `sysctl", "a.pkt:1: what begins with ` here is never closed"),
         ("0.2~0.1 > udp (1)", "a.pkt:1: expected a range of time that ends after it begins"),
         ("+0.1~0.2 > udp (1)", "a.pkt:1: expected both ends of a range of time relative"),
         ("0 < [odd] udp (1)", "a.pkt:1: expected the mark"),
+        ("0 < (tos) udp (1)", "a.pkt:1: expected the value of tos"),
     ],
 )
 def test_mistakes_are_told_with_their_line(text: str, message: str) -> None:

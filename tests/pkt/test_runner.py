@@ -79,7 +79,7 @@ def test_a_push_may_be_missing_while_more_is_to_follow() -> None:
 def test_a_missing_push() -> None:
     flow = Flow(Settings(), 8080, 9, 0)
     wanted = PacketEvent(inbound=False, what=Tcp(PSH | ACK, 0, 4, 0, None, 0, None))
-    seen = Seen(0, PROTOCOL, bytes(4), bytes(4), 0, (8080, 9), ACK, size=4)
+    seen = Seen(0, PROTOCOL, bytes(4), bytes(4), (8080, 9), ACK, size=4)
     assert flow.differences(wanted, [seen], more=False) == ["flags ., expected P."]
     assert not flow.differences(wanted, [seen], more=True)
 

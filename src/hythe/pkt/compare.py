@@ -42,6 +42,11 @@ _UNREACHABLE4: Final[Mapping[str, int]] = MappingProxyType(
         "source_route_failed": icmp.SOURCE_ROUTE_FAILED,
         "net_unknown": icmp.NET_UNKNOWN,
         "host_unknown": icmp.HOST_UNKNOWN,
+        "source_host_isolated": icmp.SOURCE_ISOLATED,
+        "net_unreachable_for_tos": icmp.NET_UNREACHABLE_FOR_TOS,
+        "host_unreachable_for_tos": icmp.HOST_UNREACHABLE_FOR_TOS,
+        "precedence_violation": icmp.PRECEDENCE_VIOLATION,
+        "precedence_cutoff": icmp.PRECEDENCE_CUTOFF,
         "net_prohibited": icmp.NET_PROHIBITED,
         "host_prohibited": icmp.HOST_PROHIBITED,
         "packet_filtered": icmp.ADMINISTRATIVELY_PROHIBITED,
@@ -65,7 +70,7 @@ class Flow:
     """One socket pair of the script, and how its numbers become the wire's. `mss`: the longest payload that may leave."""
 
     __slots__ = (
-        "_remote_syn", "_stamps", "_ts_first", "_ts_offset", "local_port", "mss", "offset", "open_anew", "over",
+        "_remote_syn", "_stamps", "_ts_first", "_ts_offset", "local_port", "mss", "named", "offset", "open_anew", "over",
         "remote_port", "settings", "tolerance",
     )  # fmt: skip
 
@@ -78,6 +83,7 @@ class Flow:
         self.open_anew = True  # the next SYN of ours tells `offset`
         self.mss = 0
         self.over = False  # our program has closed it: another SYN of the peer begins another connection
+        self.named: tuple[int, int] | None = None  # ours and the peer's port as the script calls them, if it does
         self._remote_syn: int | None = None
         self._ts_offset: int | None = None
         self._ts_first = (0, 0)
@@ -104,10 +110,11 @@ class Flow:
 
     def inbound(self, event: PacketEvent) -> bytes:
         """The packet of the wire that `event` describes."""
-        settings, what, ecn = self.settings, event.what, event.ecn or 0
+        settings, what = self.settings, event.what
+        marks = wireform.Marks(event.tos or event.ecn or 0, 64 if event.ttl is None else event.ttl, event.flow_label or 0)
         ports = (self.remote_port, self.local_port)
         if isinstance(what, Udp):
-            return wireform.udp_packet(settings.remote, settings.local, ports, what.size, ecn)
+            return wireform.udp_packet(settings.remote, settings.local, ports, what.size, marks)
         if isinstance(what, Icmp):
             return self._icmp(what)
         if what.flags & SYN:
@@ -123,7 +130,7 @@ class Flow:
         window = 0 if what.window is None else what.window
         seq = what.seq if what.flags & SYN else self.theirs(what.seq)
         header = wireform.tcp_header(ports, seq, ack, what.flags, window, what.urgent, options)
-        return wireform.tcp_packet(settings.remote, settings.local, header, what.size, ecn)
+        return wireform.tcp_packet(settings.remote, settings.local, header, what.size, marks)
 
     def _icmp(self, what: Icmp) -> bytes:
         settings = self.settings
@@ -150,10 +157,10 @@ class Flow:
 
     # --- Out
 
-    def concerns(self, seen: Seen) -> bool:
-        """Is a packet one that scripts speak of: TCP or UDP from us to the peer?"""
+    def concerns(self, seen: Seen, *, icmp: bool) -> bool:
+        """Is a packet one that scripts speak of: TCP or UDP from us to the peer; or ICMP, if it may be?"""
         return (
-            seen.protocol in (TCP, wireform.UDP)
+            (seen.protocol in (TCP, wireform.UDP) or (icmp and seen.protocol in wireform.ICMP))
             and seen.source == self.settings.local
             and seen.destination == self.settings.remote
         )
@@ -194,11 +201,11 @@ class Flow:
     def differences(self, event: PacketEvent, parts: list[Seen], *, more: bool) -> list[str]:
         """In words, how what was seen differs from what was expected; empty if not. `more` of the stream is to follow."""
         what, first, last = event.what, parts[0], parts[-1]
-        if isinstance(what, Icmp) or first.protocol != (TCP if isinstance(what, Tcp) else wireform.UDP):
+        if isinstance(what, Icmp):
+            return self._icmp_differences(what, first)
+        if first.protocol != (TCP if isinstance(what, Tcp) else wireform.UDP):
             return ["protocol"]
-        found = []
-        if event.ecn is not None and event.ecn != first.ecn:
-            found.append("ECN mark")
+        found = _mark_differences(event, first)
         if first.ports != self.ports:
             found.append(f"ports {first.ports[0]} > {first.ports[1]}, expected {self.local_port} > {self.remote_port}")
         size = sum(part.size for part in parts)
@@ -220,6 +227,12 @@ class Flow:
         if what.options is not None:
             found += self._option_differences(what.options, first)
         return found
+
+    def _icmp_differences(self, what: Icmp, seen: Seen) -> list[str]:
+        if seen.protocol not in wireform.ICMP:
+            return ["protocol"]
+        kind = icmp_type(what, self.settings.version)
+        return [] if seen.ports == kind else [f"ICMP type and code {seen.ports}, expected {kind}"]
 
     def _fields(self, what: Tcp, parts: list[Seen]) -> list[str]:
         found = []
@@ -260,6 +273,17 @@ class Flow:
     def stamp(self, value: int) -> int:
         """A timestamp of ours, from the wire to the script."""
         return signed(value - (self._ts_offset or 0))
+
+
+def _mark_differences(event: PacketEvent, seen: Seen) -> list[str]:
+    found = []
+    if event.ecn is not None and event.ecn != seen.marks.ecn:
+        found.append("ECN mark")
+    for name in ("tos", "ttl", "flow_label"):
+        wanted, have = getattr(event, name), getattr(seen.marks, name)
+        if wanted is not None and wanted != have:
+            found.append(f"{name} {have}, expected {wanted}")
+    return found
 
 
 def signed(number: int) -> int:

@@ -16,6 +16,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -26,12 +27,12 @@ from hythe.errors import MachineError
 from hythe.gateway.namespace.netlink import RouteSocket
 from hythe.gateway.namespace.syscalls import CLONE_NEWNET, CLONE_NEWUSER, unshare
 from hythe.pkt import tcpinfo, wireform
-from hythe.pkt.begun import Begun
+from hythe.pkt.begun import POLLS, Begun, Waiting, expiry
 from hythe.pkt.kernelsockets import KernelSockets
 from hythe.pkt.runner import Pending, Run
 from hythe.pkt.script import Script, ScriptError
 from hythe.pkt.settings import Settings, settings
-from hythe.pkt.shell import Setting, check, initial
+from hythe.pkt.shell import METRICS, Setting, check, initial
 from hythe.pkt.wireform import Seen, read
 from hythe.units import MILLISECOND
 
@@ -61,7 +62,7 @@ class Kernel:
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
         self._sent: deque[Seen] = deque()
-        self._begun: list[Begun] = []
+        self._begun: list[Begun | Waiting] = []
         self._sockets = KernelSockets(chosen, congestion)
         self._schedstat = _open_schedstat()
         self._begin = 0
@@ -88,18 +89,25 @@ class Kernel:
             self._wait(left)
         return self._sent.popleft() if self._sent else None
 
-    def call(self, name: str, arguments: Sequence[object]) -> Pending:
+    def call(self, name: str, arguments: Sequence[object], *, blocks: bool) -> Pending:
         """As `Stack.call`. What has blocked until now goes first."""
         self._retry()
-        waits = name == "poll" or (bool(arguments) and self._sockets.blocking(arguments[0]))
-        begun = Begun(self._sockets.find(name), arguments, self._now, blocking=waits)
+        if blocks and arguments and self._sockets.blocking(arguments[0]):
+            begun: Begun | Waiting = Waiting(self._sockets.waiting(name), arguments, self._now)
+            self._begun.append(begun)
+            return begun
+        expires = expiry(name, arguments, self._now())
+        waits = name in POLLS or (bool(arguments) and self._sockets.blocking(arguments[0]))
+        begun = Begun(self._sockets.find(name), arguments, self._now, blocking=waits, expires=expires)
         if begun.outcome() is None:
             self._begun.append(begun)
         return begun
 
     def configure(self, setting: Setting) -> None:
         """As `Stack.configure`."""
-        if setting.name == _CONGESTION:
+        if setting.name == METRICS:
+            _flush_metrics()
+        elif setting.name == _CONGESTION:
             self._sockets.congestion = _congestion(setting.value).encode()
         else:
             _set(setting, called=setting.path != self._path)
@@ -191,7 +199,7 @@ def set_up(chosen: Settings) -> int:
 
 def _wait_for_ipv6(fd: int, chosen: Settings) -> None:
     """The kernel takes a moment until it answers on a new device: ask a closed port until it does, and read it all."""
-    probe = wireform.udp_packet(chosen.remote, chosen.local, (9, 9), 1, 0)
+    probe = wireform.udp_packet(chosen.remote, chosen.local, (9, 9), 1)
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     for _ in range(_READY_TRIES):
@@ -227,6 +235,14 @@ def _set(setting: Setting, *, called: bool) -> None:
             raise ScriptError(setting.path, setting.line, what) from error
 
 
+def _flush_metrics() -> None:
+    """Have the kernel forget what it has learned of peers in this namespace."""
+    try:
+        subprocess.run(["ip", "tcp_metrics", "flush"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise MachineError(f"tcp_metrics cannot be flushed ({error}): install iproute2") from error
+
+
 def _congestion(name: str) -> str:
     """Make `name` the namespace's congestion control; or, what one may not set there, return it for each socket."""
     try:
@@ -246,7 +262,7 @@ def run(script: Script, tolerance: int | None = None) -> None:
     for setting in initial(script):
         if setting.name == _CONGESTION:
             congestion = setting.value
-        else:
+        elif setting.name != METRICS:  # a new namespace has none
             _set(setting, called=setting.path != script.path)
     given = max(TOLERANCE, chosen.tolerance or 0) if tolerance is None else tolerance
     chosen = replace(chosen, tolerance=given)

@@ -34,6 +34,7 @@ class KernelSockets:
         self._settings = settings
         self.congestion = congestion.encode()  # for every socket, where not the namespace's
         self._table: dict[int, socket.socket] = {}
+        self._epolls: dict[int, tuple[select.epoll, dict[int, dict[str, object]]]] = {}
         self._blocking: dict[int, bool] = {}
         self._connecting: set[int] = set()
         self._written: dict[int, int] = {}
@@ -45,6 +46,21 @@ class KernelSockets:
         if found is None:
             raise KeyError(name)
         return found
+
+    def waiting(self, name: str) -> Callable[[Sequence[Any]], Outcome]:
+        """The same on a descriptor that really blocks meanwhile."""
+        action = self.find(name)
+
+        def call(a: Sequence[Any]) -> Outcome:
+            waits = self._get(a[0])
+            waits.setblocking(True)
+            try:
+                return action(a)
+            finally:
+                if waits.fileno() >= 0:
+                    waits.setblocking(False)
+
+        return call
 
     def blocking(self, fd: object) -> bool:
         """Does a call on this descriptor wait?"""
@@ -58,10 +74,13 @@ class KernelSockets:
 
     def _new(self, made: socket.socket, *, blocking: bool) -> int:
         made.setblocking(False)
-        fd = next(each for each in range(3, 1 << 20) if each not in self._table)
+        fd = self._free()
         self._table[fd] = made
         self._blocking[fd] = blocking
         return fd
+
+    def _free(self) -> int:
+        return next(each for each in range(3, 1 << 20) if each not in self._table and each not in self._epolls)
 
     def _get(self, fd: object) -> socket.socket:
         found = self._table.get(fd) if isinstance(fd, int) else None
@@ -136,6 +155,9 @@ class KernelSockets:
 
     def call_close(self, a: Sequence[Any]) -> Outcome:
         """close(2)."""
+        if a[0] in self._epolls:
+            self._epolls.pop(a[0])[0].close()
+            return Outcome(0)
         self._get(a[0]).close()
         del self._table[a[0]], self._blocking[a[0]]
         return Outcome(0)
@@ -246,6 +268,41 @@ class KernelSockets:
         if not count and len(a) > 2 and a[2]:
             raise BlockingIOError(errno.EAGAIN, "nothing")
         return Outcome(count, outputs={0: answers})
+
+    def call_epoll_create(self, a: Sequence[Any]) -> Outcome:
+        """epoll_create(2), and epoll_create1(2)."""
+        fd = self._free()
+        self._epolls[fd] = (select.epoll(), {})
+        return Outcome(fd)
+
+    call_epoll_create1 = call_epoll_create
+
+    def _epoll(self, fd: object) -> tuple[select.epoll, dict[int, dict[str, object]]]:
+        found = self._epolls.get(fd) if isinstance(fd, int) else None
+        if found is None:
+            raise OSError(errno.EBADF, "no such descriptor")
+        return found
+
+    def call_epoll_ctl(self, a: Sequence[Any]) -> Outcome:
+        """epoll_ctl(2)."""
+        epoll, data = self._epoll(a[0])
+        fd = self._get(a[2]).fileno()
+        event = a[3] if len(a) > 3 and isinstance(a[3], Mapping) else {}
+        if a[1] == CONSTANTS["EPOLL_CTL_DEL"]:
+            epoll.unregister(fd)
+        else:
+            change = epoll.register if a[1] == CONSTANTS["EPOLL_CTL_ADD"] else epoll.modify
+            change(fd, event.get("events", 0))
+            data[fd] = {name: value for name, value in event.items() if name != "events"}
+        return Outcome(0)
+
+    def call_epoll_wait(self, a: Sequence[Any]) -> Outcome:
+        """epoll_wait(2)."""
+        epoll, data = self._epoll(a[0])
+        found = [{"events": events, **data[fd]} for fd, events in epoll.poll(0, a[2])]
+        if not found and a[3]:
+            raise BlockingIOError(errno.EAGAIN, "nothing")
+        return Outcome(len(found), outputs={1: found} if found else {})
 
 
 def _events(made: socket.socket, wanted: int) -> int:

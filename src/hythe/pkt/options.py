@@ -12,7 +12,7 @@ from hythe.pkt.script import ANYTHING
 from hythe.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
-    from hythe.pkt.sockets import Socket
+    from hythe.pkt.descriptor import Socket
 
 _SOCKET: Final = CONSTANTS["SOL_SOCKET"]
 _TCP: Final = CONSTANTS["SOL_TCP"]

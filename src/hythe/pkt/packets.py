@@ -16,6 +16,7 @@ _FLAGS: Final[Mapping[str, int]] = MappingProxyType(
 _ECN: Final[Mapping[str, int | None]] = MappingProxyType(
     {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3, "ect01": None, "nonect": 0}
 )
+_FIELDS: Final[Mapping[str, str]] = MappingProxyType({"tos": "tos", "ttl": "ttl", "flowlabel": "flow_label"})
 #: How many numbers follow the name of an option.
 _PLAIN: Final[Mapping[str, int]] = MappingProxyType({"mss": 1, "wscale": 1, "sackOK": 0, "nop": 0, "eol": 0})
 _ICMP_WORDS: Final = frozenset({"unreachable", "packet_too_big", "time_exceeded", "parameter_problem", "source_quench"})
@@ -25,25 +26,45 @@ def packet(reader: Reader) -> PacketEvent:
     """A packet, from its direction to its options. Raises `ScriptError`."""
     inbound = reader.take().text in ("<", "inbound")
     quoted = _quoted(reader) if inbound and reader.token.text == "[" and reader.ahead(":", 2) else None
-    ecn = _marks(reader)
+    marks: dict[str, int | None] = {}
+    while reader.token.text in ("[", "("):
+        marks |= _marks(reader)
+    what: Tcp | Udp | Icmp
+    ports = None
     if reader.skip("icmp"):
-        if not inbound:
-            reader.fail("icmp only where a packet comes in (<)")
-        return PacketEvent(inbound, _icmp(reader, quoted), ecn)
-    if reader.skip("udp"):
-        return PacketEvent(inbound, Udp(_udp_size(reader)), ecn)
-    return PacketEvent(inbound, _tcp(reader, inbound), ecn)
+        what = _icmp(reader, quoted)
+    elif reader.skip("udp"):
+        ports = _ports(reader)
+        what = Udp(_udp_size(reader))
+    else:
+        ports = _ports(reader)
+        what = _tcp(reader, inbound)
+    return PacketEvent(inbound, what, **marks, ports=ports)
 
 
-def _marks(reader: Reader) -> int | None:
-    ecn = None
-    while reader.skip("["):
+def _marks(reader: Reader) -> dict[str, int | None]:
+    """``[ect0]``, ``(tos 0x28)``, ``[ttl 1]``, ``(ce, flowlabel 0x12345)``: what the IP header says."""
+    end = "]" if reader.take().text == "[" else ")"
+    marks: dict[str, int | None] = {}
+    while not marks or reader.skip(","):
         word = reader.take().text
-        if word not in _ECN:
-            reader.fail("the mark [noecn], [ect0], [ect1] or [ce]")
-        ecn = _ECN[word]
-        reader.need("]")
-    return ecn
+        if word in _FIELDS:
+            marks[_FIELDS[word]] = reader.number(f"the value of {word}")
+        elif word in _ECN:
+            marks["ecn"] = _ECN[word]
+        else:
+            reader.fail("the mark noecn, ect0, ect1, ect01, ce, or tos, ttl, flowlabel with a number")
+    reader.need(end)
+    return marks
+
+
+def _ports(reader: Reader) -> tuple[int, int] | None:
+    """``1234 > 80``: source and destination."""
+    if reader.token.kind != "number" or not reader.ahead(">"):
+        return None
+    source = reader.number("the source port")
+    reader.take()
+    return source, reader.number("the destination port")
 
 
 def _udp_size(reader: Reader) -> int:

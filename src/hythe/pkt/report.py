@@ -10,7 +10,7 @@ from typing import Final
 
 from hythe.pkt.compare import Flow, options_text, signed
 from hythe.pkt.script import Icmp, Option, PacketEvent, Udp
-from hythe.pkt.wireform import Seen
+from hythe.pkt.wireform import ICMP, Seen
 from hythe.units import MICROSECOND, SECOND
 from hythe.wire.segment import ACK, SYN, flag_names
 from hythe.wire.segment import PROTOCOL as TCP
@@ -51,6 +51,8 @@ def expected_text(event: PacketEvent) -> str:
 def seen_text(parts: Sequence[Seen], flow: Flow) -> str:
     """A packet as it left, in the script's numbers."""
     seen = parts[0]
+    if seen.protocol in ICMP:
+        return f"> ICMP type {seen.ports[0]} code {seen.ports[1]}"
     if seen.protocol != TCP:
         return f"> UDP, length {seen.size}"
     size = sum(part.size for part in parts)

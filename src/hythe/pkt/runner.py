@@ -41,7 +41,7 @@ from hythe.wire.segment import ACK, SYN
 #: How long ``*`` waits.
 _ANY_TIME: Final = 10 * SECOND
 #: Calls that return a new descriptor.
-_MAKES: Final = frozenset({"socket", "accept", "accept4"})
+_MAKES: Final = frozenset({"socket", "accept", "accept4", "epoll_create", "epoll_create1"})
 _REMOTE_PORTS: Final = 53_055
 
 
@@ -79,8 +79,8 @@ class Stack(Protocol):
     def next_packet(self, until: int) -> Seen | None:
         """The next packet that left, waiting for it as long as until then."""
 
-    def call(self, name: str, arguments: Sequence[object]) -> Pending:
-        """Begin a system call. KeyError for one that is not known."""
+    def call(self, name: str, arguments: Sequence[object], *, blocks: bool) -> Pending:
+        """Begin a system call; `blocks`: the script says that it takes a while. KeyError for one that is not known."""
 
     def configure(self, setting: Setting) -> None:
         """Set a sysctl, for what begins from now on. Raises `ScriptError`."""
@@ -151,8 +151,12 @@ class Run:
 
     def _inject(self, line: int, action: PacketEvent) -> None:
         what = action.what
+        if action.ports is not None:
+            self._named(action.ports[1], action.ports[0], new=True)
         if isinstance(what, Tcp) and what.flags & (SYN | ACK) == SYN:
-            if self._flow.over and what.seq == self._first_syn:  # a new client, from a port of its own
+            if (
+                action.ports is None and self._flow.over and what.seq == self._first_syn
+            ):  # a new client, from a port of its own
                 self._new_flow(self._settings.bind_port, self._flow.remote_port + 1)
             self._first_syn = what.seq
         try:
@@ -167,6 +171,17 @@ class Run:
         self._flow = Flow(self._settings, local_port, remote_port, self._tolerance)
         self._flows.append(self._flow)
 
+    def _named(self, ours: int, theirs: int, *, new: bool) -> None:
+        """The script speaks of ports: the flow it calls so, the one of now if it has no name yet, else a `new` one."""
+        found = next((each for each in reversed(self._flows) if each.named == (ours, theirs)), None)
+        if found is not None:
+            self._flow = found
+            return
+        if new and self._flow.ports != (ours, theirs):
+            self._new_flow(ours, theirs)
+        if self._flow.named is None:
+            self._flow.named = (ours, theirs)
+
     def _flow_of(self, seen: Seen) -> Flow:
         """What a packet belongs to: the flow of now, or one from before whose ports it bears."""
         if seen.ports == self._flow.ports:
@@ -175,9 +190,11 @@ class Run:
 
     def _expect(self, event: Event, action: PacketEvent, start: int, end: int) -> None:
         parts: list[Seen] = []
+        if action.ports is not None:
+            self._named(*action.ports, new=False)
         while not parts or self._flow.goes_on(action, parts):
             self._settle_blocked(start)
-            seen = self._next(end + self._tolerance)
+            seen = self._next(end + self._tolerance, icmp=isinstance(action.what, Icmp))
             if seen is None:
                 break
             if not parts and self._is_of_before(action, seen):
@@ -185,7 +202,9 @@ class Run:
             parts.append(seen)
         if not parts:
             self._failed(event.line, action, [], "expected a packet, but none left in time")
-        flow = self._flow = self._flow_of(parts[0])
+        if not isinstance(action.what, Icmp):
+            self._flow = self._flow_of(parts[0])
+        flow = self._flow
         flow.learn(action, parts[-1])
         differences = flow.differences(action, parts, more=self._more_follows())
         if differences:
@@ -202,12 +221,13 @@ class Run:
         flow = self._flow_of(seen)
         return flow is not self._flow and seen.ports == flow.ports and bool(flow.differences(action, [seen], more=True))
 
-    def _next(self, until: int) -> Seen | None:
+    def _next(self, until: int, *, icmp: bool = False) -> Seen | None:
+        """The next packet; of ICMP a script need not speak."""
         if self._ahead:
             return self._ahead.popleft()
         while True:
             seen = self._stack.next_packet(until)
-            if seen is None or self._flow.concerns(seen):
+            if seen is None or self._flow.concerns(seen, icmp=icmp):
                 return seen
 
     def _more_follows(self) -> bool:
@@ -230,7 +250,7 @@ class Run:
         try:
             arguments = self._arguments(call)
             self._follow(call, arguments)
-            pending = self._stack.call(call.name, arguments)
+            pending = self._stack.call(call.name, arguments, blocks=call.blocks_until is not None)
         except KeyError as error:
             raise ScriptError(
                 self._script.path, line, f"expected a call or a name we know, found {error.args[0]}"
@@ -249,7 +269,9 @@ class Run:
         """What the arguments stand for. A script's descriptors are names: they become those that the stack gave."""
         found = [value(each) for each in call.arguments]
         labels = self._labels
-        if found and isinstance(found[0], int) and call.name != "socket":
+        if call.name == "epoll_ctl" and len(found) > 2:
+            found[2] = labels.get(found[2], found[2])
+        if found and isinstance(found[0], int) and call.name not in ("socket", "epoll_create", "epoll_create1"):
             found[0] = labels.get(found[0], found[0])
         elif found and isinstance(found[0], list):  # poll
             found[0] = [
@@ -319,6 +341,8 @@ def agrees(wanted: object, produced: object) -> bool:
         return True
     if isinstance(wanted, list) and isinstance(produced, list):
         return len(wanted) == len(produced) and all(map(agrees, wanted, produced))
+    if isinstance(produced, list) and len(produced) == 1:
+        return agrees(wanted, produced[0])
     if isinstance(wanted, list) and len(wanted) == 1:
         return agrees(wanted[0], produced)
     if isinstance(wanted, dict) and isinstance(produced, dict):

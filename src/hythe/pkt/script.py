@@ -118,7 +118,10 @@ class Udp:
 
 @dataclass(frozen=True, slots=True)
 class Icmp:
-    """An ICMP error about something sent: `words` such as ("unreachable", "frag_needed"), and the octets it quotes."""
+    """An ICMP error about something sent: `words` such as ("unreachable", "frag_needed"), and the octets it quotes.
+
+    Of one that goes out only the words are looked at.
+    """
 
     words: tuple[str, ...]
     mtu: int
@@ -129,11 +132,18 @@ class Icmp:
 
 @dataclass(frozen=True, slots=True)
 class PacketEvent:
-    """A packet that comes in or is to go out. `ecn`: the two bits of the IP header, None for any."""
+    """A packet that comes in or is to go out. `ecn`: the two bits of the IP header, `tos` all eight; None for any.
+
+    `ports`: source and destination, by the script's numbers, where it names them.
+    """
 
     inbound: bool
     what: Tcp | Udp | Icmp
     ecn: int | None = None
+    tos: int | None = None
+    ttl: int | None = None
+    flow_label: int | None = None
+    ports: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hythe.config import TcpConfig
 from hythe.pkt.script import Script, ScriptError
-from hythe.pkt.shell import Setting
+from hythe.pkt.shell import METRICS, Setting
 from hythe.units import MICROSECOND, MILLISECOND, SECOND
 
 #: Ours, the peer's, the next hop's.
@@ -93,7 +93,7 @@ def configure(config: TcpConfig, setting: Setting) -> TcpConfig:
     """`config` as a sysctl would have it. Raises `ScriptError` for one that hythe has no counterpart to."""
     path, line, name, value = setting
     short = name.removeprefix("net.ipv4.")
-    if short in _WITHOUT_EFFECT:
+    if short in _WITHOUT_EFFECT or name == METRICS:
         return config
     if short not in _SYSCTLS:
         known = ", ".join(sorted(_SYSCTLS))
@@ -149,6 +149,11 @@ _SYSCTLS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = MappingProxyTyp
         "tcp_fin_timeout": _count("fin_wait_2", SECOND),
         "tcp_invalid_ratelimit": _count("challenge_ack_interval", MILLISECOND),
         "tcp_dsack": _only("1"),
+        "tcp_abort_on_overflow": _only("0"),
+        "tcp_plb_enabled": _only("0"),
+        "tcp_reflect_tos": _only("0"),
+        "tcp_shrink_window": _only("0"),
+        "tcp_thin_linear_timeouts": _only("0"),
         "tcp_mtu_probing": _flag("mtu_probing"),
         "tcp_slow_start_after_idle": _flag("idle_restart"),
         "tcp_ecn": lambda value: {"ecn": {"0": "off", "1": "on", "2": "accept"}.get(value, value)},
@@ -172,8 +177,8 @@ _WITHOUT_EFFECT: Final = frozenset(
     f"tcp_{each}"
     for each in (
         "autocorking", "base_mss", "comp_sack_delay_ns", "comp_sack_nr", "ecn_fallback", "ecn_option", "fack",
-        "fastopen", "fastopen_blackhole_timeout_sec", "fastopen_key", "limit_output_bytes", "low_latency",
-        "max_reordering", "max_syn_backlog",
+        "fastopen", "fastopen_cookies", "fastopen_blackhole_timeout_sec", "fastopen_key", "limit_output_bytes",
+        "low_latency", "max_reordering", "max_syn_backlog", "max_tw_buckets", "tw_reuse", "challenge_ack_limit",
         "min_rtt_wlen", "min_tso_segs", "moderate_rcvbuf", "no_metrics_save", "notsent_lowat", "pacing_ca_ratio",
         "pacing_ss_ratio", "rfc1337", "syn_linear_timeouts", "syncookies", "tso_rtt_log", "tso_win_divisor",
     )

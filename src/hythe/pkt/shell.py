@@ -18,22 +18,27 @@ from hythe.pkt.script import Script, ScriptError, Shell
 
 _PRODUCT: Final = re.compile(r"\$\(\(\s*(\d+(?:\s*\*\s*\d+)*)\s*\)\)")
 _REDIRECTION: Final = re.compile(r"\s*(?:&|[12])?>{1,2}\s*(&[12]|[^\s;&|]+)")
-_SEPARATOR: Final = re.compile(r";|&&")
+_SEPARATOR: Final = re.compile(r";|&&|\|\|")  # of alternatives both are taken
+_FLUSH: Final = re.compile(r"ip tcp_metrics (flush|del|delete)( all| \S+)?")
 _PROC: Final = "/proc/sys/"
 #: What neither a new namespace nor a new host has any of, and how the device queues and cuts.
 _UNHEEDED: Final = re.compile(
-    r"ip tcp_metrics flush( all)?"
-    r"|tc qdisc (add|replace|change|del|delete) dev \S+ root( pfifo| pfifo_fast| fq)?"
+    r"tc qdisc (add|replace|change|del|delete) dev \S+ root( pfifo| pfifo_fast| fq)?"
     r"|ethtool -K \S+( (tso|gso|gro|tx|rx|sg) (on|off))+"
     r"|\S*/sysctl_restore_\S+\.sh"
+    r"|echo \d+ > /sys/module/tcp_cubic/parameters/hystart_detect"
     r"|nstat( -\S+)*( \| grep \S+)?|set -\S+|true|exit 0"
 )
 #: Scripts that call scripts: as deep as this.
 _DEPTH: Final = 4
 
 
+#: Not a sysctl but an order: forget what was learned of peers, their Fast Open cookies above all.
+METRICS: Final = "tcp_metrics"
+
+
 class Setting(NamedTuple):
-    """A sysctl, and the line of the file that sets it."""
+    """A sysctl, and the line of the file that sets it; or `METRICS`."""
 
     path: str
     line: int
@@ -78,7 +83,10 @@ def _lines(path: str, first: int, text: str, folder: str, depth: int, *, one_lin
 def _command(path: str, line: int, command: str, folder: str, depth: int) -> Iterator[Setting]:
     into = [target for target in _REDIRECTION.findall(command) if target.startswith(_PROC)]
     plain = _REDIRECTION.sub("", command).strip()
-    if not plain or _UNHEEDED.fullmatch(plain):
+    if not plain or _UNHEEDED.fullmatch(plain) or _UNHEEDED.fullmatch(command):
+        return
+    if _FLUSH.fullmatch(plain):
+        yield Setting(path, line, METRICS, "")
         return
     try:
         words = shlex.split(plain)

@@ -13,15 +13,15 @@ from typing import Any
 
 from hythe.config import TcpConfig
 from hythe.host.host import Host
-from hythe.host.udp import Endpoint
 from hythe.pkt import options
 from hythe.pkt.arguments import octets, sockaddr, total
 from hythe.pkt.constants import CONSTANTS
+from hythe.pkt.descriptor import Socket
+from hythe.pkt.epoll import Epoll
 from hythe.pkt.runner import Outcome
 from hythe.pkt.settings import Settings
 from hythe.pkt.wireform import filler
 from hythe.tcp.connection import Connection
-from hythe.tcp.listener import Listener
 from hythe.tcp.states import CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT
 from hythe.wire.options import OPTIONS_MAX
 
@@ -29,41 +29,6 @@ _NONBLOCK = CONSTANTS["O_NONBLOCK"]
 _STREAM = CONSTANTS["SOCK_STREAM"]
 #: Bits of tcp_fastopen (ip-sysctl.rst): clients may, servers may, all listeners do.
 FASTOPEN_CLIENT, FASTOPEN_SERVER, FASTOPEN_LISTENERS = 1, 2, 0x400
-
-
-class Socket:
-    """One descriptor. `local`: (address, port) once bound; `options`: what setsockopt left, by (level, name)."""
-
-    def __init__(self, *, stream: bool, blocking: bool, config: TcpConfig) -> None:
-        self.stream = stream
-        self.blocking = blocking
-        self.config = config
-        self.local: tuple[bytes | None, int] | None = None
-        self.options: dict[tuple[int, int], object] = {}
-        self.listener: Listener | None = None
-        self.connection: Connection | None = None
-        self.endpoint: Endpoint | None = None
-        self.reported = False  # the error that ended the connection has been told
-        self.read_shut = False
-        self.linger: int | None = None
-        self.corked = False  # TCP_CORK
-
-    def configure(self, now: int, **changes: Any) -> None:
-        """Change the configuration, of the connection too if there is one. OSError(EISCONN) for what it settled."""
-        self.config = replace(self.config, **changes)
-        if self.connection is not None:
-            try:
-                self.connection.adjust(now, **changes)
-            except ValueError as error:
-                raise OSError(errno.EISCONN, str(error)) from error
-
-    def take_error(self) -> int:
-        """The errno that ended the connection, once; then 0."""
-        connection = self.connection
-        if connection is None or not connection.error or self.reported or connection.state != CLOSED:
-            return 0
-        self.reported = True
-        return connection.error
 
 
 class Sockets:
@@ -74,6 +39,7 @@ class Sockets:
         self._settings = settings
         self._now = now
         self._table: dict[int, Socket] = {}
+        self._epolls: dict[int, Epoll] = {}
         self.fast_open = FASTOPEN_CLIENT  # tcp_fastopen
         self.last: Connection | None = None  # accepted or connected last
 
@@ -99,9 +65,12 @@ class Sockets:
                 connection.rtt.pto = connection.rtt.pto if connection.rtt.early else connection.rtt.rto
 
     def _new(self, socket: Socket) -> int:
-        fd = next(each for each in range(3, 1 << 20) if each not in self._table)
+        fd = self._free()
         self._table[fd] = socket
         return fd
+
+    def _free(self) -> int:
+        return next(each for each in range(3, 1 << 20) if each not in self._table and each not in self._epolls)
 
     def _get(self, fd: object) -> Socket:
         socket = self._table.get(fd) if isinstance(fd, int) else None
@@ -217,8 +186,12 @@ class Sockets:
 
     def call_close(self, a: Sequence[Any]) -> Outcome:
         """close(2), SO_LINGER of zero seconds being an abort."""
+        if self._epolls.pop(a[0], None) is not None:
+            return Outcome(0)
         socket = self._get(a[0])
         del self._table[a[0]]
+        for epoll in self._epolls.values():
+            epoll.forget(socket)
         if socket.listener is not None:
             self._host.unlisten(socket.listener)
         if socket.endpoint is not None:
@@ -337,6 +310,7 @@ class Sockets:
         if connection.state < ESTABLISHED and not connection.early:
             raise BlockingIOError(errno.EAGAIN, "not yet")
         room = connection.room()
+        socket.starved = room < len(data)
         if room <= 0 and data:
             raise BlockingIOError(errno.EAGAIN, "no room")
         size = len(data) if socket.blocking else min(room, len(data))
@@ -408,31 +382,37 @@ class Sockets:
 
     def call_poll(self, a: Sequence[Any]) -> Outcome:
         """poll(2); a timeout other than 0 waits for something to happen."""
-        answers = [each | {"revents": self._events(self._get(each["fd"])) & (each["events"] | 0x38)} for each in a[0]]
+        answers = [each | {"revents": self._get(each["fd"]).events() & (each["events"] | 0x38)} for each in a[0]]
         count = sum(1 for each in answers if each["revents"])
         if not count and len(a) > 2 and a[2]:
             raise BlockingIOError(errno.EAGAIN, "nothing")
         return Outcome(count, outputs={0: answers})
 
-    def _events(self, socket: Socket) -> int:
-        pollin, pollout, pollerr, hup, rdhup = (
-            CONSTANTS[each] for each in ("POLLIN", "POLLOUT", "POLLERR", "POLLHUP", "POLLRDHUP")
-        )
-        if socket.listener is not None:
-            return pollin if socket.listener.arrivals else 0
-        connection = socket.connection
-        if connection is None:
-            return pollout | hup if socket.stream else pollout
-        if connection.state == CLOSED:
-            error = pollerr if connection.error and not socket.reported else 0
-            return error | hup | pollin | pollout | rdhup
-        events = pollin if connection.readable or socket.read_shut else 0
-        if connection.fin_received or socket.read_shut:
-            events |= rdhup | pollin
-            events |= hup if connection.fin_queued else 0
-        if connection.state >= ESTABLISHED and (connection.room() > 0 or connection.fin_queued):
-            events |= pollout
-        return events
+    def call_epoll_create(self, a: Sequence[Any]) -> Outcome:
+        """epoll_create(2), and epoll_create1(2)."""
+        fd = self._free()
+        self._epolls[fd] = Epoll()
+        return Outcome(fd)
+
+    call_epoll_create1 = call_epoll_create
+
+    def call_epoll_ctl(self, a: Sequence[Any]) -> Outcome:
+        """epoll_ctl(2)."""
+        self._epoll(a[0]).control(a[1], a[2], self._get(a[2]), a[3] if len(a) > 3 else None)
+        return Outcome(0)
+
+    def call_epoll_wait(self, a: Sequence[Any]) -> Outcome:
+        """epoll_wait(2)."""
+        found = self._epoll(a[0]).wait(a[2])
+        if not found and a[3]:
+            raise BlockingIOError(errno.EAGAIN, "nothing")
+        return Outcome(len(found), outputs={1: found} if found else {})
+
+    def _epoll(self, fd: object) -> Epoll:
+        epoll = self._epolls.get(fd) if isinstance(fd, int) else None
+        if epoll is None:
+            raise OSError(errno.EBADF, "no such descriptor")
+        return epoll
 
 
 def _is_text(a: Sequence[Any]) -> bool:

@@ -13,12 +13,12 @@ from hythe.host.host import Host
 from hythe.host.interfaces import Prefix
 from hythe.host.routes import Route
 from hythe.pkt import tcpinfo
-from hythe.pkt.begun import Begun
+from hythe.pkt.begun import POLLS, Begun, expiry
 from hythe.pkt.cookies import LinuxCookies
 from hythe.pkt.runner import Pending, Run
 from hythe.pkt.script import Script, ScriptError
 from hythe.pkt.settings import LIVE, Settings, configure, settings
-from hythe.pkt.shell import Setting, check, initial
+from hythe.pkt.shell import METRICS, Setting, check, initial
 from hythe.pkt.sockets import Sockets
 from hythe.pkt.tally import Tally
 from hythe.pkt.wireform import Seen, read
@@ -31,6 +31,8 @@ TOLERANCE: Final = 4 * MILLISECOND
 #: The host's clock when the script's stands at zero. An hour of uptime, so that no timer is near zero.
 _BEGIN: Final = 3_600 * SECOND
 _TURNS: Final = 1_000
+#: Who waits with one of these has its text in the segment that acknowledges what it waited for.
+_WRITES: Final = frozenset({"write", "writev", "send", "sendto", "sendmsg"})
 
 
 class Wire:
@@ -81,7 +83,7 @@ class Virtual:
     def advance(self, until: int) -> None:
         """As `Stack.advance`."""
         end = until + _BEGIN
-        while (due := self._host.next_deadline()) <= end:
+        while (due := self._next_deadline()) <= end:
             self._fire(due)
         self._now = max(self._now, end)
 
@@ -98,16 +100,19 @@ class Virtual:
         """As `Stack.next_packet`: timers fire until something has left."""
         end = until + _BEGIN
         while not self._wire.sent:
-            due = self._host.next_deadline()
+            due = self._next_deadline()
             if due > end:
                 return None
             self._fire(due)
         return self._wire.sent.popleft()
 
-    def call(self, name: str, arguments: Sequence[object]) -> Pending:
+    def call(self, name: str, arguments: Sequence[object], *, blocks: bool) -> Pending:
         """As `Stack.call`."""
-        waits = name == "poll" or (bool(arguments) and self._sockets.blocking(arguments[0]))
-        begun = Begun(self._sockets.find(name), arguments, lambda: self._now - _BEGIN, blocking=waits)
+        expires = expiry(name, arguments, self._now - _BEGIN)
+        waits = name in POLLS or (bool(arguments) and self._sockets.blocking(arguments[0]))
+        action = self._sockets.find(name)
+        begun = Begun(action, arguments, lambda: self._now - _BEGIN, blocking=waits, expires=expires)
+        begun.eager = name in _WRITES
         self._turn()
         begun.attempt()
         if begun.outcome() is None:
@@ -118,7 +123,9 @@ class Virtual:
         """As `Stack.configure`."""
         short = setting.name.removeprefix("net.ipv4.")
         try:
-            if short == "tcp_fastopen":
+            if setting.name == METRICS and self._host.around.fast_open is not None:
+                self._host.around.fast_open.forget()
+            elif short == "tcp_fastopen":
                 self._sockets.fast_open = int(setting.value, 0)
             elif short == "tcp_fastopen_key":
                 self._host.around.fast_open = LinuxCookies(setting.value, self._host.config.fast_open_servers)
@@ -139,10 +146,21 @@ class Virtual:
         ports = (info.local[1], info.remote[1])
         return {**tcpinfo.hythe(connection), **self._tally.told(ports, self._now - _BEGIN)}
 
+    def _next_deadline(self) -> int:
+        """Of the host, or of a call that waits no longer than then."""
+        waits = (each.expires + _BEGIN for each in self._begun if each.expires is not None)
+        return min((self._host.next_deadline(), *waits))
+
     def _fire(self, due: int) -> None:
         self._now = max(self._now, due)
         self._host.fire(self._now)
         self._turn()
+        self._retry()
+
+    def _retry(self) -> None:
+        for begun in self._begun:
+            begun.attempt()
+        self._begun = [each for each in self._begun if each.outcome() is None]
 
     def _turn(self) -> None:
         """Visit and emit, as a driver does, until there is no more news; then whoever waits tries again."""
@@ -150,13 +168,14 @@ class Virtual:
             ready = self._host.take_ready()
             if not ready:
                 break
+            for begun in self._begun:
+                if begun.eager:
+                    begun.attempt()
             for item in ready:
                 item.queued = False
                 item.news = 0
                 self._host.attend(item, self._now)
-            for begun in self._begun:
-                begun.attempt()
-            self._begun = [each for each in self._begun if each.outcome() is None]
+            self._retry()
         self._host.settle(self._now)
 
 

@@ -17,21 +17,38 @@ from hythe.wire.segment import PROTOCOL as TCP
 from hythe.wire.segment import read as read_tcp
 
 UDP: Final = udp.PROTOCOL
+ICMP: Final = frozenset((icmp.PROTOCOL, icmpv6.PROTOCOL))
 _FILL: Final = b"hythe "
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a packet's IP header says beside its addresses."""
+
+    tos: int = 0
+    ttl: int = 64
+    flow_label: int = 0
+
+    @property
+    def ecn(self) -> int:
+        """The two bits of `tos` that tell of congestion."""
+        return self.tos & 3
+
+
+_PLAIN: Final = Marks()
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A packet that left, at `at` nanoseconds. `ports`: (source, destination); `options`: (kind, data) in order.
 
-    For UDP only `size`, `ports` and `ecn` say something, for other protocols (ICMP) nothing does.
+    For UDP only `size`, `ports` and `marks` say something; for ICMP `size`, and `ports` are type and code.
     """
 
     at: int
     protocol: int
     source: bytes
     destination: bytes
-    ecn: int
     ports: tuple[int, int] = (0, 0)
     flags: int = 0
     seq: int = 0
@@ -40,6 +57,7 @@ class Seen:
     urgent: int = 0
     size: int = 0
     options: tuple[tuple[int, bytes], ...] = ()
+    marks: Marks = _PLAIN
 
 
 def read(data: bytes, at: int) -> Seen | None:
@@ -50,22 +68,27 @@ def read(data: bytes, at: int) -> Seen | None:
     head: ipv4.Header4 | ipv6.Header6
     if data[0] >> 4 == 4:
         head = ipv4.parse(view, len(data), verify=False)
-        protocol, start, end, tos = head.protocol, head.header_length, head.total_length, head.tos
+        protocol, start, end = head.protocol, head.header_length, head.total_length
+        marks = Marks(head.tos, head.ttl)
     else:
         head = ipv6.parse(view, len(data))
-        protocol, start, end, tos = head.protocol, head.payload_offset, head.end, head.traffic_class
+        protocol, start, end = head.protocol, head.payload_offset, head.end
+        marks = Marks(head.traffic_class, head.hop_limit, head.flow_label)
     if protocol == TCP:
-        segment = read_tcp(view, start, end, head.source, head.destination, tos)
+        segment = read_tcp(view, start, end, head.source, head.destination, marks.tos)
         ports = struct.unpack(">HH", view[start : start + 4])
         options = tuple(split_options(segment.options or b""))
         return Seen(
-            at, protocol, head.source, head.destination, tos & 3, ports, segment.flags, segment.seq, segment.ack,
-            segment.window, segment.urgent, segment.size, options,
+            at, protocol, head.source, head.destination, ports, segment.flags, segment.seq, segment.ack,
+            segment.window, segment.urgent, segment.size, options, marks=marks,
         )  # fmt: skip
     if protocol == UDP and end - start >= udp.HEADER_SIZE:
         ports = struct.unpack(">HH", view[start : start + 4])
-        return Seen(at, protocol, head.source, head.destination, tos & 3, ports, size=end - start - udp.HEADER_SIZE)
-    return Seen(at, protocol, head.source, head.destination, tos & 3)
+        return Seen(at, protocol, head.source, head.destination, ports, size=end - start - udp.HEADER_SIZE, marks=marks)
+    if protocol in ICMP and end - start >= icmp.HEADER_SIZE:
+        kind = view[start], view[start + 1]
+        return Seen(at, protocol, head.source, head.destination, kind, size=end - start - icmp.HEADER_SIZE, marks=marks)
+    return Seen(at, protocol, head.source, head.destination, marks=marks)
 
 
 def split_options(raw: bytes) -> list[tuple[int, bytes]]:
@@ -97,9 +120,9 @@ def filler(size: int) -> bytes:
     return (_FILL * (size // len(_FILL) + 1))[:size]
 
 
-def tcp_packet(source: bytes, destination: bytes, header: bytes, size: int, ecn: int) -> bytes:
+def tcp_packet(source: bytes, destination: bytes, header: bytes, size: int, marks: Marks = _PLAIN) -> bytes:
     """An IP packet around a TCP header (checksum zero) and `size` bytes."""
-    return _packet(source, destination, TCP, header + filler(size), 16, ecn)
+    return _packet(source, destination, TCP, header + filler(size), 16, marks)
 
 
 def tcp_header(
@@ -111,21 +134,29 @@ def tcp_header(
     return struct.pack(">HHIIHHHH", *fields) + options
 
 
-def udp_packet(source: bytes, destination: bytes, ports: tuple[int, int], size: int, ecn: int) -> bytes:
+def udp_packet(source: bytes, destination: bytes, ports: tuple[int, int], size: int, marks: Marks = _PLAIN) -> bytes:
     """A datagram of `size` bytes."""
-    return _packet(source, destination, UDP, struct.pack(">HHHH", *ports, 8 + size, 0) + filler(size), 6, ecn)
+    return _packet(source, destination, UDP, struct.pack(">HHHH", *ports, 8 + size, 0) + filler(size), 6, marks)
 
 
-def _packet(source: bytes, destination: bytes, protocol: int, body: bytes, check_at: int, tos: int) -> bytes:
+def _packet(source: bytes, destination: bytes, protocol: int, body: bytes, check_at: int, marks: Marks) -> bytes:
     total = ones_sum(body, pseudo_sum(source, destination, protocol, len(body)))
     body = body[:check_at] + struct.pack(">H", finish(total)) + body[check_at + 2 :]
-    return _network(source, destination, protocol, len(body), tos) + body
+    return _network(source, destination, protocol, len(body), marks) + body
 
 
-def _network(source: bytes, destination: bytes, protocol: int, size: int, tos: int = 0) -> bytes:
+def _network(source: bytes, destination: bytes, protocol: int, size: int, marks: Marks = _PLAIN) -> bytes:
     if len(source) == 4:
-        return ipv4.build(source, destination, protocol, size, tos=tos)
-    return ipv6.build(source, destination, protocol, size, traffic_class=tos)
+        return ipv4.build(source, destination, protocol, size, tos=marks.tos, ttl=marks.ttl)
+    return ipv6.build(
+        source,
+        destination,
+        protocol,
+        size,
+        traffic_class=marks.tos,
+        hop_limit=marks.ttl,
+        flow_label=marks.flow_label,
+    )
 
 
 def quoted(local: bytes, remote: bytes, ports: tuple[int, int], seq: int, size: int, *, of_udp: bool) -> bytes:

@@ -79,6 +79,10 @@ class FastOpen:
         if known.losses > 1:
             known.not_before = now + (_PAUSE << known.losses)
 
+    def forget(self) -> None:
+        """Know no server any more."""
+        self._servers.clear()
+
     def _enter(self, key: bytes) -> Known:
         server = _server(key)
         known = self._servers.pop(server, None)

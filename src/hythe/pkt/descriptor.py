@@ -1,0 +1,87 @@
+"""What stands behind one descriptor of a script's program, and what poll(2) says of it."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from typing import Any, Final
+
+from hythe.config import TcpConfig
+from hythe.host.udp import Endpoint
+from hythe.pkt.constants import CONSTANTS
+from hythe.tcp.connection import Connection
+from hythe.tcp.listener import Listener
+from hythe.tcp.states import CLOSED, ESTABLISHED
+
+IN: Final = CONSTANTS["POLLIN"]
+OUT: Final = CONSTANTS["POLLOUT"]
+ERR: Final = CONSTANTS["POLLERR"]
+HUP: Final = CONSTANTS["POLLHUP"]
+RDHUP: Final = CONSTANTS["POLLRDHUP"]
+
+
+class Socket:
+    """One descriptor. `local`: (address, port) once bound; `options`: what setsockopt left, by (level, name)."""
+
+    def __init__(self, *, stream: bool, blocking: bool, config: TcpConfig) -> None:
+        self.stream = stream
+        self.blocking = blocking
+        self.config = config
+        self.local: tuple[bytes | None, int] | None = None
+        self.options: dict[tuple[int, int], object] = {}
+        self.listener: Listener | None = None
+        self.connection: Connection | None = None
+        self.endpoint: Endpoint | None = None
+        self.reported = False  # the error that ended the connection has been told
+        self.read_shut = False
+        self.linger: int | None = None
+        self.corked = False  # TCP_CORK
+        self.starved = False  # a write found no room
+        self._relieved = 0  # so often there was some again
+
+    def configure(self, now: int, **changes: Any) -> None:
+        """Change the configuration, of the connection too if there is one. OSError(EISCONN) for what it settled."""
+        self.config = replace(self.config, **changes)
+        if self.connection is not None:
+            try:
+                self.connection.adjust(now, **changes)
+            except ValueError as error:
+                raise OSError(errno.EISCONN, str(error)) from error
+
+    def take_error(self) -> int:
+        """The errno that ended the connection, once; then 0."""
+        connection = self.connection
+        if connection is None or not connection.error or self.reported or connection.state != CLOSED:
+            return 0
+        self.reported = True
+        return connection.error
+
+    def events(self) -> int:
+        """The bits of poll(2)."""
+        if self.listener is not None:
+            return IN if self.listener.arrivals else 0
+        connection = self.connection
+        if connection is None:
+            return OUT | HUP if self.stream else OUT
+        if connection.state == CLOSED:
+            error = ERR if connection.error and not self.reported else 0
+            return error | HUP | IN | OUT | RDHUP
+        events = IN if connection.readable or self.read_shut else 0
+        if connection.fin_received or self.read_shut:
+            events |= RDHUP | IN
+            events |= HUP if connection.fin_queued else 0
+        if connection.state >= ESTABLISHED and (connection.room() > 0 or connection.fin_queued):
+            events |= OUT
+        return events
+
+    def wakes(self) -> tuple[int, ...]:
+        """What changes whenever somebody who waits for this descriptor would be woken: epoll's edges."""
+        if self.listener is not None:
+            return (len(self.listener.arrivals),)
+        connection = self.connection
+        if connection is None:
+            return ()
+        if self.starved and self.events() & OUT:
+            self.starved = False
+            self._relieved += 1
+        return (connection.bytes_received, connection.state, connection.fin_received, connection.error, self._relieved)
