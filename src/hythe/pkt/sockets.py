@@ -314,7 +314,9 @@ class Sockets:
         if room <= 0 and data:
             raise BlockingIOError(errno.EAGAIN, "no room")
         size = len(data) if socket.blocking else min(room, len(data))
-        connection.write(data[:size], more=socket.corked or bool(flags & more))
+        if socket.corked:
+            connection.cork()
+        connection.write(data[:size], more=bool(flags & more))
         return Outcome(size)
 
     def _open_fast(self, socket: Socket, data: bytes, to: tuple[bytes, int]) -> Outcome:

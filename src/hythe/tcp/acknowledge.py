@@ -7,7 +7,7 @@ not may be the sign of a loss. What is to be sent because of either is only note
 from __future__ import annotations
 
 from hythe.tcp import ecn, rack, tail, undo
-from hythe.tcp.block import WRITABLE, ControlBlock
+from hythe.tcp.block import CORKED, WRITABLE, ControlBlock
 from hythe.tcp.congestion.prr import ProportionalReduction
 from hythe.tcp.states import CLOSING, FIN_WAIT_1, LAST_ACK, Event
 from hythe.tcp.trace import RecoveryEnded, RecoveryEntered
@@ -31,6 +31,8 @@ def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0, *, blocks
     end = sendq.end
     sendq.release(ack if ack < end else end)
     tcb.tries = tcb.probes = 0
+    if tcb.corked:
+        tcb.corked &= CORKED
     if sent_at >= 0:
         if not blocks:
             rtt.sample(now - sent_at)

@@ -41,6 +41,10 @@ READABLE: Final = 1
 WRITABLE: Final = 2
 CHANGED: Final = 4  # opened, half-closed, closed or failed: look at `state`, `fin_received` and `error`
 
+#: `ControlBlock.corked`: by the last write, until an ACK comes; by the owner.
+MORE: Final = 1
+CORKED: Final = 2
+
 _HALF: Final = 1 << 31
 _WRAP: Final = 0xFFFFFFFF
 #: An IP packet's total length is 16 bits, so this is the longest super-segment, headers included.
@@ -247,7 +251,7 @@ class ControlBlock:
         self.cwr_due = False  # ... and the peer is to know of it
         self.ece_owed = False  # data came marked CE, and the peer has not answered yet
         self.sendq = SendQueue(self.around.pool, self.iss + 1)
-        self.corked = False  # more is about to come: what is short of a segment waits for it, but not for long
+        self.corked = 0  # CORKED, MORE: what is short of a segment waits for what is about to come, but not for long
         self.fin_queued = False  # the owner has said its last byte; FIN goes out behind the queue
         self.scoreboard = Scoreboard()
         self.rack = Rack()

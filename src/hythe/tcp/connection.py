@@ -18,7 +18,7 @@ from typing import Any, Final
 from hythe.tcp import alarms, ecn, pace
 from hythe.tcp.acknowledge import acknowledged
 from hythe.tcp.arrive import arrive
-from hythe.tcp.block import ControlBlock
+from hythe.tcp.block import CORKED, MORE, ControlBlock
 from hythe.tcp.cookies import LIFE as COOKIE_LIFE
 from hythe.tcp.deliver import accept_text, measure
 from hythe.tcp.emit import emit
@@ -260,22 +260,27 @@ class Connection(ControlBlock):
         """Queue bytes whatever the room (`room` tells how much is wise). Once the connection has ended they are dropped.
 
         `urgent`: the peer is told at once that there are urgent data up to the last of these bytes (see `urgent`).
-        `more`: the next write follows at once, so what is short of a full segment waits for it, a time-out at most.
+        `more`: the next write follows at once, so what is short of a full segment waits for it: until an ACK comes, or a
+        time-out at most.
         BrokenPipeError after `shutdown`.
         """
         if self.fin_queued and self.state != CLOSED:
             raise BrokenPipeError(errno.EPIPE, "cannot write after shutdown: FIN is behind the last byte")
         if self.state in MAY_SEND:
             self.sendq.append(data)
-            self.corked = more
+            self.corked = self.corked & CORKED | (MORE if more else 0)
             if urgent:
                 self.snd_up = self.sendq.end
             self.note(0)
 
+    def cork(self) -> None:
+        """What is short of a full segment waits until `uncork`, or a time-out, whatever ACKs come."""
+        self.corked |= CORKED
+
     def uncork(self) -> None:
-        """Nothing more follows what was written with `more`."""
+        """Nothing more follows what was written with `more`, or since `cork`."""
         if self.corked:
-            self.corked = False
+            self.corked = 0
             self.note(0)
 
     def room(self) -> int:
@@ -349,7 +354,7 @@ class Connection(ControlBlock):
             self.user_timeout = config.user_timeout
             self.user_at = now + config.user_timeout if config.user_timeout and (self.tries or self.probes) else NEVER
         if changes.get("nagle") is False:
-            self.corked = False  # who wants small segments to leave wants those that wait as well (Linux)
+            self.corked = 0  # who wants small segments to leave wants those that wait as well (Linux)
         if self.state >= ESTABLISHED and self.state != TIME_WAIT:
             self.keep_at = max(now, self.heard_at + config.keepalive_idle) if config.keepalive else NEVER
             self.note(0)

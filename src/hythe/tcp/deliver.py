@@ -6,9 +6,7 @@ before it is here.
 
 from __future__ import annotations
 
-import errno
-
-from hythe.tcp.block import READABLE, ControlBlock
+from hythe.tcp.block import CHANGED, READABLE, ControlBlock
 from hythe.tcp.recvq import ISLANDS_MAX
 from hythe.tcp.states import ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, MAY_RECEIVE, Event
 from hythe.wire.segment import Segment
@@ -24,7 +22,8 @@ def take_text(tcb: ControlBlock, segment: Segment, seq: int, now: int) -> None:
     data = segment.payload
     end = seq + segment.size
     if tcb.deaf and end > tcb.rcv_nxt:
-        tcb.fail_loudly(errno.ECONNABORTED)  # RFC 2525, 2.17: nobody will ever read this
+        tcb.answer_reset = segment.ack  # RFC 2525, 2.17: nobody will ever read this
+        tcb.note(CHANGED)
         return
     measure(tcb, segment)
     if tcb.around.memory.short and (seq > tcb.rcv_nxt or (tcb.recvq.charged and tcb.recvq.views)):

@@ -12,6 +12,7 @@ algorithm (3.7.4) in Minshall's variant.
 
 from __future__ import annotations
 
+import errno
 import struct
 from typing import Final
 
@@ -122,11 +123,13 @@ def _open(tcb: ControlBlock, now: int) -> None:
 
 
 def _send_reset(tcb: ControlBlock, now: int) -> None:
-    """RFC 9293, 3.10.7.1: the sequence number is what the peer expects; it ends the connection if `error` is set."""
+    """RFC 9293, 3.10.7.1: the sequence number is what the peer expects; it ends a connection that is open."""
     seq = tcb.answer_reset or 0
     tcb.answer_reset = None
     if not tcb.error:
         tcb.send(now, tcb.envelope.head(seq, 0, RST, 0), ())
+        if tcb.state >= ESTABLISHED:  # text came after the owner had let go
+            tcb.fail(errno.ECONNABORTED)
         return
     options = build_timestamps(tcb.timestamp(now), tcb.ts_recent) if tcb.ts_on else b""  # RFC 7323, 3.2: SHOULD
     tcb.send(now, tcb.envelope.head(_acceptable_seq(tcb), tcb.rcv_nxt, RST | ACK, 0, options=options), ())
