@@ -66,8 +66,8 @@ class Scoreboard:
     be resent whatever the window says (the fast retransmit itself, RFC 5681 3.2).
 
     What RACK asks (RFC 8985, 6.2): `newest_at`, `newest_end` name the most recently sent of all that arrived, `newest_rtt`
-    its round trip; `reordered` is the farthest in bytes that something arrived behind what was sent after it. `original`:
-    something of the episode's flight arrived that was never resent (RFC 5682, 3).
+    is the round trip of what arrived last; `reordered` is the farthest in bytes that something arrived behind what was sent
+    after it. `original`: something of the episode's flight arrived that was never resent (RFC 5682, 3).
     """
 
     __slots__ = (
@@ -169,10 +169,10 @@ class Scoreboard:
                 self.reordered = max(self.reordered, self.highest - record.start)
             if end <= self.recovery_point:
                 self.original = True
+        self.newest_rtt = now - at  # step 2: of whatever arrived last, while the times below never go back
         if at > self.newest_at or (at == self.newest_at and end > self.newest_end):
             self.newest_at = at
             self.newest_end = end
-            self.newest_rtt = now - at
 
     def _forget(self, record: Sent, size: int) -> None:
         if record.sacked:
