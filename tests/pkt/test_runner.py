@@ -172,6 +172,7 @@ def test_code_remembers_and_prints(capsys: pytest.CaptureFixture[str]) -> None:
         (OPEN + "+0 fork(1) = 0", "a.pkt:8: expected a call or a name we know, found fork"),
         (OPEN + "+0 setsockopt(4, SOL_SOCKET, SO_NONSENSE, [1], 4) = 0", "a.pkt:8: expected a call or a name we know"),
         (OPEN + "+0 read(4) = 0", "a.pkt:8: expected more arguments to read"),
+        (OPEN + "+0 sendmsg(4, 5, 0) = 0", "a.pkt:8: expected arguments that sendmsg can have"),
         (OPEN + "+0 < icmp unreachable nonsense [1:1(0)]", "a.pkt:8: expected words that ICMP knows"),
         ("--nonsense=1\n" + OPEN, "a.pkt:1: expected one of --bind_port"),
         ("--mtu=big\n" + OPEN, "a.pkt:1: expected a value that --mtu can have, found 'big'"),

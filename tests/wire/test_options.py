@@ -127,6 +127,10 @@ def test_fast_open_rfc7413() -> None:
     assert options.parse(b"\x22\x02").fast_open == b""
     assert options.parse(b"\x22\x0a" + b"cookiecc").fast_open == b"cookiecc"
     assert options.build(Options(fast_open=b"cookiecc")) == b"\x22\x0acookiecc\1\1"
+    older = options.parse(b"\xfe\x0c\xf9\x89cookiecc")
+    assert (older.fast_open, older.experimental) == (b"cookiecc", True)
+    assert options.build(older) == b"\xfe\x0c\xf9\x89cookiecc"
+    assert options.parse(b"\xfe\x04\xf9\x88").unknown == ((254, b"\xf9\x88"),)
     for raw in (b"\x22\x04ab", b"\x22\x07abcde", b"\x22\x14" + bytes(18)):
         assert options.parse(raw) == Options(unknown=((34, raw[2:]),))
 

@@ -77,7 +77,8 @@ class Acceptor:
             # The old incarnation's numbers must not be repeated (RFC 6191, 2; Linux adds the same distance).
             iss = before.snd_nxt + 65_537 & 0xFFFFFFFF if before is not None else None
             fresh = self._make(segment.key, interface, now, None, iss)
-            fresh.answer(segment, now, hold=listener.hold, fast_open=listener.takes_text(now))
+            room = listener.takes_text(now)
+            fresh.answer(segment, now, hold=listener.hold, fast_open=room, trusting=listener.trusting)
             self._connections[segment.key] = fresh
             listener.begun(fresh)
 

@@ -37,6 +37,8 @@ class Socket:
         self.linger: int | None = None
         self.corked = False  # TCP_CORK
         self.starved = False  # a write found no room
+        self.deferred: tuple[bytes, int] | None = None  # where to, once there is text for the SYN
+        self.opening: int | None = None  # so much text was given to a SYN that is not answered yet
         self._relieved = 0  # so often there was some again
 
     def configure(self, now: int, **changes: Any) -> None:
@@ -62,7 +64,7 @@ class Socket:
             return IN if self.listener.arrivals else 0
         connection = self.connection
         if connection is None:
-            return OUT | HUP if self.stream else OUT
+            return OUT | HUP if self.stream and not self.deferred else OUT
         if connection.state == CLOSED:
             error = ERR if connection.error and not self.reported else 0
             return error | HUP | IN | OUT | RDHUP

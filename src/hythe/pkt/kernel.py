@@ -56,8 +56,7 @@ _AGAIN: Final = 1 * MILLISECOND
 class Kernel:
     """The kernel of this network namespace, as a `Stack`."""
 
-    def __init__(self, path: str, chosen: Settings, fd: int, congestion: str = "") -> None:
-        self._path = path  # of the script
+    def __init__(self, chosen: Settings, fd: int, congestion: str = "") -> None:
         self._fd = fd
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
@@ -110,7 +109,7 @@ class Kernel:
         elif setting.name == _CONGESTION:
             self._sockets.congestion = _congestion(setting.value).encode()
         else:
-            _set(setting, called=setting.path != self._path)
+            _set(setting)
 
     def info(self) -> Mapping[str, int]:
         """As `Stack.info`."""
@@ -225,12 +224,12 @@ def _write(name: str, text: str) -> None:
         file.write(text)
 
 
-def _set(setting: Setting, *, called: bool) -> None:
-    """Set a sysctl. What a shell script that was `called` sets in vain does not matter, as there."""
+def _set(setting: Setting) -> None:
+    """Set a sysctl. What a shell script sets in vain, or an alternative, does not matter, as there."""
     try:
         _write(setting.name, setting.value)
     except OSError as error:
-        if not (called and error.errno == errno.ENOENT):
+        if not (setting.perhaps and error.errno == errno.ENOENT):
             what = f"expected a sysctl that can be set: {setting.name}: {error.strerror}"
             raise ScriptError(setting.path, setting.line, what) from error
 
@@ -263,7 +262,7 @@ def run(script: Script, tolerance: int | None = None) -> None:
         if setting.name == _CONGESTION:
             congestion = setting.value
         elif setting.name != METRICS:  # a new namespace has none
-            _set(setting, called=setting.path != script.path)
+            _set(setting)
     given = max(TOLERANCE, chosen.tolerance or 0) if tolerance is None else tolerance
     chosen = replace(chosen, tolerance=given)
-    Run(script, chosen, Kernel(script.path, chosen, fd, _congestion(congestion)), given)()
+    Run(script, chosen, Kernel(chosen, fd, _congestion(congestion)), given)()

@@ -212,7 +212,10 @@ class KernelSockets:
 
     def call_sendmsg(self, a: Sequence[Any]) -> Outcome:
         """sendmsg(2)."""
-        return self._write(a[0], filler(total(a[1].get("msg_iov"))), a[2])
+        data = filler(total(a[1].get("msg_iov")))
+        if "msg_name" in a[1] and a[2] & socket.MSG_FASTOPEN:
+            return self.call_sendto((a[0], data, len(data), a[2], a[1]["msg_name"]))
+        return self._write(a[0], data, a[2])
 
     def _write(self, fd: Any, data: bytes, flags: int) -> Outcome:
         done = self._written.pop(fd, 0)

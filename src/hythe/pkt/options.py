@@ -44,6 +44,8 @@ _KEPT: Final[Mapping[tuple[int, int], int]] = MappingProxyType(
         _of(_SOCKET, "SO_REUSEPORT"): 0,
         _of(_SOCKET, "SO_SNDBUF"): 16_384,
         _of(_TCP, "TCP_FASTOPEN"): 0,
+        _of(_TCP, "TCP_FASTOPEN_CONNECT"): 0,
+        _of(_TCP, "TCP_FASTOPEN_NO_COOKIE"): 0,
         _of(_SOCKET, "SO_BROADCAST"): 0,
         _of(_SOCKET, "SO_RCVLOWAT"): 1,
         _of(_SOCKET, "SO_PRIORITY"): 0,

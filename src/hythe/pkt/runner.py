@@ -257,6 +257,8 @@ class Run:
             ) from error
         except IndexError as error:
             raise ScriptError(self._script.path, line, f"expected more arguments to {call.name}") from error
+        except (AttributeError, OverflowError, TypeError, ValueError) as error:
+            raise ScriptError(self._script.path, line, f"expected arguments that {call.name} can have: {error}") from error
         if call.blocks_until is not None:
             until = call.blocks_until + (start - time.at)
             if pending.outcome() is not None and until > start + self._tolerance:

@@ -91,7 +91,7 @@ _OPTIONS: Final[Mapping[str, Callable[[Settings, str], Settings]]] = MappingProx
 
 def configure(config: TcpConfig, setting: Setting) -> TcpConfig:
     """`config` as a sysctl would have it. Raises `ScriptError` for one that hythe has no counterpart to."""
-    path, line, name, value = setting
+    path, line, name, value, _ = setting
     short = name.removeprefix("net.ipv4.")
     if short in _WITHOUT_EFFECT or name == METRICS:
         return config

@@ -18,7 +18,7 @@ from hythe.pkt.script import Script, ScriptError, Shell
 
 _PRODUCT: Final = re.compile(r"\$\(\(\s*(\d+(?:\s*\*\s*\d+)*)\s*\)\)")
 _REDIRECTION: Final = re.compile(r"\s*(?:&|[12])?>{1,2}\s*(&[12]|[^\s;&|]+)")
-_SEPARATOR: Final = re.compile(r";|&&|\|\|")  # of alternatives both are taken
+_SEPARATOR: Final = re.compile(r"(;|&&|\|\|)")  # of alternatives both are taken
 _FLUSH: Final = re.compile(r"ip tcp_metrics (flush|del|delete)( all| \S+)?")
 _PROC: Final = "/proc/sys/"
 #: What neither a new namespace nor a new host has any of, and how the device queues and cuts.
@@ -38,12 +38,13 @@ METRICS: Final = "tcp_metrics"
 
 
 class Setting(NamedTuple):
-    """A sysctl, and the line of the file that sets it; or `METRICS`."""
+    """A sysctl, and the line of the file that sets it; or `METRICS`. `perhaps`: it need not be there to be set."""
 
     path: str
     line: int
     name: str
     value: str
+    perhaps: bool = False
 
 
 def settings_of(script: Script, line: int, shell: Shell) -> Iterator[Setting]:
@@ -73,10 +74,12 @@ def _lines(path: str, first: int, text: str, folder: str, depth: int, *, one_lin
     text = _PRODUCT.sub(lambda match: str(math.prod(map(int, match[1].split("*")))), text)
     line = first
     for row in text.replace("\\\n", " \v").split("\n"):  # \v: a line that goes on
-        for part in _SEPARATOR.split(row):
+        parts = _SEPARATOR.split(row)
+        for part, separator in zip(parts[::2], [*parts[1::2], ""], strict=True):
             command = " ".join(part.split())
-            if command:
-                yield from _command(path, line, command, folder, depth)
+            perhaps = separator == "||" or not one_line
+            for setting in _command(path, line, command, folder, depth) if command else ():
+                yield setting._replace(perhaps=setting.perhaps or perhaps)
         line += 0 if one_line else 1 + row.count("\v")
 
 

@@ -18,17 +18,15 @@ from hythe.pkt.arguments import octets, sockaddr, total
 from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.descriptor import Socket
 from hythe.pkt.epoll import Epoll
+from hythe.pkt.fastopen import CLIENT, CONNECT, KEY, Opener
 from hythe.pkt.runner import Outcome
 from hythe.pkt.settings import Settings
 from hythe.pkt.wireform import filler
 from hythe.tcp.connection import Connection
 from hythe.tcp.states import CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT
-from hythe.wire.options import OPTIONS_MAX
 
 _NONBLOCK = CONSTANTS["O_NONBLOCK"]
 _STREAM = CONSTANTS["SOCK_STREAM"]
-#: Bits of tcp_fastopen (ip-sysctl.rst): clients may, servers may, all listeners do.
-FASTOPEN_CLIENT, FASTOPEN_SERVER, FASTOPEN_LISTENERS = 1, 2, 0x400
 
 
 class Sockets:
@@ -37,10 +35,11 @@ class Sockets:
     def __init__(self, host: Host, settings: Settings, now: Callable[[], int]) -> None:
         self._host = host
         self._settings = settings
+        self._remote = (settings.remote, settings.connect_port)
         self._now = now
         self._table: dict[int, Socket] = {}
         self._epolls: dict[int, Epoll] = {}
-        self.fast_open = FASTOPEN_CLIENT  # tcp_fastopen
+        self.fast_open = Opener(host, now)
         self.last: Connection | None = None  # accepted or connected last
 
     def find(self, name: str) -> Callable[[Sequence[Any]], Outcome]:
@@ -112,14 +111,9 @@ class Sockets:
         if socket.listener is None:
             address, port = socket.local or (None, 0)
             self._host.config = replace(self._host.config, tcp=socket.config)  # what accepted connections begin with
-            socket.listener = self._host.listen(address, port, max(a[1], 1), fast_open=self._fast_open(socket, a[1]))
+            socket.listener = self._host.listen(address, port, max(a[1], 1))
+            self.fast_open.told(socket)
         return Outcome(0)
-
-    def _fast_open(self, socket: Socket, backlog: int) -> int:
-        if not self.fast_open & FASTOPEN_SERVER:
-            return 0
-        asked = socket.options.get((CONSTANTS["SOL_TCP"], CONSTANTS["TCP_FASTOPEN"]), 0)
-        return asked if isinstance(asked, int) and asked else backlog if self.fast_open & FASTOPEN_LISTENERS else 0
 
     def call_accept(self, a: Sequence[Any]) -> Outcome:
         """accept(2)."""
@@ -144,7 +138,9 @@ class Sockets:
     def call_connect(self, a: Sequence[Any]) -> Outcome:
         """connect(2)."""
         socket = self._get(a[0])
-        remote = sockaddr(a[1], (self._settings.remote, self._settings.connect_port))
+        remote = sockaddr(a[1], self._remote)
+        if socket.deferred is not None:
+            raise OSError(errno.EISCONN, "connected, as far as anybody may know")
         local, port = socket.local or (None, 0)
         if not socket.stream:
             if socket.endpoint is not None:
@@ -154,6 +150,9 @@ class Sockets:
         if socket.listener is not None:
             raise OSError(errno.EISCONN, "listening")
         connection = socket.connection
+        if connection is None and self.fast_open.defers(socket, remote):
+            socket.deferred = remote
+            return Outcome(0)
         if connection is None:
             connection = self._host.connect(*remote, self._now(), local=local, local_port=port, config=socket.config)
             socket.connection = self.last = connection
@@ -231,6 +230,8 @@ class Sockets:
         if not socket.stream:
             return self._receive_datagram(socket, size, flags, into)
         connection = socket.connection
+        if connection is None and socket.deferred:
+            raise BlockingIOError(errno.EAGAIN, "not before a write")
         if connection is None:
             raise OSError(errno.ENOTCONN, "not connected")
         views = connection.views()
@@ -278,7 +279,7 @@ class Sockets:
 
     def call_sendto(self, a: Sequence[Any]) -> Outcome:
         """sendto(2)."""
-        to = sockaddr(a[4], (self._settings.remote, self._settings.connect_port)) if len(a) > 4 else None
+        to = sockaddr(a[4], self._remote) if len(a) > 4 else None
         return self._write(a[0], octets(a[1], a[2]), a[3], to)
 
     def call_writev(self, a: Sequence[Any]) -> Outcome:
@@ -287,16 +288,26 @@ class Sockets:
 
     def call_sendmsg(self, a: Sequence[Any]) -> Outcome:
         """sendmsg(2)."""
-        return self._write(a[0], filler(total(a[1].get("msg_iov"))), a[2])
+        to = sockaddr(a[1]["msg_name"], self._remote) if "msg_name" in a[1] else None
+        return self._write(a[0], filler(total(a[1].get("msg_iov"))), a[2], to)
 
     def _write(self, fd: object, data: bytes, flags: int, to: tuple[bytes, int] | None = None) -> Outcome:
-        if flags & CONSTANTS["MSG_FASTOPEN"] and to is not None and self._get(fd).connection is None:
-            return self._open_fast(self._get(fd), data, to)
+        socket = self._get(fd)
+        opened = self.fast_open.opened(socket)
+        if opened is not None:
+            return opened
+        waits = socket.blocking and not flags & CONSTANTS["MSG_DONTWAIT"]
+        fast = bool(flags & CONSTANTS["MSG_FASTOPEN"])
+        first = to if fast and socket.deferred is None else socket.deferred
+        if socket.connection is None and first is not None:
+            try:
+                return self.fast_open.send(socket, data, first, waits=waits)
+            finally:
+                self._opened(socket)
         more = CONSTANTS["MSG_MORE"]
         unknown = flags & ~(CONSTANTS["MSG_FASTOPEN"] | CONSTANTS["MSG_NOSIGNAL"] | CONSTANTS["MSG_DONTWAIT"] | more)
         if unknown:
             raise OSError(errno.EOPNOTSUPP, f"hythe's sockets know no flags {unknown:#x}")
-        socket = self._get(fd)
         if not socket.stream:
             return self._write_datagram(socket, data, to)
         connection = socket.connection
@@ -307,31 +318,23 @@ class Sockets:
             raise OSError(number, "failed")
         if connection.state == CLOSED or connection.fin_queued:
             raise OSError(errno.EPIPE, "over")
+        if fast and connection.state == SYN_SENT:
+            raise OSError(errno.EALREADY, "connecting once is enough")
         if connection.state < ESTABLISHED and not connection.early:
             raise BlockingIOError(errno.EAGAIN, "not yet")
         room = connection.room()
         socket.starved = room < len(data)
         if room <= 0 and data:
             raise BlockingIOError(errno.EAGAIN, "no room")
-        size = len(data) if socket.blocking else min(room, len(data))
+        size = len(data) if waits else min(room, len(data))
         if socket.corked:
             connection.cork()
         connection.write(data[:size], more=bool(flags & more))
         return Outcome(size)
 
-    def _open_fast(self, socket: Socket, data: bytes, to: tuple[bytes, int]) -> Outcome:
-        """Connect and send in one (RFC 7413, appendix A); without a cookie the data waits for the handshake."""
-        if not self.fast_open & FASTOPEN_CLIENT:
-            raise OSError(errno.EOPNOTSUPP, "tcp_fastopen says no")
-        local, port = socket.local or (None, 0)
-        config = replace(socket.config, fast_open=True)
-        connection = self._host.connect(*to, self._now(), local=local, local_port=port, config=config)
-        socket.connection = self.last = connection
-        if not connection.fast_open or not data:
-            raise BlockingIOError(errno.EINPROGRESS, "no cookie yet, or nothing to send with it")
-        size = len(data) if socket.blocking else min(len(data), connection.snd_mss - OPTIONS_MAX)  # what the SYN holds
-        connection.write(data[:size])
-        return Outcome(size)
+    def _opened(self, socket: Socket) -> None:
+        if socket.connection is not None:
+            self.last = socket.connection
 
     def _write_datagram(self, socket: Socket, data: bytes, to: tuple[bytes, int] | None) -> Outcome:
         if socket.endpoint is None:
@@ -347,7 +350,13 @@ class Sockets:
     def call_setsockopt(self, a: Sequence[Any]) -> Outcome:
         """setsockopt(2)."""
         socket = self._get(a[0])
+        if (a[1], a[2]) == KEY:
+            self.fast_open.key(a[3][: a[4]] if isinstance(a[3], bytes) else a[3])
+            return Outcome(0)
+        if (a[1], a[2]) == CONNECT and not self.fast_open.allowed & CLIENT:
+            raise OSError(errno.EOPNOTSUPP, "tcp_fastopen says no")
         options.put(socket, a[1], a[2], a[3], self._now())
+        self.fast_open.told(socket)
         if socket.listener is not None:
             self._host.config = replace(self._host.config, tcp=socket.config)
         return Outcome(0)

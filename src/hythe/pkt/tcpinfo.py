@@ -69,12 +69,18 @@ def linux(raw: bytes) -> dict[str, int]:
     return found | {"tcpi_snd_wscale": scales & 15, "tcpi_rcv_wscale": scales >> 4}
 
 
+def _delivered(connection: Connection, size: int, mss: int) -> int:
+    """Segments, our SYN one of them, whatever text it bore."""
+    own = 0 if connection.passive else connection.syn_text
+    return -(-(size - own) // mss) + (connection.snd_una > connection.iss)
+
+
 def hythe(connection: Connection) -> dict[str, int]:
     """The same of a connection of ours: segments, microseconds, and Linux's numbers of the states."""
     info, board, mss = connection.info(), connection.scoreboard, max(connection.snd_mss, 1)
     recovery = (4 if board.by_timeout else 3) if board.recovering else 1 if board.sacked or board.dup_acks else 0
     acked = max(0, min(connection.snd_una, connection.sendq.end) - connection.iss - 1)
-    options = connection.ts_on * 1 | connection.sack_on * 2 | info.ecn * 8 | connection.early * 32
+    options = connection.ts_on * 1 | connection.sack_on * 2 | info.ecn * 8 | bool(connection.syn_text) * 32
     options |= bool(connection.rcv_scale or connection.snd_scale) * 4
     return {
         "tcpi_state": _STATES[info.state],
@@ -108,7 +114,7 @@ def hythe(connection: Connection) -> dict[str, int]:
         "tcpi_bytes_acked": acked,
         "tcpi_bytes_received": info.bytes_received,
         "tcpi_notsent_bytes": info.unsent,
-        "tcpi_delivered": -(-info.delivered // mss),
+        "tcpi_delivered": _delivered(connection, info.delivered, mss),
         "tcpi_bytes_sent": info.bytes_sent,
         "tcpi_dsack_dups": info.dsacks,
         "tcpi_reord_seen": int(info.reordering > 0),

@@ -126,7 +126,7 @@ class Virtual:
             if setting.name == METRICS and self._host.around.fast_open is not None:
                 self._host.around.fast_open.forget()
             elif short == "tcp_fastopen":
-                self._sockets.fast_open = int(setting.value, 0)
+                self._sockets.fast_open.allowed = int(setting.value, 0)
             elif short == "tcp_fastopen_key":
                 self._host.around.fast_open = LinuxCookies(setting.value, self._host.config.fast_open_servers)
         except ValueError as error:

@@ -110,6 +110,7 @@ class ControlBlock:
         "ecn_point",
         "envelope",
         "error",
+        "experimental",
         "fast_open",
         "fast_retransmits",
         "filed",
@@ -176,6 +177,7 @@ class ControlBlock:
         "snd_wnd",
         "state",
         "syn_due",
+        "syn_text",
         "text_at",
         "timeouts",
         "trace",
@@ -220,7 +222,9 @@ class ControlBlock:
         self.pending_error = 0  # soft error (RFC 1122, 4.2.3.9): becomes `error` if the connection times out
         self.syn_due = False  # a SYN or SYN-ACK is to leave
         self.fast_open: bytes | None = None  # the cookie that our SYN bears, b"" to ask for one; or that our SYN-ACK gives
-        self.early = False  # text of a SYN was taken, the peer's (with a good cookie) or ours: RFC 7413, 4.2
+        self.experimental = False  # it has the form from before RFC 7413
+        self.early = False  # open before the handshake is done, by a good cookie (RFC 7413, 4.2); ours: text was taken
+        self.syn_text = 0  # bytes of text that were taken from a SYN, the peer's or ours
         self.deaf = False  # the owner reads no more: data that comes now is answered with RST (RFC 2525, 2.17)
         self.opened_at = now
 

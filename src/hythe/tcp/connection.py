@@ -46,7 +46,7 @@ from hythe.wire.segment import ACK, PSH, Segment, split_key
 
 #: The control bits that header prediction looks at: all but PSH, which says nothing that it would act upon.
 _PREDICTED: Final = 0xFF & ~PSH
-#: What `Connection.adjust` may change: SO_KEEPALIVE and the like, TCP_NODELAY, TCP_USER_TIMEOUT, TCP_LINGER2.
+#: What `Connection.adjust` may change: SO_KEEPALIVE and the like, TCP_NODELAY, TCP_SYNCNT …
 ADJUSTABLE: Final = frozenset(
     (
         "fin_wait_2",
@@ -55,6 +55,7 @@ ADJUSTABLE: Final = frozenset(
         "keepalive_interval",
         "keepalive_probes",
         "nagle",
+        "syn_retries",
         "user_timeout",
     )
 )
@@ -190,10 +191,13 @@ class Connection(ControlBlock):
         self.move(Event.OPEN)
         self.syn_due = True
 
-    def answer(self, segment: Segment, now: int, *, hold: bool = False, fast_open: bool | None = None) -> None:
+    def answer(
+        self, segment: Segment, now: int, *, hold: bool = False, fast_open: bool | None = None, trusting: bool = False
+    ) -> None:
         """Passive open by a SYN. With `hold` nothing leaves until `accept`. Raises `ParseError` for bad options.
 
-        `fast_open`: None if the listener does not offer it, else whether there is room for a SYN's text now.
+        `fast_open`: None if the listener does not offer it, else whether there is room for a SYN's text now;
+        `trusting`: and needs no cookie for that.
         """
         options = parse_options(segment.options or b"")
         synchronize(self, segment, options, now)
@@ -204,8 +208,8 @@ class Connection(ControlBlock):
         self.passive = True
         self.held = hold
         self.syn_due = not hold
-        if fast_open is not None and options.fast_open is not None:
-            welcome(self, segment, options.fast_open, now, accept=fast_open)
+        if fast_open is not None:
+            welcome(self, segment, options, now, accept=fast_open, trusting=trusting)
 
     def resume(self, syn: Segment, options: Options, now: int) -> None:
         """Passive open by a SYN that was answered by a SYN cookie, our first sequence number."""

@@ -25,13 +25,16 @@ _LOSSES_MAX: Final = 10
 class Known:
     """What a client knows of a server: `cookie` (b"": none yet), its `mss` (0: unknown), when to try at all.
 
-    `losses`: SYNs with the option in a row that were not answered.
+    `losses`: SYNs with the option in a row that were not answered. `unanswered`: requests for a cookie that brought none;
+    after the first the option's older form is tried, once. `experimental`: it was that which brought one.
     """
 
-    __slots__ = ("cookie", "losses", "mss", "not_before")
+    __slots__ = ("cookie", "experimental", "losses", "mss", "not_before", "unanswered")
 
     def __init__(self) -> None:
         self.cookie = b""
+        self.experimental = False
+        self.unanswered = 0
         self.mss = 0
         self.losses = 0
         self.not_before = 0
@@ -65,11 +68,12 @@ class FastOpen:
             return Known()
         return found if now >= found.not_before else None
 
-    def learn(self, key: bytes, cookie: bytes, mss: int) -> None:
-        """The server gave us a cookie, or confirmed (b"") that the one it gave is good."""
+    def learn(self, key: bytes, cookie: bytes, mss: int, *, experimental: bool = False) -> None:
+        """The server gave us a cookie, in the option's older form or not, or confirmed (b"") the one it gave."""
         known = self._enter(key)
         known.cookie = cookie or known.cookie
         known.mss = mss
+        known.experimental = experimental
         known.losses = known.not_before = 0
 
     def swallowed(self, key: bytes, now: int) -> None:
@@ -78,6 +82,10 @@ class FastOpen:
         known.losses = min(known.losses + 1, _LOSSES_MAX)
         if known.losses > 1:
             known.not_before = now + (_PAUSE << known.losses)
+
+    def unheard(self, key: bytes) -> None:
+        """The server answered our SYN, and not that it asked for a cookie."""
+        self._enter(key).unanswered += 1
 
     def forget(self) -> None:
         """Know no server any more."""

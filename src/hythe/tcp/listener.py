@@ -48,6 +48,7 @@ class Listener:
         "port",
         "queued",
         "resets",
+        "trusting",
     )
 
     state = LISTEN
@@ -68,6 +69,7 @@ class Listener:
         self.around = around
         self.hold = hold
         self.fast_open = fast_open  # at most so many whose text came before their handshake was done (RFC 7413, 5.1)
+        self.trusting = False  # theirs counts without a cookie: only where a SYN's source cannot be forged
         self.early = 0  # so many are pending, those included that were reset:
         self.resets: deque[int] = deque()  # when each of them is to be forgotten
         self.arrivals: list[Connection] = []

@@ -135,6 +135,7 @@ def try_fast_open(tcb: ControlBlock, now: int) -> None:
     known = cookies.known(tcb.key, now) if cookies is not None else None
     if known is not None:
         tcb.fast_open = known.cookie
+        tcb.experimental = known.experimental or (not known.cookie and known.unanswered == 1)
         if known.mss:
             tcb.set_mss(known.mss)
 
@@ -145,21 +146,26 @@ def fast_open_in_syn(tcb: ControlBlock, options: Options, now: int) -> int:
     Only the first SYN: one that is sent again is a plain one, in case the first was swallowed for what it bore (4.2.1).
     """
     if tcb.state == SYN_RECEIVED:
-        options.fast_open = tcb.fast_open
+        options.fast_open, options.experimental = tcb.fast_open, tcb.experimental
         return 0
     if tcb.tries:
         if tcb.tries == 1 and tcb.around.fast_open is not None:
             tcb.around.fast_open.swallowed(tcb.key, now)
         return 0
-    options.fast_open = tcb.fast_open
+    options.fast_open, options.experimental = tcb.fast_open, tcb.experimental
     return max(min(len(tcb.sendq), tcb.snd_mss - OPTIONS_MAX), 0) if tcb.fast_open else 0
 
 
 def _fast_open_answered(tcb: ControlBlock, ack: int, options: Options) -> None:
     """The SYN-ACK says how much of our SYN's text was taken; the rest is new again (RFC 7413, 4.2.2)."""
     taken = tcb.early = ack > tcb.snd_una
-    if (options.fast_open or taken) and tcb.around.fast_open is not None:
-        tcb.around.fast_open.learn(tcb.key, options.fast_open or b"", options.mss or 0)
+    tcb.syn_text = ack - tcb.snd_una
+    cookies = tcb.around.fast_open
+    if cookies is not None and (options.fast_open or taken):
+        form = options.experimental if options.fast_open else tcb.experimental
+        cookies.learn(tcb.key, options.fast_open or b"", options.mss or 0, experimental=form)
+    elif cookies is not None and not (tcb.fast_open or tcb.retransmits):
+        cookies.unheard(tcb.key)
     tcb.bytes_sent += ack - tcb.snd_una
     tcb.snd_una = tcb.snd_nxt = tcb.snd_wl2 = ack
     tcb.sendq.release(ack)
@@ -167,12 +173,17 @@ def _fast_open_answered(tcb: ControlBlock, ack: int, options: Options) -> None:
     tcb.fast_open = None
 
 
-def welcome(tcb: ControlBlock, segment: Segment, cookie: bytes, now: int, *, accept: bool) -> None:
-    """The peer's SYN bears the Fast Open option: give it a cookie, or if it has that let its text through (4.2.2)."""
-    if tcb.around.fast_open is None:
+def welcome(tcb: ControlBlock, segment: Segment, options: Options, now: int, *, accept: bool, trusting: bool) -> None:
+    """The peer's SYN bears the Fast Open option: give it a cookie, or if it has that let its text through (4.2.2).
+
+    `trusting`: text is let through without any, where who may send SYNs is known otherwise.
+    """
+    cookie = options.fast_open
+    if tcb.around.fast_open is None or (cookie is None and not (trusting and segment.size)):
         return
     good = tcb.around.fast_open.cookie(tcb.key)
-    if cookie != good:
+    tcb.experimental = options.experimental
+    if cookie != good and not trusting:
         tcb.fast_open = good
     elif accept:
         tcb.early = True
@@ -180,6 +191,7 @@ def welcome(tcb: ControlBlock, segment: Segment, cookie: bytes, now: int, *, acc
         tcb.congestion.cwnd += 1  # and our SYN is in flight still
         size = min(segment.size, tcb.rcv_adv - tcb.rcv_nxt)
         if size:
+            tcb.syn_text = size
             accept_text(tcb, segment.payload[:size], size, now)
             tcb.last_ack_sent = tcb.rcv_nxt  # by the SYN-ACK
             tcb.ack_owed = 0

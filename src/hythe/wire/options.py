@@ -33,6 +33,9 @@ SACK: Final = 5  # RFC 2018, 3
 TIMESTAMPS: Final = 8  # RFC 7323, 3
 USER_TIMEOUT: Final = 28  # RFC 5482, 3
 FAST_OPEN: Final = 34  # RFC 7413, 4.1.1
+EXPERIMENT: Final = 254  # RFC 4727, 2; by RFC 6994, 3 its first two bytes tell whose
+#: Fast Open's number among the experiments, from before it had a kind of its own; peers of that time have no other.
+FAST_OPEN_ID: Final = b"\xf9\x89"
 
 # Of the user timeout: granularity minutes, else seconds; 15 bits of either, of which zero is reserved.
 _MINUTES: Final = 0x8000
@@ -51,7 +54,8 @@ class Options:
     """The options of one segment; what is absent is None, False or empty.
 
     `mss` in bytes. `wscale` 0..14 (more was read as 14, RFC 7323, 2.3). `sack`: up to four (left edge, right edge) of
-    32-bit sequence numbers. `ts_val`, `ts_ecr`: 32 bits. `fast_open`: the cookie, b"" to ask for one.
+    32-bit sequence numbers. `ts_val`, `ts_ecr`: 32 bits. `fast_open`: the cookie, b"" to ask for one; `experimental`: in
+    the option's older form.
     `user_timeout` in seconds, 1 to 32767 minutes. `unknown`: (kind,
     data) of everything else, in order.
     """
@@ -63,6 +67,7 @@ class Options:
     ts_val: int | None = None
     ts_ecr: int | None = None
     fast_open: bytes | None = None
+    experimental: bool = False
     user_timeout: int | None = None
     unknown: tuple[tuple[int, bytes], ...] = ()
 
@@ -118,14 +123,21 @@ def _take(options: Options, kind: int, data: bytes) -> bool:
         options.wscale = min(data[0], WSCALE_MAX)
     elif kind == SACK_PERMITTED and not size:
         options.sack_permitted = True
-    elif kind == FAST_OPEN and (not size or (4 <= size <= 16 and size % 2 == 0)):
-        options.fast_open = data
+    elif kind == FAST_OPEN and _is_cookie(data):
+        options.fast_open, options.experimental = data, False
+    elif kind == EXPERIMENT and data[:2] == FAST_OPEN_ID and _is_cookie(data[2:]):
+        options.fast_open, options.experimental = data[2:], True
     elif kind == USER_TIMEOUT and size == 2 and (data[0] << 8 | data[1]) & _TIMEOUT:
         value = data[0] << 8 | data[1]
         options.user_timeout = (value & _TIMEOUT) * (60 if value & _MINUTES else 1)
     else:
         return False
     return True
+
+
+def _is_cookie(data: bytes) -> bool:
+    """RFC 7413, 4.1.1: none, or an even number of bytes from 4 to 16."""
+    return not data or (4 <= len(data) <= 16 and len(data) % 2 == 0)
 
 
 def build(options: Options) -> bytes:
@@ -147,7 +159,10 @@ def build(options: Options) -> bytes:
         parts.append(bytes((NOP, NOP, SACK, 2 + 8 * len(options.sack))))
         parts.extend(_TWO.pack(left, right) for left, right in options.sack)
     if options.fast_open is not None:
-        cookie = bytes((FAST_OPEN, 2 + len(options.fast_open))) + options.fast_open
+        kind, data = FAST_OPEN, options.fast_open
+        if options.experimental:
+            kind, data = EXPERIMENT, FAST_OPEN_ID + data
+        cookie = bytes((kind, 2 + len(data))) + data
         parts.append(cookie + bytes((NOP,)) * (-len(cookie) % 4))  # aligned as Linux does it
     if options.user_timeout is not None:
         seconds = options.user_timeout
