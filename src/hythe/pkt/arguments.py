@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from collections.abc import Mapping
 
@@ -22,8 +23,16 @@ def sockaddr(given: object, default: tuple[bytes, int]) -> tuple[bytes, int]:
 
 
 def octets(given: object, size: int) -> bytes:
-    """The bytes of a buffer that a call writes: the script's text, or any where it has ``...``."""
+    """The bytes of a buffer that a call writes: the script's text, or any where it has ``...``. OSError for NULL."""
+    if given == 0 and size:
+        raise OSError(errno.EFAULT, "no buffer")
     return given[:size].ljust(size, b"\0") if isinstance(given, bytes) else filler(size)
+
+
+def into(given: object, size: int) -> None:
+    """Can a call read `size` bytes into that? OSError for NULL."""
+    if given == 0 and size:
+        raise OSError(errno.EFAULT, "no buffer")
 
 
 def total(vector: object) -> int:

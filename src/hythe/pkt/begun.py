@@ -8,13 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.runner import Outcome
 from hythe.units import MILLISECOND
 
 #: Which argument is milliseconds.
 _TIMEOUTS: Final[Mapping[str, int]] = MappingProxyType({"poll": 2, "epoll_wait": 3})
-#: Calls that wait though no descriptor of theirs blocks.
-POLLS: Final = frozenset(_TIMEOUTS)
+#: Which argument is flags, and those by which a call does not wait.
+_FLAGS: Final[Mapping[str, int]] = MappingProxyType(
+    {"recv": 3, "recvfrom": 3, "recvmsg": 2, "send": 3, "sendto": 3, "sendmsg": 2}
+)
+_AT_ONCE: Final = CONSTANTS["MSG_DONTWAIT"] | CONSTANTS["MSG_ERRQUEUE"]
 #: How often, and how long apart in seconds, a thread is looked at until it has gone to sleep in its call.
 _LOOKS: Final = 200
 _PAUSE: Final = 0.0005
@@ -63,6 +67,13 @@ class Begun:
     def outcome(self) -> Outcome | None:
         """As `Pending.outcome`."""
         return self._outcome
+
+
+def waits(name: str, arguments: Sequence[object], *, blocking: bool) -> bool:
+    """Does a call wait where it can do nothing yet? Of its descriptor: is that `blocking`?"""
+    at = _FLAGS.get(name, len(arguments))
+    flags = arguments[at] if at < len(arguments) else 0
+    return name in _TIMEOUTS or (blocking and not (isinstance(flags, int) and flags & _AT_ONCE))
 
 
 def expiry(name: str, arguments: Sequence[object], now: int) -> int | None:

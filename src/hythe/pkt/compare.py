@@ -66,6 +66,10 @@ _UNREACHABLE6: Final[Mapping[str, int]] = MappingProxyType(
 )
 
 
+#: Code 0 of "unreachable": what it means where a script does not say.
+_FIRST_CODE: Final[Mapping[int, str]] = MappingProxyType({4: "net_unreachable", 6: "no_route"})
+
+
 class Flow:
     """One socket pair of the script, and how its numbers become the wire's. `mss`: the longest payload that may leave."""
 
@@ -293,7 +297,7 @@ def signed(number: int) -> int:
 
 def icmp_type(what: Icmp, version: int) -> tuple[int, int]:
     """(type, code) of the error that a script's words name; KeyError for words that mean nothing in this IP version."""
-    word, detail = what.words[0], what.words[1] if len(what.words) > 1 else ""
+    word, detail = what.words[0], what.words[1] if len(what.words) > 1 else _FIRST_CODE[version]
     if version == 4:
         if word == "unreachable":
             return icmp.UNREACHABLE, _UNREACHABLE4[detail]

@@ -39,6 +39,9 @@ class Socket:
         self.starved = False  # a write found no room
         self.deferred: tuple[bytes, int] | None = None  # where to, once there is text for the SYN
         self.opening: int | None = None  # so much text was given to a SYN that is not answered yet
+        self._uncopied: list[int] = []  # where writes with MSG_ZEROCOPY end, as far as they are not acknowledged
+        self._copies = 0  # so many are
+        self.notices: list[tuple[int, int]] = []  # numbers of those of which the program has not been told, first and last
         self._relieved = 0  # so often there was some again
 
     def configure(self, now: int, **changes: Any) -> None:
@@ -68,13 +71,50 @@ class Socket:
         if connection.state == CLOSED:
             error = ERR if connection.error and not self.reported else 0
             return error | HUP | IN | OUT | RDHUP
-        events = IN if connection.readable or self.read_shut else 0
+        self.look()
+        events = (IN if connection.readable or self.read_shut else 0) | (ERR if self.notices else 0)
         if connection.fin_received or self.read_shut:
             events |= RDHUP | IN
             events |= HUP if connection.fin_queued else 0
         if connection.state >= ESTABLISHED and (connection.room() > 0 or connection.fin_queued):
             events |= OUT
         return events
+
+    def copied(self) -> None:
+        """A write with MSG_ZEROCOPY went into the queue."""
+        if self.connection is not None:
+            self._uncopied.append(self.connection.sendq.end)
+
+    def look(self) -> None:
+        """Notice the writes whose memory the program may use again."""
+        connection = self.connection
+        while self._uncopied and connection is not None and connection.snd_una >= self._uncopied[0]:
+            del self._uncopied[0]
+            first = self.notices.pop()[0] if self.notices else self._copies  # joined to the last one that waits
+            self.notices.append((first, self._copies))
+            self._copies += 1
+
+    def take_notice(self) -> dict[str, int]:
+        """The next of the error queue, as a ``sock_extended_err``. BlockingIOError if there is none."""
+        self.look()
+        if not self.notices:
+            raise BlockingIOError(errno.EAGAIN, "nothing is here")
+        first, last = self.notices.pop(0)
+        origin, code = CONSTANTS["SO_EE_ORIGIN_ZEROCOPY"], CONSTANTS["SO_EE_CODE_ZEROCOPY_COPIED"]
+        return {"ee_errno": 0, "ee_origin": origin, "ee_code": code, "ee_info": first, "ee_data": last}
+
+    def queues(self) -> dict[int, int]:
+        """What ioctl(2) tells: bytes to read, not acknowledged, not sent. OSError for what is not connected."""
+        connection = self.connection
+        if connection is None:
+            raise OSError(errno.EINVAL, "not connected")
+        end = connection.sendq.end + connection.fin_queued
+        open_ = connection.state != CLOSED
+        return {
+            CONSTANTS["SIOCINQ"]: sum(map(len, connection.views())),
+            CONSTANTS["SIOCOUTQ"]: end - connection.snd_una if open_ else 0,
+            CONSTANTS["SIOCOUTQNSD"]: max(0, end - connection.snd_nxt) if open_ else 0,
+        }
 
     def wakes(self) -> tuple[int, ...]:
         """What changes whenever somebody who waits for this descriptor would be woken: epoll's edges."""
@@ -83,7 +123,9 @@ class Socket:
         connection = self.connection
         if connection is None:
             return ()
+        self.look()
         if self.starved and self.events() & OUT:
             self.starved = False
             self._relieved += 1
-        return (connection.bytes_received, connection.state, connection.fin_received, connection.error, self._relieved)
+        told = (connection.fin_received, connection.error, self._relieved, self._copies)
+        return (connection.bytes_received, connection.state, *told)

@@ -27,7 +27,7 @@ from hythe.errors import MachineError
 from hythe.gateway.namespace.netlink import RouteSocket
 from hythe.gateway.namespace.syscalls import CLONE_NEWNET, CLONE_NEWUSER, unshare
 from hythe.pkt import tcpinfo, wireform
-from hythe.pkt.begun import POLLS, Begun, Waiting, expiry
+from hythe.pkt.begun import Begun, Waiting, expiry, waits
 from hythe.pkt.kernelsockets import KernelSockets
 from hythe.pkt.runner import Pending, Run
 from hythe.pkt.script import Script, ScriptError
@@ -96,8 +96,14 @@ class Kernel:
             self._begun.append(begun)
             return begun
         expires = expiry(name, arguments, self._now())
-        waits = name in POLLS or (bool(arguments) and self._sockets.blocking(arguments[0]))
-        begun = Begun(self._sockets.find(name), arguments, self._now, blocking=waits, expires=expires)
+        blocking = bool(arguments) and self._sockets.blocking(arguments[0])
+        begun = Begun(
+            self._sockets.find(name),
+            arguments,
+            self._now,
+            blocking=waits(name, arguments, blocking=blocking),
+            expires=expires,
+        )
         if begun.outcome() is None:
             self._begun.append(begun)
         return begun

@@ -12,10 +12,11 @@ import ipaddress
 import select
 import socket
 import struct
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from hythe.pkt.arguments import octets, sockaddr, total
+from hythe.pkt.arguments import into, octets, sockaddr, total
 from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.runner import Outcome
 from hythe.pkt.script import ANYTHING
@@ -25,6 +26,7 @@ from hythe.pkt.wireform import filler
 
 _NONBLOCK: Final = CONSTANTS["O_NONBLOCK"]
 _OPTION_ROOM: Final = 256
+_ERROR: Final = struct.Struct("=IBBBxII")
 
 
 class KernelSockets:
@@ -182,9 +184,12 @@ class KernelSockets:
 
     def call_recvmsg(self, a: Sequence[Any]) -> Outcome:
         """recvmsg(2)."""
-        return self._receive(a, total(a[1].get("msg_iov")), a[2])
+        data, control, _, _ = self._get(a[0]).recvmsg(total(a[1].get("msg_iov")), _OPTION_ROOM, a[2])
+        told = [{"cmsg_level": level, "cmsg_type": kind, "cmsg_data": _cmsg(kind, raw)} for level, kind, raw in control]
+        return Outcome(len(data), outputs={1: {"msg_control": told}})
 
     def _receive(self, a: Sequence[Any], size: int, flags: int) -> Outcome:
+        into(a[1], size)
         data = self._get(a[0]).recv(size, flags & ~CONSTANTS["MSG_TRUNC"])
         return Outcome(len(data), outputs={1: data} if isinstance(a[1], bytes) else {})
 
@@ -237,6 +242,8 @@ class KernelSockets:
         given = a[3][0] if isinstance(a[3], list) else a[3]
         if isinstance(given, Mapping):
             given = struct.pack("ii", *given.values())
+        if isinstance(given, int) and given >> 31:
+            given = struct.pack("I", given & 0xFFFFFFFF)
         self._get(a[0]).setsockopt(a[1], a[2], given)
         return Outcome(0)
 
@@ -306,6 +313,14 @@ class KernelSockets:
         if not found and a[3]:
             raise BlockingIOError(errno.EAGAIN, "nothing")
         return Outcome(len(found), outputs={1: found} if found else {})
+
+
+def _cmsg(kind: int, raw: bytes) -> object:
+    """What a control message says: a ``struct sock_extended_err`` (linux/errqueue.h), or a number."""
+    if kind in (CONSTANTS["IP_RECVERR"], CONSTANTS["IPV6_RECVERR"]) and len(raw) >= _ERROR.size:
+        names = ("ee_errno", "ee_origin", "ee_type", "ee_code", "ee_info", "ee_data")
+        return dict(zip(names, _ERROR.unpack_from(raw), strict=True))
+    return int.from_bytes(raw[:4], sys.byteorder)
 
 
 def _events(made: socket.socket, wanted: int) -> int:

@@ -18,6 +18,8 @@ _SOCKET: Final = CONSTANTS["SOL_SOCKET"]
 _TCP: Final = CONSTANTS["SOL_TCP"]
 #: The option by which `Sockets` tells what else could be read.
 INQ: Final = (_TCP, CONSTANTS["TCP_INQ"])
+#: The option by which MSG_ZEROCOPY is heeded.
+ZEROCOPY: Final = (_SOCKET, CONSTANTS["SO_ZEROCOPY"])
 #: tcp(7), TCP_MAXSEG: what a program may ask for.
 _MSS_MOST: Final = 32_767
 
@@ -52,6 +54,7 @@ _KEPT: Final[Mapping[tuple[int, int], int]] = MappingProxyType(
         _of(_SOCKET, "SO_MARK"): 0,
         _of(_TCP, "TCP_NOTSENT_LOWAT"): 0,
         INQ: 0,
+        ZEROCOPY: 0,
         _of(_TCP, "TCP_DEFER_ACCEPT"): 0,
         _of(_TCP, "TCP_QUICKACK"): 1,
         _of(_TCP, "TCP_WINDOW_CLAMP"): 0,

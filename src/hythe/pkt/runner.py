@@ -349,6 +349,8 @@ def agrees(wanted: object, produced: object) -> bool:
         return agrees(wanted[0], produced)
     if isinstance(wanted, dict) and isinstance(produced, dict):
         return all(agrees(wanted[name], produced[name]) for name in wanted if name in produced)
+    if isinstance(wanted, int) and isinstance(produced, int) and wanted >> 31 == 1:
+        return wanted == produced & 0xFFFFFFFF  # a script does not say whether it has a sign
     return wanted == produced
 
 

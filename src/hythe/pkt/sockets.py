@@ -14,6 +14,7 @@ from typing import Any
 from hythe.config import TcpConfig
 from hythe.host.host import Host
 from hythe.pkt import options
+from hythe.pkt.arguments import into as into_buffer
 from hythe.pkt.arguments import octets, sockaddr, total
 from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.descriptor import Socket
@@ -27,6 +28,10 @@ from hythe.tcp.states import CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT
 
 _NONBLOCK = CONSTANTS["O_NONBLOCK"]
 _STREAM = CONSTANTS["SOCK_STREAM"]
+_MORE = CONSTANTS["MSG_MORE"]
+_RECORD = CONSTANTS["MSG_EOR"]
+#: Flags of send(2).
+_KNOWN = _MORE | _RECORD | sum(CONSTANTS[f"MSG_{each}"] for each in ("FASTOPEN", "NOSIGNAL", "DONTWAIT", "ZEROCOPY"))
 
 
 class Sockets:
@@ -133,6 +138,7 @@ class Sockets:
         socket = Socket(stream=True, blocking=blocking, config=connection.config)
         socket.connection = self.last = connection
         socket.linger = listening.linger
+        socket.options = dict(listening.options)
         return Outcome(self._new(socket))
 
     def call_connect(self, a: Sequence[Any]) -> Outcome:
@@ -223,10 +229,14 @@ class Sockets:
 
     def call_recvmsg(self, a: Sequence[Any]) -> Outcome:
         """recvmsg(2)."""
+        if a[2] & CONSTANTS["MSG_ERRQUEUE"]:
+            notice = self._get(a[0]).take_notice()
+            return Outcome(0, outputs={1: {"msg_control": [{"cmsg_data": notice}]}})
         return self._receive(a, total(a[1].get("msg_iov")), a[2], -1)
 
     def _receive(self, a: Sequence[Any], size: int, flags: int, into: int) -> Outcome:
         socket = self._get(a[0])
+        into_buffer(a[1], size)
         if not socket.stream:
             return self._receive_datagram(socket, size, flags, into)
         connection = socket.connection
@@ -293,6 +303,12 @@ class Sockets:
 
     def _write(self, fd: object, data: bytes, flags: int, to: tuple[bytes, int] | None = None) -> Outcome:
         socket = self._get(fd)
+        outcome = self._send(socket, data, flags, to)
+        if flags & CONSTANTS["MSG_ZEROCOPY"] and socket.options.get(options.ZEROCOPY):
+            socket.copied()
+        return outcome
+
+    def _send(self, socket: Socket, data: bytes, flags: int, to: tuple[bytes, int] | None) -> Outcome:
         opened = self.fast_open.opened(socket)
         if opened is not None:
             return opened
@@ -304,8 +320,7 @@ class Sockets:
                 return self.fast_open.send(socket, data, first, waits=waits)
             finally:
                 self._opened(socket)
-        more = CONSTANTS["MSG_MORE"]
-        unknown = flags & ~(CONSTANTS["MSG_FASTOPEN"] | CONSTANTS["MSG_NOSIGNAL"] | CONSTANTS["MSG_DONTWAIT"] | more)
+        unknown = flags & ~_KNOWN
         if unknown:
             raise OSError(errno.EOPNOTSUPP, f"hythe's sockets know no flags {unknown:#x}")
         if not socket.stream:
@@ -329,7 +344,7 @@ class Sockets:
         size = len(data) if waits else min(room, len(data))
         if socket.corked:
             connection.cork()
-        connection.write(data[:size], more=bool(flags & more))
+        connection.write(data[:size], more=bool(flags & _MORE), record=bool(flags & _RECORD))
         return Outcome(size)
 
     def _opened(self, socket: Socket) -> None:
@@ -377,16 +392,7 @@ class Sockets:
 
     def call_ioctl(self, a: Sequence[Any]) -> Outcome:
         """ioctl(2): SIOCINQ, SIOCOUTQ and SIOCOUTQNSD of a stream."""
-        socket = self._get(a[0])
-        connection = socket.connection
-        if connection is None:
-            raise OSError(errno.EINVAL, "not connected")
-        end = connection.sendq.end + connection.fin_queued
-        asked = {
-            CONSTANTS["SIOCINQ"]: sum(map(len, connection.views())),
-            CONSTANTS["SIOCOUTQ"]: end - connection.snd_una if connection.state != CLOSED else 0,
-            CONSTANTS["SIOCOUTQNSD"]: max(0, end - connection.snd_nxt) if connection.state != CLOSED else 0,
-        }
+        asked = self._get(a[0]).queues()
         if a[1] not in asked:
             raise OSError(errno.ENOTTY, "unknown")
         return Outcome(0, outputs={2: [asked[a[1]]]})

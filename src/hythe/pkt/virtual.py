@@ -13,7 +13,7 @@ from hythe.host.host import Host
 from hythe.host.interfaces import Prefix
 from hythe.host.routes import Route
 from hythe.pkt import tcpinfo
-from hythe.pkt.begun import POLLS, Begun, expiry
+from hythe.pkt.begun import Begun, expiry, waits
 from hythe.pkt.cookies import LinuxCookies
 from hythe.pkt.runner import Pending, Run
 from hythe.pkt.script import Script, ScriptError
@@ -109,9 +109,15 @@ class Virtual:
     def call(self, name: str, arguments: Sequence[object], *, blocks: bool) -> Pending:
         """As `Stack.call`."""
         expires = expiry(name, arguments, self._now - _BEGIN)
-        waits = name in POLLS or (bool(arguments) and self._sockets.blocking(arguments[0]))
+        blocking = bool(arguments) and self._sockets.blocking(arguments[0])
         action = self._sockets.find(name)
-        begun = Begun(action, arguments, lambda: self._now - _BEGIN, blocking=waits, expires=expires)
+        begun = Begun(
+            action,
+            arguments,
+            lambda: self._now - _BEGIN,
+            blocking=waits(name, arguments, blocking=blocking),
+            expires=expires,
+        )
         begun.eager = name in _WRITES
         self._turn()
         begun.attempt()

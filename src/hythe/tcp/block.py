@@ -154,6 +154,7 @@ class ControlBlock:
         "rcv_nxt",
         "rcv_scale",
         "rcv_up",
+        "records",
         "recvq",
         "reo_at",
         "retransmits",
@@ -256,6 +257,7 @@ class ControlBlock:
         self.ece_owed = False  # data came marked CE, and the peer has not answered yet
         self.sendq = SendQueue(self.around.pool, self.iss + 1)
         self.corked = 0  # CORKED, MORE: what is short of a segment waits for what is about to come, but not for long
+        self.records: list[int] | None = None  # where the owner wants a segment to end (MSG_EOR), as far as not sent
         self.fin_queued = False  # the owner has said its last byte; FIN goes out behind the queue
         self.scoreboard = Scoreboard()
         self.rack = Rack()

@@ -260,12 +260,15 @@ class Connection(ControlBlock):
         """`size` bytes were put into what `reserve` returned."""
         self.sendq.commit(size)
 
-    def write(self, data: bytes | bytearray | memoryview, *, urgent: bool = False, more: bool = False) -> None:
+    def write(
+        self, data: bytes | bytearray | memoryview, *, urgent: bool = False, more: bool = False, record: bool = False
+    ) -> None:
         """Queue bytes whatever the room (`room` tells how much is wise). Once the connection has ended they are dropped.
 
         `urgent`: the peer is told at once that there are urgent data up to the last of these bytes (see `urgent`).
         `more`: the next write follows at once, so what is short of a full segment waits for it: until an ACK comes, or a
         time-out at most.
+        `record`: a segment ends with the last of these bytes, whatever follows; what is short goes once more has come.
         BrokenPipeError after `shutdown`.
         """
         if self.fin_queued and self.state != CLOSED:
@@ -275,6 +278,8 @@ class Connection(ControlBlock):
             self.corked = self.corked & CORKED | (MORE if more else 0)
             if urgent:
                 self.snd_up = self.sendq.end
+            if record:
+                self.records = [*(self.records or ()), self.sendq.end]
             self.note(0)
 
     def cork(self) -> None:

@@ -236,7 +236,10 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
             size = sendq.burst
         if tcb.snd_up > nxt and size > mss:
             size = mss  # who cuts super-segments leaves the urgent pointer as it is
-        if size > mss:
+        whole = tcb.records is not None and _to_end_of_record(tcb, nxt)
+        if whole and whole <= size and whole < unsent:
+            size = whole
+        elif size > mss:
             part = size % mss
             if part and (size < unsent or not _may_be_small(tcb)):
                 size -= part
@@ -245,7 +248,7 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
                 tcb.limited = nxt
             break
         last = size == unsent
-        flags = ACK | PSH if last and size else ACK
+        flags = ACK | PSH if size and (last or size == whole) else ACK
         if last and tcb.fin_queued:
             if usable > size:
                 flags |= FIN
@@ -270,6 +273,13 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
     if board.recovering and tcb.prr is not None:
         tcb.prr.out += nxt - first
     return sent
+
+
+def _to_end_of_record(tcb: ControlBlock, nxt: int) -> int:
+    """Bytes from `nxt` on to where the owner wants a segment to end, 0 if it does not care."""
+    ends = [end for end in tcb.records or () if end > nxt]
+    tcb.records = ends or None
+    return ends[0] - nxt if ends else 0
 
 
 def _worth_sending(tcb: ControlBlock, size: int, unsent: int, usable: int) -> bool:
