@@ -71,7 +71,7 @@ def linux(raw: bytes) -> dict[str, int]:
 
 def _delivered(connection: Connection, size: int, mss: int) -> int:
     """Segments, our SYN one of them, whatever text it bore."""
-    own = 0 if connection.passive else connection.syn_text
+    own = 0 if connection.passive else max(connection.early - 1, 0)
     return -(-(size - own) // mss) + (connection.snd_una > connection.iss)
 
 
@@ -80,7 +80,7 @@ def hythe(connection: Connection) -> dict[str, int]:
     info, board, mss = connection.info(), connection.scoreboard, max(connection.snd_mss, 1)
     recovery = (4 if board.by_timeout else 3) if board.recovering else 1 if board.sacked or board.dup_acks else 0
     acked = max(0, min(connection.snd_una, connection.sendq.end) - connection.iss - 1)
-    options = connection.ts_on * 1 | connection.sack_on * 2 | info.ecn * 8 | bool(connection.syn_text) * 32
+    options = connection.ts_on * 1 | connection.sack_on * 2 | info.ecn * 8 | (connection.early > 1) * 32
     options |= bool(connection.rcv_scale or connection.snd_scale) * 4
     return {
         "tcpi_state": _STATES[info.state],

@@ -178,7 +178,6 @@ class ControlBlock:
         "snd_wnd",
         "state",
         "syn_due",
-        "syn_text",
         "text_at",
         "timeouts",
         "trace",
@@ -224,8 +223,9 @@ class ControlBlock:
         self.syn_due = False  # a SYN or SYN-ACK is to leave
         self.fast_open: bytes | None = None  # the cookie that our SYN bears, b"" to ask for one; or that our SYN-ACK gives
         self.experimental = False  # it has the form from before RFC 7413
-        self.early = False  # open before the handshake is done, by a good cookie (RFC 7413, 4.2); ours: text was taken
-        self.syn_text = 0  # bytes of text that were taken from a SYN, the peer's or ours
+        # Open before the handshake is done, by a good cookie (RFC 7413, 4.2), or the text of our SYN was taken: then one
+        # more than the bytes of text that the SYN bore.
+        self.early = 0
         self.deaf = False  # the owner reads no more: data that comes now is answered with RST (RFC 2525, 2.17)
         self.opened_at = now
 

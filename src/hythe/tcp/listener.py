@@ -109,7 +109,7 @@ class Listener:
     def established(self, connection: Connection) -> None:
         """Its handshake is done."""
         self._not_pending(connection)
-        self.early -= connection.early
+        self.early -= bool(connection.early)
         if connection.early:
             return  # its owner has it since the SYN
         if self.closed:
@@ -123,7 +123,7 @@ class Listener:
         if connection.early and connection.error == errno.ECONNRESET:
             self.resets.append(now + RESET_COUNTS)
         else:
-            self.early -= connection.early
+            self.early -= bool(connection.early)
 
     def take(self) -> list[Connection]:
         """All that wait to be accepted; the caller owns them now."""

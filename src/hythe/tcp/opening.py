@@ -158,8 +158,8 @@ def fast_open_in_syn(tcb: ControlBlock, options: Options, now: int) -> int:
 
 def _fast_open_answered(tcb: ControlBlock, ack: int, options: Options) -> None:
     """The SYN-ACK says how much of our SYN's text was taken; the rest is new again (RFC 7413, 4.2.2)."""
-    taken = tcb.early = ack > tcb.snd_una
-    tcb.syn_text = ack - tcb.snd_una
+    taken = ack - tcb.snd_una
+    tcb.early = 1 + taken if taken else 0
     cookies = tcb.around.fast_open
     if cookies is not None and (options.fast_open or taken):
         form = options.experimental if options.fast_open else tcb.experimental
@@ -186,12 +186,12 @@ def welcome(tcb: ControlBlock, segment: Segment, options: Options, now: int, *, 
     if cookie != good and not trusting:
         tcb.fast_open = good
     elif accept:
-        tcb.early = True
+        tcb.early = 1
         tcb.congestion.begin(tcb.snd_mss, tcb.config.initial_window)  # the answer does not wait for the handshake
         tcb.congestion.cwnd += 1  # and our SYN is in flight still
         size = min(segment.size, tcb.rcv_adv - tcb.rcv_nxt)
         if size:
-            tcb.syn_text = size
+            tcb.early += size
             accept_text(tcb, segment.payload[:size], size, now)
             tcb.last_ack_sent = tcb.rcv_nxt  # by the SYN-ACK
             tcb.ack_owed = 0
