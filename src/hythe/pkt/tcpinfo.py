@@ -55,8 +55,11 @@ _MORE: Final = (
 _TIMES: Final = ("tcpi_delivery_rate", "tcpi_busy_time", "tcpi_rwnd_limited", "tcpi_sndbuf_limited")
 _COUNTS: Final = ("tcpi_delivered", "tcpi_delivered_ce")
 _OCTETS: Final = ("tcpi_bytes_sent", "tcpi_bytes_retrans")
-_LAST: Final = ("tcpi_dsack_dups", "tcpi_reord_seen", "tcpi_rcv_ooopack", "tcpi_snd_wnd")
-_LAYOUT: Final = struct.Struct("=8B24I4Q6I4Q2I2Q4I")
+_LAST: Final = (
+    "tcpi_dsack_dups", "tcpi_reord_seen", "tcpi_rcv_ooopack", "tcpi_snd_wnd", "tcpi_rcv_wnd", "tcpi_rehash",
+    "tcpi_total_rto", "tcpi_total_rto_recoveries", "tcpi_total_rto_time",
+)  # fmt: skip
+_LAYOUT: Final = struct.Struct("=8B24I4Q6I4Q2I2Q6I2HI")
 #: What getsockopt(TCP_INFO) is asked for: the fields above.
 SIZE: Final = _LAYOUT.size
 
@@ -66,6 +69,8 @@ def linux(raw: bytes) -> dict[str, int]:
     names = (*_BYTES, *_WORDS, *_LONGS, *_MORE, *_TIMES, *_COUNTS, *_OCTETS, *_LAST)
     found = dict(zip(names, _LAYOUT.unpack(raw[:SIZE].ljust(SIZE, b"\0")), strict=True))
     scales = found.pop("tcpi_wscales")
+    app_limited = found.pop("tcpi_flags") & 1
+    found["tcpi_delivery_rate_app_limited"] = app_limited
     return found | {"tcpi_snd_wscale": scales & 15, "tcpi_rcv_wscale": scales >> 4}
 
 
@@ -118,6 +123,11 @@ def hythe(connection: Connection) -> dict[str, int]:
         "tcpi_bytes_sent": info.bytes_sent,
         "tcpi_dsack_dups": info.dsacks,
         "tcpi_reord_seen": int(info.reordering > 0),
+        "tcpi_pmtu": connection.mss_path + connection.envelope.header_size,
+        "tcpi_max_pacing_rate": 0xFFFFFFFFFFFFFFFF,
+        "tcpi_last_ack_sent": 0,  # Linux does not keep it
+        "tcpi_rcv_wnd": info.receive_window,
+        "tcpi_total_rto": info.timeouts,
         "tcpi_fackets": 0,  # no longer told by Linux either
         "tcpi_snd_wnd": info.send_window,
     }

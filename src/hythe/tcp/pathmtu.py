@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hythe.tcp.block import ControlBlock
-from hythe.tcp.states import ESTABLISHED
+from hythe.tcp.states import ESTABLISHED, SYN_SENT
 
 
 def path_changed(tcb: ControlBlock, mtu: int) -> None:
@@ -15,9 +15,23 @@ def path_changed(tcb: ControlBlock, mtu: int) -> None:
     before = tcb.snd_mss
     tcb.mss_path = mtu - tcb.envelope.header_size
     tcb.set_mss(tcb.mss_peer)
-    if tcb.snd_mss < before and tcb.state >= ESTABLISHED and tcb.snd_nxt > tcb.snd_una:
+    if tcb.state == SYN_SENT and tcb.snd_nxt > tcb.iss + 1:
+        _without_text(tcb)
+    elif tcb.snd_mss < before and tcb.state >= ESTABLISHED and tcb.snd_nxt > tcb.snd_una:
         board = tcb.scoreboard
         board.declare_all()
         board.begin(tcb.snd_nxt, by_timeout=True)
         board.urgent = True
         tcb.note(0)
+
+
+def _without_text(tcb: ControlBlock) -> None:
+    """The text that our SYN bore (RFC 7413, 4.2.1) was too much for the path: a plain SYN leaves at once.
+
+    It announces no longer segments than the path carries (Linux): those that come back mostly take it, too.
+    """
+    tcb.mss_local = min(tcb.mss_local, tcb.mss_path)
+    tcb.fast_open = None
+    tcb.snd_nxt = tcb.iss + 1
+    tcb.syn_due = True
+    tcb.note(0)
