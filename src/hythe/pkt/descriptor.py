@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hythe.config import TcpConfig
 from hythe.host.udp import Endpoint
+from hythe.pkt import sendbuffer
 from hythe.pkt.constants import CONSTANTS
 from hythe.tcp.connection import Connection
 from hythe.tcp.listener import Listener
@@ -18,6 +19,10 @@ OUT: Final = CONSTANTS["POLLOUT"]
 ERR: Final = CONSTANTS["POLLERR"]
 HUP: Final = CONSTANTS["POLLHUP"]
 RDHUP: Final = CONSTANTS["POLLRDHUP"]
+_SNDBUF: Final = (CONSTANTS["SOL_SOCKET"], CONSTANTS["SO_SNDBUF"])
+_LOWAT: Final = (CONSTANTS["SOL_TCP"], CONSTANTS["TCP_NOTSENT_LOWAT"])
+#: So much never waits to be sent: no limit.
+_NEVER_LOW: Final = 0xFFFFFFFF
 
 
 class Socket:
@@ -37,6 +42,8 @@ class Socket:
         self.linger: int | None = None
         self.corked = False  # TCP_CORK
         self.starved = False  # a write found no room
+        self.written = 0  # bytes of a write that waits for more
+        self.lowat = 0  # TCP_NOTSENT_LOWAT where it is not set: what tcp_notsent_lowat says
         self.deferred: tuple[bytes, int] | None = None  # where to, once there is text for the SYN
         self.opening: int | None = None  # so much text was given to a SYN that is not answered yet
         self._uncopied: list[int] = []  # where writes with MSG_ZEROCOPY end, as far as they are not acknowledged
@@ -76,9 +83,40 @@ class Socket:
         if connection.fin_received or self.read_shut:
             events |= RDHUP | IN
             events |= HUP if connection.fin_queued else 0
-        if connection.state >= ESTABLISHED and (connection.room() > 0 or connection.fin_queued):
+        if connection.state >= ESTABLISHED and (connection.fin_queued or self._has_room(connection)):
             events |= OUT
         return events
+
+    def _has_room(self, connection: Connection) -> bool:
+        limit, lowat = self.buffer(connection)
+        return sendbuffer.writable(connection, limit, lowat) if self.limited or lowat < _NEVER_LOW else connection.room() > 0
+
+    @property
+    def limited(self) -> bool:
+        """Has the program said how much may be queued?"""
+        return _SNDBUF in self.options
+
+    def buffer(self, connection: Connection) -> tuple[int, int]:
+        """Bytes that may be queued, and of those not sent yet."""
+        limit, lowat = self.options.get(_SNDBUF), self.options.get(_LOWAT) or self.lowat
+        share = connection.room() + len(connection.sendq)
+        return limit if isinstance(limit, int) else share, lowat if isinstance(lowat, int) and lowat else _NEVER_LOW
+
+    def take(self, size: int, *, waits: bool) -> int:
+        """How much of a write of `size` bytes goes into the queue now. BlockingIOError for nothing."""
+        connection = self.connection
+        if connection is None or (waits and not self.limited):
+            if connection is not None and connection.room() <= 0 and size:
+                raise BlockingIOError(errno.EAGAIN, "no room")
+            return size
+        limit, lowat = self.buffer(connection)
+        if waits and self.written and not sendbuffer.writable(connection, limit, lowat):
+            raise BlockingIOError(errno.EAGAIN, "no room worth the while")
+        taken = sendbuffer.takes(connection, size, limit, lowat)
+        self.starved = taken < size
+        if not taken and size:
+            raise BlockingIOError(errno.EAGAIN, "no room")
+        return taken
 
     def copied(self) -> None:
         """A write with MSG_ZEROCOPY went into the queue."""

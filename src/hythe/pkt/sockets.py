@@ -45,6 +45,7 @@ class Sockets:
         self._table: dict[int, Socket] = {}
         self._epolls: dict[int, Epoll] = {}
         self.fast_open = Opener(host, now)
+        self.lowat = 0  # tcp_notsent_lowat
         self.last: Connection | None = None  # accepted or connected last
 
     def find(self, name: str) -> Callable[[Sequence[Any]], Outcome]:
@@ -71,6 +72,7 @@ class Sockets:
     def _new(self, socket: Socket) -> int:
         fd = self._free()
         self._table[fd] = socket
+        socket.lowat = self.lowat
         return fd
 
     def _free(self) -> int:
@@ -337,14 +339,14 @@ class Sockets:
             raise OSError(errno.EALREADY, "connecting once is enough")
         if connection.state < ESTABLISHED and not connection.early:
             raise BlockingIOError(errno.EAGAIN, "not yet")
-        room = connection.room()
-        socket.starved = room < len(data)
-        if room <= 0 and data:
-            raise BlockingIOError(errno.EAGAIN, "no room")
-        size = len(data) if waits else min(room, len(data))
+        size = socket.take(len(data) - socket.written, waits=waits)
         if socket.corked:
             connection.cork()
-        connection.write(data[:size], more=bool(flags & _MORE), record=bool(flags & _RECORD))
+        size += socket.written
+        connection.write(data[socket.written : size], more=bool(flags & _MORE), record=bool(flags & _RECORD))
+        socket.written = size if waits and size < len(data) else 0
+        if socket.written:
+            raise BlockingIOError(errno.EAGAIN, "the rest waits for room")
         return Outcome(size)
 
     def _opened(self, socket: Socket) -> None:

@@ -133,6 +133,8 @@ class Virtual:
                 self._host.around.fast_open.forget()
             elif short == "tcp_fastopen":
                 self._sockets.fast_open.allowed = int(setting.value, 0)
+            elif short == "tcp_notsent_lowat":
+                self._sockets.lowat = int(setting.value, 0)
             elif short == "tcp_fastopen_key":
                 self._host.around.fast_open = LinuxCookies(setting.value, self._host.config.fast_open_servers)
         except ValueError as error:
