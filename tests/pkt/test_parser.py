@@ -145,7 +145,7 @@ def test_words_that_stand_for_others() -> None:
         ("0 < S 0:0(0) wni 5", "a.pkt:1: expected a time in seconds"),
         ("0 < S 0-0(0)", "a.pkt:1: expected ':' behind the sequence number"),
         ("0 < S 0:10(5)", "a.pkt:1: expected 0:5(5), found 0:10(5)"),
-        ("0 > . 1:1(0) win 5", "a.pkt:1: expected 'ack' with a number exactly where the flags have '.'"),
+        ("0 > . 1:1(0) win 5", "a.pkt:1: expected 'ack' with a number where the flags have '.'"),
         ("0 < X 1:1(0)", "a.pkt:1: expected a flag: S F R P U E W or '.' for ACK, found 'X'"),
         ("0 < S 0:0(0) win 5 <mss>", "a.pkt:1: expected the value of mss, found '>'"),
         ("0 < S 0:0(0) win 5 <foo 1>", "a.pkt:1: expected a TCP option"),

@@ -242,7 +242,11 @@ class Flow:
         found = []
         absolute = bool(what.flags & SYN)  # whatever stands beside a SYN is written in full
         for part in parts:
-            if what.ack is not None and part.ack != (what.ack & _MASK if absolute else self.theirs(what.ack)):
+            if (
+                what.ack is not None
+                and what.flags & ACK
+                and part.ack != (what.ack & _MASK if absolute else self.theirs(what.ack))
+            ):
                 found.append(f"ack {signed(part.ack) if absolute else self.relative_ack(part.ack)}, expected {what.ack}")
             if what.window is not None and part.window != what.window:
                 found.append(f"win {part.window}, expected {what.window}")

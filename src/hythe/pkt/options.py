@@ -22,6 +22,7 @@ INQ: Final = (_TCP, CONSTANTS["TCP_INQ"])
 ZEROCOPY: Final = (_SOCKET, CONSTANTS["SO_ZEROCOPY"])
 #: tcp(7), TCP_MAXSEG: what a program may ask for.
 _MSS_MOST: Final = 32_767
+_SEGMENT: Final = 1_460
 
 
 def _of(level: int, name: str) -> tuple[int, int]:
@@ -85,7 +86,8 @@ def put(socket: Socket, level: int, name: int, given: Any, now: int) -> None:
     elif which == _of(_SOCKET, "SO_KEEPALIVE"):
         socket.configure(now, keepalive=bool(value))
     elif which == _of(_SOCKET, "SO_RCVBUF"):
-        socket.configure(now, receive_buffer=value, receive_buffer_max=value)
+        whole = value - value % _SEGMENT if value > _SEGMENT else value  # as Linux offers it
+        socket.configure(now, receive_buffer=whole, receive_buffer_max=whole)
         socket.options[which] = value * 2  # socket(7), as for the other
     elif which == _of(_TCP, "TCP_MAXSEG"):
         if not 88 <= value <= _MSS_MOST:

@@ -88,8 +88,8 @@ def _tcp(reader: Reader, inbound: bool) -> Tcp:
         window = reader.number("the window")
     if reader.skip("urg"):
         urgent = reader.number("the urgent pointer")
-    if (ack is None) != (not flags & ACK) and not (inbound and ack is None):  # a peer may leave it zero
-        reader.fail("'ack' with a number exactly where the flags have '.'")
+    if ack is None and flags & ACK and not inbound:  # a peer may leave it zero
+        reader.fail("'ack' with a number where the flags have '.'")
     options: tuple[Option, ...] | None = ()
     if reader.skip("<"):
         options = _options(reader)

@@ -113,9 +113,12 @@ def _count(field: str, scale: int = 1) -> Callable[[str], dict[str, Any]]:
 
 
 def _receive_memory(value: str) -> dict[str, Any]:
-    """tcp_rmem: least, default, most; half of a buffer is window (tcp_adv_win_scale 1), but the scale tells of all of it."""
+    """tcp_rmem: least, default, most; half of a buffer is window (tcp_adv_win_scale 1), but the scale tells of all of it.
+
+    Of a power of two it is one more than needed, or nearly.
+    """
     _, default, most = (int(each) for each in value.split())
-    return {"receive_buffer": default // 2, "receive_buffer_max": most}
+    return {"receive_buffer": default // 2, "receive_buffer_max": most + (not most & (most - 1))}
 
 
 def _send_memory(value: str) -> dict[str, Any]:
@@ -165,6 +168,7 @@ _SYSCTLS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = MappingProxyTyp
         "tcp_rmem": _receive_memory,
         "tcp_wmem": _send_memory,
         "tcp_rto_min_us": _count("rto_min", MICROSECOND),
+        "tcp_rto_max_ms": _count("rto_max", MILLISECOND),
     }
 )
 #: Those that Linux's connections look up whenever they need them; the others count for sockets made later.

@@ -27,7 +27,7 @@ _UNHEEDED: Final = re.compile(
     r"|ethtool -K \S+( (tso|gso|gro|tx|rx|sg) (on|off))+"
     r"|\S*/sysctl_restore_\S+\.sh"
     r"|echo \d+ > /sys/module/tcp_cubic/parameters/hystart_detect"
-    r"|nstat( -\S+)*( \| grep \S+)?|set -\S+|true|exit 0"
+    r"|nstat( -\S+)*( \| grep( -\S+)* (\S+|\"[^\"]*\"))*|set -\S+|true|exit 0"
 )
 #: Scripts that call scripts: as deep as this.
 _DEPTH: Final = 4

@@ -48,6 +48,9 @@ def take_text(tcb: ControlBlock, segment: Segment, seq: int, now: int) -> None:
         if seq < tcb.rcv_nxt:
             arrived_twice(tcb, seq, tcb.rcv_nxt)
         had_islands = tcb.recvq.islands is not None
+        if had_islands:
+            left, right = min(tcb.recvq.blocks(ISLANDS_MAX))  # of several it is enough to tell of the first (Linux)
+            arrived_twice(tcb, left, min(right, end))
         accept_text(tcb, data[tcb.rcv_nxt - seq : end - seq], end - tcb.rcv_nxt, now)
         if had_islands:
             before = tcb.rcv_nxt
