@@ -105,10 +105,11 @@ def test_one_more_than_a_client_may_have_is_reset(tmp_path: Path) -> None:
                 talk(it.ports[0], b"x", end=False)
             assert "EDQUOT" in it.lines(1)[0]
             flow = it.within(lambda: next(iter(it.server.flows.live.values())))
-            assert flow.kill is not None
-            it.within(flow.kill)
+            kill = flow.kill
+            assert kill is not None
+            it.within(kill)
             with pytest.raises(ConnectionResetError):
                 first.recv(1)
-            it.within(flow.kill)  # which means nothing any more
+            it.within(kill)  # which means nothing any more
         assert "ECONNABORTED" in it.lines(2)[1]
         assert it.open_flows() == 0

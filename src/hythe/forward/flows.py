@@ -93,6 +93,7 @@ class Flows:
         if self.live.pop(flow.number, None) is None:
             return
         flow.ended = time.time()
+        flow.kill = None  # and so nothing is kept with the record that the stream had
         flow.error = _number(error) if error is not None else 0
         refused = flow.state == "SYN_SENT"
         flow.state = "CLOSED"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -75,6 +76,7 @@ def _work(options: Options, worker: Worker) -> int:
 
 
 def _run_alone(options: Options, worker: Worker | None = None) -> None:
+    gc.freeze()  # modules are not worth looking through for garbage, ever
     with asyncio.Runner(loop_factory=ReadyLoop) as runner:
         runner.run(serve(options, worker))
 

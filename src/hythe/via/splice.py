@@ -86,7 +86,7 @@ class Joint:
         self.ended = False
         self._over = over
         self._pumping = 2
-        self._pumps = (_Pump(self, loop, near, far), _Pump(self, loop, far, near))
+        self._pumps: tuple[_Pump, ...] = (_Pump(self, loop, near, far), _Pump(self, loop, far, near))
 
     @property
     def is_last(self) -> bool:
@@ -107,6 +107,7 @@ class Joint:
         self.ended = True
         for pump in self._pumps:
             pump.watch(_NOTHING)
+        self._pumps = ()  # each has this joint, and a circle is garbage that has to be looked for
         for each in (self.near, self.far):
             if self._pumping:
                 reset(each)
