@@ -10,7 +10,7 @@ from http import HTTPStatus
 import h11
 import pytest
 
-from hythe.proxy.heads import HEAD_MAX, LINE_MAX, Refusal, Target, check, credentials, read_head, target
+from hythe.proxy.heads import HEAD_MAX, LINE_MAX, Refusal, Target, check, credentials, read_head, target, tunnel
 
 
 def head(*lines: str) -> bytes:
@@ -170,3 +170,53 @@ def test_noise_is_refused_or_waited_for_and_never_more(rng: random.Random) -> No
             statuses.add(refusal.status)
     assert statuses <= {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_IMPLEMENTED}
     assert HTTPStatus.BAD_REQUEST in statuses
+
+
+HOST = "Host: example.com:443"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("CONNECT 127.0.0.1:443 HTTP/1.1", HOST),
+        ("CONNECT example.com:443 HTTP/1.1", "host:", "User-Agent: a\tb (c)", "X-Host: d", "Empty:"),
+        ("CONNECT [::1]:1 HTTP/1.1", HOST, *(f"X-{number}: y" for number in range(50))),
+    ],
+)
+def test_a_plain_connect_is_told_at_a_glance_and_means_what_it_means_to_h11(lines: tuple[str, ...]) -> None:
+    said = head(*lines)
+    check(said)
+    machine = h11.Connection(h11.SERVER)
+    machine.receive_data(said)
+    request = machine.next_event()
+    assert isinstance(request, h11.Request)
+    assert tunnel(said) == target(request)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        head("CONNECT a:1 HTTP/1.1"),
+        head("CONNECT a:1 HTTP/1.0", HOST),
+        head("connect a:1 HTTP/1.1", HOST),
+        head("CONNECT a:1 http/1.1", HOST),
+        head("CONNECT a HTTP/1.1", HOST),
+        head("CONNECT a:0 HTTP/1.1", HOST),
+        head("CONNECT a:1 b HTTP/1.1", HOST),
+        head("GET http://a/ HTTP/1.1", HOST),
+        head("CONNECT a:1 HTTP/1.1", HOST, "hOST: b"),
+        head("CONNECT a:1 HTTP/1.1", HOST, "content-LENGTH: 0"),
+        head("CONNECT a:1 HTTP/1.1", HOST, "Transfer-Encoding: chunked"),
+        head("CONNECT a:1 HTTP/1.1", HOST, "Max-Forwards: x"),
+        head("CONNECT a:1 HTTP/1.1", HOST, " folded"),
+        head("CONNECT a:1 HTTP/1.1", HOST, "X : a"),
+        head("CONNECT a:1 HTTP/1.1", HOST, "X: a\0b"),
+        head("CONNECT a:1 HTTP/1.1", HOST, "X: a\rb"),
+        head("CONNECT a:1 HTTP/1.1", HOST, "no colon"),
+        head("CONNECT a:1 HTTP/1.1", HOST) + b"early",
+        head("CONNECT a:1 HTTP/1.1", HOST)[:-1],
+        b"\r\n" + head("CONNECT a:1 HTTP/1.1", HOST),
+    ],
+)
+def test_whatever_else_is_looked_at_closely(said: bytes) -> None:
+    assert tunnel(said) is None

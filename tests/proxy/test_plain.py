@@ -14,7 +14,7 @@ import pytest
 
 from hythe.proxy.mapping import Mapping
 from tests.gateway.servers import echo, tcp_server
-from tests.proxy.running import Running, proxy, talk
+from tests.proxy.running import OPEN, Running, proxy, talk
 
 
 def mapped(to: list[int], more: str = "") -> str:
@@ -112,4 +112,52 @@ def test_one_more_than_a_client_may_have_is_reset(tmp_path: Path) -> None:
                 first.recv(1)
             it.within(kill)  # which means nothing any more
         assert "ECONNABORTED" in it.lines(2)[1]
+        assert it.open_flows() == 0
+
+
+def asked(port: int, request: bytes) -> bytes:
+    """All that comes of a request to a proxy."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(request)
+        said = b""
+        while more := client.recv(1_000):
+            said += more
+        return said
+
+
+def test_who_asks_for_one_that_does_not_answer_is_told_so(tmp_path: Path) -> None:
+    entries = "".join(f'[[{kind}]]\nlisten = "127.0.0.1:0"\nconnect = "50ms"\n' for kind in ("socks", "http"))
+    with full() as (busy, _), proxy(entries + OPEN, tmp_path) as it:
+        socks, http = it.ports
+        host, port = busy.getsockname()
+        there = socket.inet_aton(host) + port.to_bytes(2, "big")
+        assert asked(socks, b"\5\1\0\5\1\0\1" + there) == b"\5\0\5\6\0\1" + bytes(6)  # it may say all at once
+        assert asked(socks, b"\4\1" + there[4:] + there[:4] + b"me\0")[:2] == b"\0\x5b"
+        head = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        assert asked(http, head).startswith(b"HTTP/1.1 504 ")
+        lines = it.lines(3)
+        assert all("ETIMEDOUT: connection timed out (direct -> 127.0.0.1:" in each for each in lines)
+        assert " 504 0 0 " in lines[2]
+        assert it.open_flows() == 0
+
+
+def test_who_says_it_in_pieces_or_ends_in_the_middle(tmp_path: Path) -> None:
+    entries = "".join(f'[[{kind}]]\nlisten = "127.0.0.1:0"\n' for kind in ("socks", "http"))
+    with tcp_server(patient) as to, proxy(entries + OPEN, tmp_path) as it:
+        there = socket.inet_aton("127.0.0.1") + to.to_bytes(2, "big")
+        head = f"CONNECT 127.0.0.1:{to} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+        for port, request in zip(it.ports, (b"\5\1\0\5\1\0\1" + there, head), strict=True):
+            for cut in range(1, len(request)):
+                with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    client.sendall(request[:cut])
+                    client.sendall(request[cut:] + b"early")
+                    client.shutdown(socket.SHUT_WR)
+                    said = b""
+                    while more := client.recv(1_000):
+                        said += more
+                    assert said.endswith(b"early"), (cut, said)
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+                client.sendall(request[:5])
+        assert it.lines(len(request) + 13)
         assert it.open_flows() == 0

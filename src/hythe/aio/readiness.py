@@ -13,6 +13,7 @@ somebody who finds nothing to read.
 from __future__ import annotations
 
 import asyncio
+import errno
 import select
 import socket
 from collections.abc import Callable
@@ -33,6 +34,19 @@ _BATCH: Final = 256
 
 _Call = Callable[[], object]
 _Ts = TypeVarTuple("_Ts")
+
+
+def send_at_once(stream: socket.socket, data: bytes) -> None:
+    """Send a few bytes by a non-blocking socket that has sent next to nothing before. OSError.
+
+    There is room for them, unless the machine has no memory left for sockets; who waits then makes it no better.
+    """
+    try:
+        sent = stream.send(data)
+    except BlockingIOError:
+        sent = 0
+    if sent != len(data):
+        raise OSError(errno.ENOBUFS, "there is no memory left for a connection")
 
 
 class ReadyLoop(asyncio.SelectorEventLoop):

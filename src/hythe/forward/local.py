@@ -61,7 +61,7 @@ class LocalPort:
             self._loop.remove_reader(listener)
             self._loop.call_later(PAUSE, self._resume, listener)
 
-    def _begin(self, client: socket.socket) -> None:
+    def _begin(self, client: socket.socket, _: Any) -> None:
         client.setblocking(False)
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -25,7 +25,8 @@ HEAD_MAX: Final = 65_536
 LINE_MAX: Final = 16_384
 #: Header lines of a head.
 LINES_MAX: Final = 200
-_READ: Final = 16_384
+#: Bytes read at once.
+READ: Final = 16_384
 #: Of the longest body: an exabyte.
 _DIGITS: Final = 18
 _END: Final = b"\r\n\r\n"
@@ -34,6 +35,13 @@ _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _AUTHORITY: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:@\[\]/?#\s]+))(?::(?P<port>[0-9]{1,5})?)?")
 _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _ABSOLUTE: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[/?][^#]*)?")
+#: A head that needs no closer look: CONNECT, one Host, and of what else there is nothing that `check` looks into.
+_TUNNEL: Final = re.compile(
+    rb"CONNECT ([!-~]+) HTTP/1\.1\r\n"
+    rb"(?i:host):[\t -~]*\r\n"
+    rb"(?:(?!(?i:host|content-length|transfer-encoding|max-forwards):)[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n){0,50}"
+    rb"\r\n"
+)
 _HTTP: Final = 80
 _VERSIONS: Final = (b"1.1", b"1.0")
 
@@ -67,7 +75,7 @@ async def read_head(stream: socket.socket, begun: bytes) -> tuple[bytes, bytes] 
         check_progress(data if end < 0 else data[: end + len(_END)])
         if end >= 0:
             return data[: end + len(_END)], data[end + len(_END) :]
-        more = await loop.sock_recv(stream, _READ)
+        more = await loop.sock_recv(stream, READ)
         if not more:
             if data:
                 raise Refusal(HTTPStatus.BAD_REQUEST, "the request ended in the middle of its head")
@@ -128,6 +136,18 @@ def check(head: bytes) -> None:
         raise Refusal(HTTPStatus.BAD_REQUEST, "CONNECT has no body (RFC 9110, 9.3.6)")
     if hosts > 1:
         raise Refusal(HTTPStatus.BAD_REQUEST, "the request has more than one Host (RFC 9112, 3.2)")
+
+
+def tunnel(head: bytes) -> Target | None:
+    """Where to, if it is a CONNECT that may be carried out as it stands; of all others `check` and h11 say more."""
+    match = _TUNNEL.fullmatch(head)
+    if match is None:
+        return None
+    text = match[1].decode()
+    try:
+        return Target(*_authority(text, None), text, "")
+    except Refusal:
+        return None
 
 
 def target(request: h11.Request) -> Target:

@@ -13,19 +13,22 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
 from hythe.proxy.clients import Client, Flow
 from hythe.proxy.exchange import Origin, exchange
-from hythe.proxy.heads import HEAD_MAX, Refusal, Target, check, credentials, read_head, target
+from hythe.proxy.heads import HEAD_MAX, READ, Refusal, Target, check, credentials, read_head, target, tunnel
 from hythe.proxy.passage import Passage
+from hythe.proxy.plain import Plain, Port
 from hythe.via.patterns import endpoint
 
 if TYPE_CHECKING:
     from hythe.proxy.users import Users
+    from hythe.tunnel.accepting import Acceptor, Make
 
 #: Seconds: for a head from its first byte, for the next request, and for a client to take a refusal.
 HEAD: Final = 15.0
@@ -49,24 +52,81 @@ class Http:
         self._users = users
         self._login = login
 
-    async def speak(self, client: Client, greeted: Callable[[], object]) -> None:
-        """Serve a client."""
+    async def speak(self, client: Client, greeted: Callable[[], object], begun: bytes = b"") -> None:
+        """Serve a client, who has begun by that."""
         conversation = _Conversation(self._passage, client, self._users() if self._login else None)
         try:
-            await conversation.run(greeted)
+            await conversation.run(greeted, begun)
         except Refusal as refusal:
             greeted()
-            if not refusal.told:
-                number = _NUMBERS.get(refusal.status, errno.EPROTO)
-                self._passage.log.tell_refused(client, OSError(number, str(refusal)), refusal.status)
-            await _refuse(client.stream, refusal)
+            await self.refuse(client, refusal)
         except OSError:
             return  # the client has gone, or the log has told of it
         finally:
             conversation.close()
 
+    async def refuse(self, client: Client, refusal: Refusal) -> None:
+        """Tell a client, and the log unless it has it."""
+        if not refusal.told:
+            number = _NUMBERS.get(refusal.status, errno.EPROTO)
+            self._passage.log.tell_refused(client, OSError(number, str(refusal)), refusal.status)
+        await _refuse(client.stream, refusal)
+
+    def without_task(self, port: Port) -> Make | None:
+        """As `Speaker.without_task`."""
+        return None if self._login else partial(_PlainClient, self, port)
+
     async def close(self) -> None:
         """Nothing is held."""
+
+
+class _PlainClient(Plain):
+    """A client until its first request is there, and from then on if that is the CONNECT that nearly all of them send."""
+
+    __slots__ = ("_http",)
+
+    asks = True
+
+    def __init__(self, http: Http, port: Port, near: socket.socket, name: Any, acceptor: Acceptor) -> None:
+        super().__init__(port, near, name, acceptor)
+        self._http = http
+
+    def _begin(self) -> None:
+        self._listen(self._read, HEAD, self._silent)
+
+    def _read(self) -> None:
+        try:
+            data = self.near.recv(READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._leave()  # it has gone
+            return
+        to = tunnel(data)
+        if to is not None and self._is_near(to.host, to.port):
+            self._want(to.host, to.port, f"CONNECT {endpoint(to.host, to.port)}")
+        else:
+            self._go_on(self._http.speak(self.client, partial(self._acceptor.greeted, self.near), data))
+
+    def _silent(self) -> None:
+        self._refuse(_late())
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._acceptor.greeted(self.near)
+        self._go_on(self._http.refuse(self.client, refusal))
+
+    def _opened(self, flow: Flow, far: socket.socket) -> bytes:
+        flow.status = HTTPStatus.OK
+        return _ESTABLISHED
+
+    def _refused(self, flow: Flow, error: OSError) -> None:
+        refusal = _failed(flow, error)
+        self._end(flow, error)
+        self._refuse(refusal)
+
+    _failed = _refused
 
 
 class _Conversation:
@@ -79,9 +139,9 @@ class _Conversation:
         self._users = users
         self._origin: Origin | None = None
 
-    async def run(self, greeted: Callable[[], object]) -> None:
+    async def run(self, greeted: Callable[[], object], begun: bytes) -> None:
         """One request after the other. `Refusal`, OSError."""
-        rest, patience = b"", HEAD
+        rest, patience = begun, HEAD
         while True:
             resting = self._client.entry.resting
             if patience == IDLE:
@@ -92,7 +152,7 @@ class _Conversation:
             except TimeoutError:
                 if patience == IDLE:
                     return
-                raise Refusal(HTTPStatus.REQUEST_TIMEOUT, f"the request took longer than {HEAD:g} s") from None
+                raise _late() from None
             finally:
                 resting.discard(self._client)
             greeted()
@@ -222,6 +282,10 @@ class _Conversation:
         """Let go of the server."""
         if self._origin is not None:
             self._origin.close()
+
+
+def _late() -> Refusal:
+    return Refusal(HTTPStatus.REQUEST_TIMEOUT, f"the request took longer than {HEAD:g} s")
 
 
 def _failed(flow: Flow, error: OSError) -> Refusal:

@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hythe.config import FtpConfig
 from hythe.proxy.balance import Balance, Target
@@ -20,6 +20,7 @@ from hythe.proxy.config import MapConfig
 from hythe.proxy.kinds import Destination, destination
 from hythe.proxy.passage import Passage
 from hythe.proxy.peeking import peek
+from hythe.proxy.plain import Plain, Port
 from hythe.units import SECOND
 from hythe.via.direct import Direct
 from hythe.via.pairs import reset
@@ -27,6 +28,7 @@ from hythe.via.patterns import is_address
 from hythe.wire import tls
 
 if TYPE_CHECKING:
+    from hythe.tunnel.accepting import Acceptor, Make, Served
     from hythe.via.base import Way
 
 #: How long a client may take to say its name.
@@ -51,6 +53,19 @@ class Mapping:
         self._checking: asyncio.Task[None] | None = None
         if config.check:
             self._checking = asyncio.get_running_loop().create_task(self.balance.check(config.check, self._reach))
+
+    def without_task(self, port: Port) -> Make | None:
+        """As `Speaker.without_task`."""
+        if not self.plain:
+            return None
+
+        def make(near: socket.socket, name: Any, acceptor: Acceptor) -> Served | None:
+            ours = self._passage.circles.ports
+            if any(each.destination.port in ours for each in self.balance.targets):
+                return None  # it might go round, which takes a while to find out (`circles`)
+            return _PlainClient(self.balance, port, near, name, acceptor)
+
+        return make
 
     @property
     def plain(self) -> bool:
@@ -161,3 +176,53 @@ class Mapping:
         if self._checking is not None:
             self._checking.cancel()
             await asyncio.wait([self._checking])
+
+
+class _PlainClient(Plain):
+    """A client that is led to one destination after the other until one can be reached."""
+
+    __slots__ = ("_balance", "_target", "_tried")
+
+    mapped = True
+
+    def __init__(self, balance: Balance, port: Port, near: socket.socket, name: Any, acceptor: Acceptor) -> None:
+        super().__init__(port, near, name, acceptor)
+        self._balance = balance
+        self._tried: tuple[Target, ...] = ()
+        self._target: Target | None = None
+
+    def _begin(self) -> None:
+        first = self._balance.targets[0]
+        self._want(first.destination.host, first.destination.port, first.words)
+
+    def _lead(self, flow: Flow) -> None:
+        target = self._target = self._balance.choose(self._tried)
+        assert target is not None
+        flow.what = target.words
+        flow.record.far = (target.destination.host, target.destination.port)
+        super()._lead(flow)
+
+    def _opened(self, flow: Flow, far: socket.socket) -> bytes:
+        assert self._target is not None
+        self._target.connections += 1
+        return b""
+
+    def _failed(self, flow: Flow, error: OSError) -> None:
+        self._drop()
+        assert self._target is not None
+        self._balance.failed(self._target)
+        self._tried = (*self._tried, self._target)
+        if len(self._tried) == len(self._balance.targets):
+            self._refused(flow, error)
+        else:
+            self._lead(flow)
+
+    def _refused(self, flow: Flow, error: OSError) -> None:
+        flow.fail(error)
+        reset(self.near)
+        self._leave()
+
+    def _drop(self) -> None:
+        if self._joint is not None and self._target is not None:
+            self._target.connections -= 1
+        super()._drop()

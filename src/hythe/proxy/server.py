@@ -37,14 +37,14 @@ from hythe.proxy.limits import Limits
 from hythe.proxy.log import Log
 from hythe.proxy.mapping import Mapping as MappedPort
 from hythe.proxy.passage import SWEEP, Passage
-from hythe.proxy.plain import PlainPort
+from hythe.proxy.plain import Port
 from hythe.proxy.socks import Socks
 from hythe.proxy.stages import Stage, stages
 from hythe.proxy.users import Users
 from hythe.proxy.zones import Zones
 from hythe.tunnel.accepting import Acceptor, Make
 from hythe.via.base import Way
-from hythe.via.direct import Direct, leaving
+from hythe.via.direct import leaving
 from hythe.via.make import make_all
 from hythe.via.patterns import endpoint
 from hythe.via.pool import Pool
@@ -59,6 +59,9 @@ class Speaker(Protocol):
 
     async def speak(self, client: Client, greeted: Callable[[], object]) -> None:
         """Serve a client until it ends; `greeted` once it has said what it wants."""
+
+    def without_task(self, port: Port) -> Make | None:
+        """What serves clients that need no task, where that can be."""
 
     async def close(self) -> None:
         """Hold nothing any more. Clients that are there stay."""
@@ -100,11 +103,9 @@ class Entry:
         )
 
     def _plain(self) -> Make | None:
-        """What serves clients without a task, where that can be."""
-        speaker, way = self.speaker, self.way
-        if self.stages or not isinstance(speaker, MappedPort) or not speaker.plain or not isinstance(way, Direct):
+        if self.stages or self.speaker is None:
             return None
-        return PlainPort(self, self.passage, speaker.balance, way, self._room).make
+        return self.speaker.without_task(Port(self, self.passage, self._room))
 
     def take(self, opened: socket.socket) -> None:
         """Serve a socket, ours from now on."""

@@ -6,14 +6,18 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hythe.config import SocksConfig
+from hythe.errors import ParseError
 from hythe.proxy.access import canonical
 from hythe.proxy.clients import Client, Flow
 from hythe.proxy.passage import Passage
-from hythe.tunnel.socks.listening import Check, Receive, SocksService
-from hythe.tunnel.socks.messages import Bound, Request
+from hythe.proxy.plain import Plain, Port
+from hythe.tunnel.socks.listening import Check, Receive, SocksService, reply_to
+from hythe.tunnel.socks.messages import CONNECT, SUCCEEDED, Bound, Request, reply_of
+from hythe.tunnel.socks.server import UnwelcomeError, request
+from hythe.tunnel.socks.steps import Exchange
 from hythe.via.base import Broken, Buffer, Datagrams
 from hythe.via.direct import Direct
 from hythe.via.outlet import awaited, bound_of
@@ -22,6 +26,7 @@ from hythe.via.rules import Rules
 
 if TYPE_CHECKING:
     from hythe.proxy.users import Users
+    from hythe.tunnel.accepting import Acceptor, Make
 
 
 class Socks:
@@ -31,16 +36,76 @@ class Socks:
         self._passage = passage
         self._users = users
         self._login = login
-        self._service = SocksService(SocksConfig())
+        self.service = SocksService(SocksConfig())
 
     async def speak(self, client: Client, greeted: Callable[[], object]) -> None:
         """Serve a client."""
         check: Check | None = partial(self._passage.log_in, self._users(), client) if self._login else None
         outlet = _Outlet(self._passage, client, login=self._login)
-        await self._service.serve(client.stream, greeted, outlet, check, partial(self._passage.log.tell_refused, client))
+        await self.service.serve(client.stream, greeted, outlet, check, partial(self._passage.log.tell_refused, client))
+
+    async def fulfil(self, client: Client, asked: Request) -> None:
+        """Serve one from what it has asked for on, where nobody has to log in."""
+        outlet = _Outlet(self._passage, client, login=False)
+        await self.service.fulfil(asked, client.stream, outlet, partial(self._passage.log.tell_refused, client))
+
+    def without_task(self, port: Port) -> Make | None:
+        """As `Speaker.without_task`."""
+        return None if self._login else partial(_PlainClient, self, port)
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+class _PlainClient(Plain):
+    """A client until it has asked, and from then on if that is a connection to an address."""
+
+    __slots__ = ("_asked", "_asking", "_socks")
+
+    asks = True
+
+    def __init__(self, socks: Socks, port: Port, near: socket.socket, name: Any, acceptor: Acceptor) -> None:
+        super().__init__(port, near, name, acceptor)
+        self._socks = socks
+        self._asking = Exchange(request())
+        self._asked: Request | None = None
+
+    def _begin(self) -> None:
+        self._listen(self._read, self._socks.service.handshake, self._silent)
+
+    def _read(self) -> None:
+        try:
+            asked = self._asked = self._asking.go_on(self.near)
+        except (ParseError, UnwelcomeError, OSError) as error:
+            self._nothing(error)
+            return
+        if asked is None:
+            return
+        if asked.command == CONNECT and self._is_near(asked.host, asked.port):
+            self._want(asked.host, asked.port, f"CONNECT {endpoint(asked.host, asked.port)}")
+        else:
+            self._acceptor.greeted(self.near)
+            self._go_on(self._socks.fulfil(self.client, asked))
+
+    def _silent(self) -> None:
+        self._nothing(TimeoutError())
+
+    def _nothing(self, error: Exception) -> None:
+        why = self._socks.service.nothing(error)
+        if why is not None:
+            self._port.passage.log.tell_refused(self.client, why)
+        self._leave()
+
+    def _opened(self, flow: Flow, far: socket.socket) -> bytes:
+        assert self._asked is not None
+        return reply_to(self._asked, SUCCEEDED, Bound(*far.getsockname()[:2]))
+
+    def _refused(self, flow: Flow, error: OSError) -> None:
+        self._end(flow, error)
+        assert self._asked is not None
+        self._go_on(self._socks.service.refuse(self._asked, self.near, reply_of(error)))
+
+    _failed = _refused
 
 
 class _Outlet:

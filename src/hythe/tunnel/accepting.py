@@ -26,33 +26,40 @@ _NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, e
 
 
 class Served(Protocol):
-    """What serves a client without a task. It has said what it wants by coming."""
+    """What serves a client without a task. `asks`: the client has yet to say what it wants; otherwise it has by coming."""
+
+    @property
+    def asks(self) -> bool:
+        """As above."""
 
     def begin(self) -> None:
-        """Serve it. At its end it calls what it was made with, once."""
+        """Serve it. Its acceptor is told when it has asked (`greeted`), and at its end by `forget` or `go_on`, once."""
 
     def cancel(self) -> object:
         """End it."""
 
 
-#: Makes one, for a connected non-blocking socket; None where a task has to.
-Make = Callable[[socket.socket, Callable[[Served], object]], Served | None]
+#: Makes one, for a connected non-blocking socket and its name; None where a task has to.
+Make = Callable[[socket.socket, Any, "Acceptor"], Served | None]
 #: Serves one connected non-blocking socket; calls what it is given once the client has said what it wants.
 Serve = Callable[[socket.socket, Callable[[], object]], Coroutine[Any, Any, None]]
 
 
-def accept(listener: socket.socket, take: Callable[[socket.socket], object]) -> bool:
-    """Give some of those who wait to `take`. False where no descriptor is left for the next, who waits in the kernel."""
+def accept(listener: socket.socket, take: Callable[[socket.socket, Any], object]) -> bool:
+    """Give some of those who wait to `take`, with their names.
+
+    False where no descriptor is left for the next, who waits in the kernel.
+    """
     for _ in range(_BATCH):
         try:
-            client, _ = listener.accept()
+            client, name = listener.accept()
         except BlockingIOError:
             return True
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS:
                 return False
             continue  # it has gone already
-        take(client)
+        take(client, name)
     return True
 
 
@@ -82,7 +89,7 @@ class Acceptor:
         self._listeners: list[socket.socket] = []
         self._clients: set[Served | asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
-        self._greeting: dict[socket.socket, asyncio.Task[None]] = {}  # the oldest first
+        self._greeting: dict[socket.socket, Served | asyncio.Task[None]] = {}  # the oldest first
         self.counts = {"pushed out": 0, "no room": 0}
 
     def listen(self, listener: socket.socket) -> None:
@@ -149,9 +156,9 @@ class Acceptor:
     def take(self, client: socket.socket) -> asyncio.Task[None] | None:
         """Serve a connected socket, ours from now on; None where there is no room for one more."""
         _tune(client)
-        return self._begin(client)
+        return self._begin(client, None)
 
-    def _begin(self, client: socket.socket) -> asyncio.Task[None] | None:
+    def _begin(self, client: socket.socket, name: Any) -> asyncio.Task[None] | None:
         if len(self._clients) >= self._most or len(self._greeting) >= self._most_greeting:
             if not self._greeting:
                 self.counts["no room"] += 1
@@ -163,28 +170,46 @@ class Acceptor:
             self._away(oldest, "it has said nothing for too long, and others wait")
             self._greeting.pop(oldest).cancel()
         client.setblocking(False)
-        served = self._make(client, self._forget) if self._make is not None else None
-        if served is not None:
-            self._clients.add(served)
-            served.begin()
-            return None
-        task = self._loop.create_task(self._serve(client, partial(self._greeting.pop, client, None)))
+        served = self._make(client, name, self) if self._make is not None else None
+        if served is None:
+            task = self._greeting[client] = self._run(client, self._serve(client, partial(self.greeted, client)))
+            return task
+        self._clients.add(served)
+        if served.asks:
+            self._greeting[client] = served
+        served.begin()
+        return None
+
+    def greeted(self, client: socket.socket) -> None:
+        """It has said what it wants."""
+        self._greeting.pop(client, None)
+
+    def go_on(self, served: Served, client: socket.socket, serve: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """From now on a task serves a client, who has said what it wants, or not, as before."""
+        task = self._run(client, serve)
+        self._clients.discard(served)
+        if client in self._greeting:
+            self._greeting[client] = task
+        return task
+
+    def forget(self, served: Served | asyncio.Task[None], client: socket.socket) -> None:
+        """It has gone."""
+        self._clients.discard(served)
+        self._greeting.pop(client, None)
+        if not self._clients:
+            self._empty.set()
+
+    def _run(self, client: socket.socket, serve: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(serve)
         self._clients.add(task)
-        self._greeting[client] = task
         task.add_done_callback(partial(self._gone, client))
         return task
 
     def _gone(self, client: socket.socket, task: asyncio.Task[None]) -> None:
         client.close()  # a task that is ended before its first step has not begun to see to it
-        self._forget(task)
-        self._greeting.pop(client, None)
+        self.forget(task, client)
         if not task.cancelled() and task.exception() is not None:
             self._loop.call_exception_handler({"message": self._what, "exception": task.exception(), "task": task})
-
-    def _forget(self, client: Served | asyncio.Task[None]) -> None:
-        self._clients.discard(client)
-        if not self._clients:
-            self._empty.set()
 
 
 def _tune(stream: socket.socket) -> None:

@@ -91,6 +91,10 @@ class Direct(Way):
                 addresses = _permitted(host, addresses, permit)
             return await self._first(host, port, _interleaved(addresses))
 
+    def is_near(self, host: str) -> bool:
+        """Is it an address, to which `begin` can connect?"""
+        return not self._source and is_address(host)
+
     def begin(self, host: str, port: int) -> tuple[socket.socket, bool]:
         """A socket that connects to an address, and whether it has already. OSError."""
         return self._begin(host, port, socket.AF_INET6 if ":" in host else socket.AF_INET, (host, port))

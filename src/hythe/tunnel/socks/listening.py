@@ -126,6 +126,8 @@ class SocksService:
         self._loop = asyncio.get_running_loop()
         self._associations = 0
         self.counts = {"malformed": 0, "unwelcome": 0, "late": 0}
+        #: Seconds that a client may take until it has asked.
+        self.handshake = config.handshake / SECOND
 
     async def serve(
         self,
@@ -142,20 +144,24 @@ class SocksService:
         with client:
             request = await self._negotiate(client, check, amiss)
             greeted()
-            if request is None:
-                return
-            try:
-                await self._fulfil(request, client, outlet, amiss)
-            except OSError as error:
-                if client.fileno() >= 0:
-                    await self._refuse(request, client, reply_of(error))
+            if request is not None:
+                await self.fulfil(request, client, outlet, amiss)
+
+    async def fulfil(
+        self, request: Request, client: socket.socket, outlet: Outlet, amiss: Callable[[OSError], object] = lambda _: None
+    ) -> None:
+        """Do what a client has asked for, until it ends."""
+        try:
+            await self._fulfil(request, client, outlet, amiss)
+        except OSError as error:
+            if client.fileno() >= 0:
+                await self.refuse(request, client, reply_of(error))
 
     async def _negotiate(
         self, client: socket.socket, check: Check | None, amiss: Callable[[OSError], object]
     ) -> Request | None:
-        limit = self._config.handshake / SECOND
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(self.handshake):
                 greeting = await exchange(client, server.greeting(password=check is not None))
                 if greeting.request is not None:
                     return greeting.request
@@ -164,21 +170,22 @@ class SocksService:
                     user = greeting.login[0]
                     await exchange(client, server.verdict(accepted=await check(*greeting.login)))
                 return await exchange(client, server.request5(user))
-        except ParseError as error:
-            self.counts["malformed"] += 1
-            amiss(OSError(errno.EPROTO, str(error)))
-        except server.LoginError:
-            self.counts["unwelcome"] += 1
-        except server.UnwelcomeError as error:
-            self.counts["unwelcome"] += 1
-            amiss(OSError(errno.EACCES, str(error)))
-        except TimeoutError:
-            self.counts["late"] += 1
-            amiss(OSError(errno.ETIMEDOUT, f"no request within {limit:g} s"))
-        except OSError as error:
-            self.counts["malformed"] += 1  # it ended in the middle
-            amiss(error)
+        except (ParseError, server.UnwelcomeError, OSError) as error:
+            why = self.nothing(error)
+            if why is not None:
+                amiss(why)
         return None
+
+    def nothing(self, error: Exception) -> OSError | None:
+        """Count a negotiation that came to nothing; why, unless who checks logins has told of it."""
+        if isinstance(error, TimeoutError):
+            self.counts["late"] += 1
+            return OSError(errno.ETIMEDOUT, f"no request within {self.handshake:g} s")
+        if isinstance(error, server.UnwelcomeError):
+            self.counts["unwelcome"] += 1
+            return None if isinstance(error, server.LoginError) else OSError(errno.EACCES, str(error))
+        self.counts["malformed"] += 1  # or it ended in the middle
+        return error if isinstance(error, OSError) else OSError(errno.EPROTO, str(error))
 
     async def _fulfil(
         self, request: Request, client: socket.socket, outlet: Outlet, amiss: Callable[[OSError], object]
@@ -190,10 +197,10 @@ class SocksService:
 
             def opened(bound: Bound) -> bytes:
                 limit.reschedule(None)
-                return _reply(request, SUCCEEDED, bound)
+                return reply_to(request, SUCCEEDED, bound)
 
             async def listening(bound: Bound) -> None:
-                await self._loop.sock_sendall(client, _reply(request, SUCCEEDED, bound))
+                await self._loop.sock_sendall(client, reply_to(request, SUCCEEDED, bound))
 
             if request.command == CONNECT:
                 await outlet.connect(request, client, opened)
@@ -201,12 +208,12 @@ class SocksService:
                 await outlet.bind(request, client, listening, opened)
             else:
                 amiss(OSError(errno.EOPNOTSUPP, f"SOCKS has no command {request.command}"))
-                await self._refuse(request, client, COMMAND_NOT_SUPPORTED)
+                await self.refuse(request, client, COMMAND_NOT_SUPPORTED)
 
-    async def _refuse(self, request: Request, client: socket.socket, reply: int) -> None:
+    async def refuse(self, request: Request, client: socket.socket, reply: int) -> None:
         """Tell the client, and see to it that it gets to know: closing with something unread would be a reset."""
         with contextlib.suppress(OSError):  # it need not wait for it
-            await self._loop.sock_sendall(client, _reply(request, reply, UNKNOWN))
+            await self._loop.sock_sendall(client, reply_to(request, reply, UNKNOWN))
             client.shutdown(socket.SHUT_WR)
             client.recv(_DATAGRAM)
 
@@ -226,7 +233,7 @@ class SocksService:
         try:
             relay = Relay(request, client)
             relay.path = await outlet.datagrams(request, relay.deliver, relay.broken)
-            await self._loop.sock_sendall(client, _reply(request, SUCCEEDED, relay.bound))
+            await self._loop.sock_sendall(client, reply_to(request, SUCCEEDED, relay.bound))
             await relay.last(client)
         finally:
             self._associations -= 1
@@ -303,5 +310,6 @@ class Relay:
             self.path.close()
 
 
-def _reply(request: Request, reply: int, bound: Bound) -> bytes:
+def reply_to(request: Request, reply: int, bound: Bound) -> bytes:
+    """As the version of a request has it."""
     return build_reply4(reply == SUCCEEDED, bound) if request.version == SOCKS4 else build_reply5(reply, bound)

@@ -96,6 +96,11 @@ def request5(user: str = "") -> Steps[Request]:
     return Request(SOCKS5, command, *parse_address(kind, address), user)
 
 
+def request() -> Steps[Request]:
+    """All of it, where nobody has to log in."""
+    return (yield from greeting(password=False)).request or (yield from request5())
+
+
 def _request4(command: int) -> Steps[Request]:
     rest = yield Step(b"", 6)
     user = yield from _until_zero(_USER4_MAX)

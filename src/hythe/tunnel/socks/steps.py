@@ -10,7 +10,9 @@ import asyncio
 import errno
 import socket
 from collections.abc import Generator
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+from hythe.aio.readiness import send_at_once
 
 T = TypeVar("T")
 
@@ -24,6 +26,49 @@ class Step(NamedTuple):
 
 #: Yields steps, is sent what was read, and returns what came of it.
 Steps = Generator[Step, bytes, T]
+
+
+class Exchange(Generic[T]):
+    """The same as `exchange`, for a side that is spoken to first, and for whoever watches the socket himself."""
+
+    __slots__ = ("_data", "_step", "_steps")
+
+    def __init__(self, steps: Steps[T]) -> None:
+        self._steps = steps
+        self._step = next(steps)
+        self._data = b""
+
+    def go_on(self, stream: socket.socket) -> T | None:
+        """Whenever there is something to read: what came of it all, or None while more is to come. Raises as `exchange`."""
+        while True:
+            need = self._step.need - len(self._data)
+            try:
+                more = stream.recv(need)
+            except BlockingIOError:
+                return None
+            if not more:
+                raise _ended()
+            self._data += more
+            if len(more) < need:
+                return None
+            try:
+                said = self._answered(stream)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if said:
+                return None  # nobody can have answered to that yet
+
+    def _answered(self, stream: socket.socket) -> bool:
+        """To the next step for which something is to be read; whether anything has been sent before it."""
+        self._step, self._data, said = self._steps.send(self._data), b"", False
+        while True:
+            if self._step.data:
+                send_at_once(stream, self._step.data)
+                said = True
+            if self._step.need:
+                return said
+            self._step = self._steps.send(b"")
 
 
 async def exchange(stream: socket.socket, steps: Steps[T]) -> T:
@@ -48,6 +93,10 @@ async def _read(loop: asyncio.AbstractEventLoop, stream: socket.socket, need: in
     while len(data) < need:
         more = await loop.sock_recv(stream, need - len(data))
         if not more:
-            raise OSError(errno.ECONNRESET, "the connection ended in the middle of the negotiation")
+            raise _ended()
         data += more
     return data
+
+
+def _ended() -> OSError:
+    return OSError(errno.ECONNRESET, "the connection ended in the middle of the negotiation")
