@@ -17,7 +17,8 @@ import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from hythe.proxy.config import RuleConfig
 from hythe.proxy.kinds import Network
@@ -41,16 +42,31 @@ _CLOSED: Final = tuple(
 #: The same as numbers: network and mask.
 _CLOSED_4: Final = tuple((int(each[0]), int(each.netmask)) for each in _CLOSED if each.version == 4)
 _CLOSED_6: Final = tuple((int(each[0]), int(each.netmask)) for each in _CLOSED if each.version == 6)
+#: Decisions that are remembered.
+_REMEMBERED: Final = 4_096
 #: Names that mean loopback wherever they are looked up (RFC 6761, 6.3, and what /etc/hosts has).
 _LOCAL: Final = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 
 
+class _Decision(NamedTuple):
+    """What the rules say. `addresses`: that are sought, as text; `closed`: without a rule that names them."""
+
+    refused: bool
+    addresses: tuple[str, ...]
+    closed: bool
+
+
 class Access:
-    """`rules` in their order; `ours`: is this one of the proxy's own ports?"""
+    """`rules` in their order; `ours`: is this one of the proxy's own ports?
+
+    What has been decided is remembered, for it takes a tenth of what a short connection does, unless it depends on the time.
+    """
 
     def __init__(self, rules: Sequence[RuleConfig], ours: Callable[[str, int], bool]) -> None:
         self._rules = [_Rule(each) for each in rules]
         self._ours = ours
+        timed = any(each.hours is not None or each.days is not None for each in rules)
+        self._decided = self._decide if timed else lru_cache(_REMEMBERED)(self._decide)
 
     def permit(self, client: str, user: str, host: str, address: str, port: int, *, mapped: bool = False) -> None:
         """May it go there? OSError (EACCES) with the reason if not.
@@ -60,19 +76,27 @@ class Access:
         """
         if mapped and not self._rules:
             return
+        refused, addresses, closed = self._decided(client, user, host, address, port)
+        if refused:
+            who, where = user or client, endpoint(host, port)
+            raise PermissionError(errno.EACCES, f"the rules of this proxy do not let {who} go to {where}")
+        if mapped:
+            return
+        if any(self._ours(each, port) for each in addresses):
+            raise PermissionError(errno.EACCES, f"{endpoint(host, port)} is a port of this proxy itself")
+        if closed:
+            raise PermissionError(errno.EACCES, f"{endpoint(host, port)} is an address that only a rule naming it opens")
+
+    def _decide(self, client: str, user: str, host: str, address: str, port: int) -> _Decision:
         sought = [normal(host)]
         if address and address != host and normal(address) != sought[0]:
             sought.append(normal(address))
         rule = self._first(client, user, sought, port)
-        where = endpoint(host, port)
-        if (rule is None and self._rules) or (rule is not None and rule.config.action == "refuse"):
-            raise PermissionError(errno.EACCES, f"the rules of this proxy do not let {user or client} go to {where}")
-        if mapped:
-            return
-        if any(self._ours(str(each), port) for each in sought if not isinstance(each, str)):
-            raise PermissionError(errno.EACCES, f"{where} is a port of this proxy itself")
-        if any(map(is_closed, sought)) and (rule is None or not rule.names(sought, port)):
-            raise PermissionError(errno.EACCES, f"{where} is an address that only a rule naming it opens")
+        return _Decision(
+            bool(self._rules) and (rule is None or rule.config.action == "refuse"),
+            tuple(str(each) for each in sought if not isinstance(each, str)),
+            any(map(is_closed, sought)) and (rule is None or not rule.names(sought, port)),
+        )
 
     def knows(self, name: str) -> bool:
         """May anybody go to `name` at any port now, for all that its name alone tells?"""
