@@ -27,7 +27,15 @@ from hythe.wire.segment import PROTOCOL as TCP
 _MASK: Final = 0xFFFFFFFF
 #: Kinds of the options that are numbers of a fixed size: (kind, format).
 _FORMATS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
-    {"nop": (1, ""), "eol": (0, ""), "mss": (2, ">H"), "wscale": (3, ">B"), "sackOK": (4, ""), "FO": (34, "")}
+    {
+        "nop": (1, ""),
+        "eol": (0, ""),
+        "mss": (2, ">H"),
+        "wscale": (3, ">B"),
+        "sackOK": (4, ""),
+        "FO": (34, ""),
+        "md5": (19, ""),
+    }
 )
 #: The number of Fast Open's experiment, from before the option had a kind: draft-ietf-tcpm-fastopen.
 _EXPERIMENT: Final = bytes.fromhex("f989")

@@ -18,6 +18,8 @@ _SOCKET: Final = CONSTANTS["SOL_SOCKET"]
 _TCP: Final = CONSTANTS["SOL_TCP"]
 #: The option by which `Sockets` tells what else could be read.
 INQ: Final = (_TCP, CONSTANTS["TCP_INQ"])
+_TOS: Final = (CONSTANTS["SOL_IP"], CONSTANTS["IP_TOS"])
+_TCLASS: Final = (CONSTANTS["SOL_IPV6"], CONSTANTS["IPV6_TCLASS"])
 #: The option by which MSG_ZEROCOPY is heeded.
 ZEROCOPY: Final = (_SOCKET, CONSTANTS["SO_ZEROCOPY"])
 #: tcp(7), TCP_MAXSEG: what a program may ask for.
@@ -60,6 +62,11 @@ _KEPT: Final[Mapping[tuple[int, int], int]] = MappingProxyType(
         _of(_TCP, "TCP_QUICKACK"): 1,
         _of(_TCP, "TCP_WINDOW_CLAMP"): 0,
         _of(CONSTANTS["SOL_IP"], "IP_TOS"): 0,
+        _of(CONSTANTS["SOL_IPV6"], "IPV6_TCLASS"): 0,
+        _of(CONSTANTS["SOL_IPV6"], "IPV6_UNICAST_HOPS"): 64,
+        _of(CONSTANTS["SOL_IPV6"], "IPV6_V6ONLY"): 0,
+        _of(CONSTANTS["SOL_IPV6"], "IPV6_MTU_DISCOVER"): 1,
+        _of(CONSTANTS["SOL_IPV6"], "IPV6_RECVERR"): 0,
         _of(CONSTANTS["SOL_IP"], "IP_TTL"): 64,
         _of(CONSTANTS["SOL_IP"], "IP_FREEBIND"): 0,
         _of(CONSTANTS["SOL_IP"], "IP_MTU_DISCOVER"): 1,
@@ -100,8 +107,18 @@ def put(socket: Socket, level: int, name: int, given: Any, now: int) -> None:
         socket.options[which] = value * 2  # socket(7): the kernel doubles it, and tells so
     elif which in _KEPT:
         socket.options[which] = value
+        mark(socket)
     else:
         raise OSError(errno.ENOPROTOOPT, f"hythe has no option {name} of level {level}")
+
+
+def mark(socket: Socket) -> None:
+    """Have the connection's packets bear what IP_TOS and IPV6_TCLASS say; the two bits of ECN are TCP's own."""
+    if socket.connection is not None:
+        which = _TOS if socket.connection.envelope.version == 4 else _TCLASS
+        value = socket.options.get(which, 0)
+        kept = socket.connection.envelope.tos & 3
+        socket.connection.envelope.tos = (value if isinstance(value, int) else 0) & 0xFC | kept
 
 
 def get(socket: Socket, level: int, name: int) -> object:
@@ -130,6 +147,12 @@ def get(socket: Socket, level: int, name: int) -> object:
         return [CONSTANTS["SOCK_STREAM" if socket.stream else "SOCK_DGRAM"]]
     if which == _of(_SOCKET, "SO_ACCEPTCONN"):
         return [int(socket.listener is not None)]
+    if which == _of(_SOCKET, "SO_PROTOCOL"):
+        return [CONSTANTS["IPPROTO_TCP" if socket.stream else "IPPROTO_UDP"]]
+    if which in (_of(CONSTANTS["SOL_IP"], "IP_MTU"), _of(CONSTANTS["SOL_IPV6"], "IPV6_MTU")):
+        if socket.connection is None:
+            raise OSError(errno.ENOTCONN, "no path yet")
+        return [socket.connection.mss_path + socket.connection.envelope.header_size]
     if which in _NUMBERS and hasattr(config, _NUMBERS[which][0]):
         field, scale = _NUMBERS[which]
         return [getattr(config, field) // scale]

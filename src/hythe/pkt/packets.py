@@ -159,11 +159,13 @@ def _option(reader: Reader) -> Option:
             reader.need(":", "between the edges of a block")
             edges.append(reader.number("the right edge of a block"))
         return Option("sack", tuple(edges))
+    if reader.skip("md5"):
+        return Option("md5", (), _cookie(reader))
     if reader.skip("FO"):
         return Option("FO", (), _cookie(reader))
     if reader.skip("FOEXP"):
         return Option("FOEXP", (), _cookie(reader))
-    raise reader.wrong("a TCP option: mss, wscale, sackOK, sack, TS val, FO, FOEXP, nop, eol, or <...> for any")
+    raise reader.wrong("a TCP option: mss, wscale, sackOK, sack, TS val, FO, FOEXP, md5, nop, eol, or <...> for any")
 
 
 def _cookie(reader: Reader) -> bytes:

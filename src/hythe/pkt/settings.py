@@ -70,6 +70,11 @@ def _number(field: str, scale: int = 1) -> Callable[[Settings, str], Settings]:
     return lambda chosen, value: _with(chosen, field, int(value) * scale)
 
 
+#: What changes nothing here: how packetdrill itself runs, and what is always so.
+_IGNORED: Final = (
+    "debug", "is_anyip", "mss", "non_fatal", "send_omit_free", "speed", "strict_segments", "tcp_ts_ecr_scaled",
+    "tolerance_percent", "verbose",
+)  # fmt: skip
 _OPTIONS: Final[Mapping[str, Callable[[Settings, str], Settings]]] = MappingProxyType(
     {
         "ip_version": _version,
@@ -79,7 +84,8 @@ _OPTIONS: Final[Mapping[str, Callable[[Settings, str], Settings]]] = MappingProx
         "bind_port": _number("bind_port"),
         "connect_port": _number("connect_port"),
         "mtu": _number("mtu"),
-        **dict.fromkeys(("mss", "non_fatal", "strict_segments", "tcp_ts_ecr_scaled", "verbose"), lambda chosen, _: chosen),
+        "netmask_ip": lambda chosen, value: _with(chosen, "prefix", ipaddress.ip_network(f"0.0.0.0/{value}").prefixlen),
+        **dict.fromkeys(_IGNORED, lambda chosen, _: chosen),
         "tolerance_usecs": _number("tolerance", MICROSECOND),
         "tcp_ts_tick_usecs": _number("ts_tick", MICROSECOND),
     }

@@ -141,6 +141,7 @@ class Sockets:
         socket.connection = self.last = connection
         socket.linger = listening.linger
         socket.options = dict(listening.options)
+        options.mark(socket)
         return Outcome(self._new(socket))
 
     def call_connect(self, a: Sequence[Any]) -> Outcome:
@@ -164,6 +165,7 @@ class Sockets:
         if connection is None:
             connection = self._host.connect(*remote, self._now(), local=local, local_port=port, config=socket.config)
             socket.connection = self.last = connection
+            options.mark(socket)
             if not socket.blocking:
                 raise OSError(errno.EINPROGRESS, "begun")
             raise BlockingIOError(errno.EINPROGRESS, "begun")
@@ -352,6 +354,7 @@ class Sockets:
     def _opened(self, socket: Socket) -> None:
         if socket.connection is not None:
             self.last = socket.connection
+            options.mark(socket)
 
     def _write_datagram(self, socket: Socket, data: bytes, to: tuple[bytes, int] | None) -> Outcome:
         if socket.endpoint is None:

@@ -83,7 +83,12 @@ def _delivered(connection: Connection, size: int, mss: int) -> int:
 def hythe(connection: Connection) -> dict[str, int]:
     """The same of a connection of ours: segments, microseconds, and Linux's numbers of the states."""
     info, board, mss = connection.info(), connection.scoreboard, max(connection.snd_mss, 1)
-    recovery = (4 if board.by_timeout else 3) if board.recovering else 1 if board.sacked or board.dup_acks else 0
+    if board.recovering:
+        recovery = 4 if board.by_timeout else 3
+    elif info.ecn and connection.ecn_point > connection.snd_una:
+        recovery = 2
+    else:
+        recovery = 1 if board.sacked or board.dup_acks else 0
     acked = max(0, min(connection.snd_una, connection.sendq.end) - connection.iss - 1)
     options = connection.ts_on * 1 | connection.sack_on * 2 | info.ecn * 8 | (connection.early > 1) * 32
     options |= bool(connection.rcv_scale or connection.snd_scale) * 4

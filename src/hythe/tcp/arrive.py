@@ -22,7 +22,7 @@ from hythe.tcp.patience import heed
 from hythe.tcp.states import CLOSED, CLOSING, LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event
 from hythe.tcp.urgent import take_urgent
 from hythe.units import MILLISECOND, NEVER, SECOND
-from hythe.wire.options import Options, timestamps
+from hythe.wire.options import SIGNATURE, Options, timestamps
 from hythe.wire.options import parse as parse_options
 from hythe.wire.segment import ACK, FIN, PSH, RST, SYN, URG, Segment
 
@@ -34,6 +34,8 @@ _TIMESTAMP_LIFE: Final = 24 * 86_400 * SECOND
 def arrive(tcb: ControlBlock, segment: Segment, now: int) -> None:
     """One segment of this connection. Raises `ParseError` for malformed options, before anything is changed."""
     options = _read_options(segment.options)
+    if options.unknown and any(kind == SIGNATURE for kind, _ in options.unknown):
+        return  # it is signed by a key that this connection does not have: not the peer's (RFC 2385, 2.0; Linux)
     if tcb.state == SYN_SENT:
         arrive_syn_sent(tcb, segment, options, now)
     elif tcb.held:

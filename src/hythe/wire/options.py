@@ -31,6 +31,7 @@ WSCALE: Final = 3  # RFC 7323, 2
 SACK_PERMITTED: Final = 4  # RFC 2018, 2
 SACK: Final = 5  # RFC 2018, 3
 TIMESTAMPS: Final = 8  # RFC 7323, 3
+SIGNATURE: Final = 19  # RFC 2385, 3.0; nothing here has a key, so it stays among the unknown
 USER_TIMEOUT: Final = 28  # RFC 5482, 3
 FAST_OPEN: Final = 34  # RFC 7413, 4.1.1
 EXPERIMENT: Final = 254  # RFC 4727, 2; by RFC 6994, 3 its first two bytes tell whose
