@@ -35,6 +35,7 @@ class Opener:
         self._host = host
         self._now = now
         self.allowed = CLIENT
+        self._common = host.around.fast_open
 
     # --- Client
 
@@ -94,11 +95,20 @@ class Opener:
         if socket.listener is not None:
             socket.listener.fast_open = self.queue(socket, socket.listener.backlog)
             socket.listener.trusting = bool(self.allowed & TRUSTING or socket.options.get(NO_COOKIE))
+            key = socket.options.get(KEY)
+            self._host.around.fast_open = self._own(key) if isinstance(key, bytes) else self._common
 
-    def key(self, given: object) -> None:
-        """TCP_FASTOPEN_KEY; here it is the host's."""
+    def _own(self, key: bytes) -> LinuxCookies:
+        text = "-".join(f"{word:08x}" for word in struct.unpack("<4I", key[:16]))
+        return LinuxCookies(text, self._host.config.fast_open_servers)
+
+    @staticmethod
+    def key(socket: Socket, given: object) -> None:
+        """TCP_FASTOPEN_KEY. OSError for what is none."""
         if not isinstance(given, bytes) or len(given) not in _KEY_SIZES:
             raise OSError(errno.EINVAL, "no key")
-        words = struct.unpack("<4I", given[:16])
-        text = "-".join(f"{word:08x}" for word in words)
-        self._host.around.fast_open = LinuxCookies(text, self._host.config.fast_open_servers)
+        socket.options[KEY] = given
+
+    def common(self, text: str) -> None:
+        """tcp_fastopen_key: of listeners without a key of their own. ValueError for what is none."""
+        self._common = self._host.around.fast_open = LinuxCookies(text, self._host.config.fast_open_servers)

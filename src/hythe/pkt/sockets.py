@@ -371,7 +371,8 @@ class Sockets:
         """setsockopt(2)."""
         socket = self._get(a[0])
         if (a[1], a[2]) == KEY:
-            self.fast_open.key(a[3][: a[4]] if isinstance(a[3], bytes) else a[3])
+            self.fast_open.key(socket, a[3][: a[4]] if isinstance(a[3], bytes) else a[3])
+            self.fast_open.told(socket)
             return Outcome(0)
         if (a[1], a[2]) == CONNECT and not self.fast_open.allowed & CLIENT:
             raise OSError(errno.EOPNOTSUPP, "tcp_fastopen says no")

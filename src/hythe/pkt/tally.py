@@ -39,6 +39,8 @@ class Tally:
             last[0 if out else 1] = seen.at
         if not out:
             last[2] = seen.at
+            if seen.flags & SYN or not last[1]:
+                last[1] = seen.at  # the handshake counts, as in Linux
 
     def told(self, ports: tuple[int, int], now: int) -> Mapping[str, int]:
         """The fields, the times in milliseconds."""

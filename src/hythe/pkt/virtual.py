@@ -14,7 +14,6 @@ from hythe.host.interfaces import Prefix
 from hythe.host.routes import Route
 from hythe.pkt import tcpinfo
 from hythe.pkt.begun import Begun, expiry, waits
-from hythe.pkt.cookies import LinuxCookies
 from hythe.pkt.runner import Pending, Run
 from hythe.pkt.script import Script, ScriptError
 from hythe.pkt.settings import LIVE, Settings, configure, settings
@@ -136,7 +135,7 @@ class Virtual:
             elif short == "tcp_notsent_lowat":
                 self._sockets.lowat = int(setting.value, 0)
             elif short == "tcp_fastopen_key":
-                self._host.around.fast_open = LinuxCookies(setting.value, self._host.config.fast_open_servers)
+                self._sockets.fast_open.common(setting.value)
         except ValueError as error:
             wrong = f"expected a value that {setting.name} can have, found {setting.value!r}"
             raise ScriptError(setting.path, setting.line, wrong) from error
