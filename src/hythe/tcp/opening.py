@@ -188,7 +188,8 @@ def welcome(tcb: ControlBlock, segment: Segment, options: Options, now: int, *, 
     elif accept:
         tcb.early = 1
         tcb.congestion.begin(tcb.snd_mss, tcb.config.initial_window)  # the answer does not wait for the handshake
-        tcb.congestion.cwnd += 1  # and our SYN is in flight still
+        tcb.congestion.cwnd += 1  # and our SYN is in flight still,
+        tcb.snd_wnd += 1  # which takes no room from the text behind it
         size = min(segment.size, tcb.rcv_adv - tcb.rcv_nxt)
         if size:
             tcb.early += size
