@@ -76,6 +76,8 @@ class Opener:
         if connection.state < ESTABLISHED and connection.state != CLOSED:
             raise BlockingIOError(errno.EALREADY, "until the SYN is answered")
         socket.opening = None
+        if connection.sendq.end > connection.snd_una:
+            connection.ping_pong = True  # the rest leaves with the ACK: a dialogue, as Linux sees it
         number = socket.take_error()
         if number:
             raise OSError(number, "failed")

@@ -26,6 +26,7 @@ _UNHEEDED: Final = re.compile(
     r"tc qdisc (add|replace|change|del|delete) dev \S+ root( pfifo| pfifo_fast| fq)?"
     r"|ethtool -K \S+( (tso|gso|gro|tx|rx|sg) (on|off))+"
     r"|\S*/sysctl_restore_\S+\.sh"
+    r"|grep .* /proc/net/tcp\b.*"
     r"|echo \d+ > /sys/module/tcp_cubic/parameters/hystart_detect"
     r"|nstat( -\S+)*( \| grep( -\S+)* (\S+|\"[^\"]*\"))*|set -\S+|true|exit 0"
 )
