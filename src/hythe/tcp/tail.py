@@ -19,6 +19,11 @@ def due(tcb: ControlBlock, now: int) -> bool:
     if board.probe_end >= 0 or board.probed == tcb.snd_una:
         return False  # one probe is enough (7.2)
     last = board.records[-1]
+    if now < last.sent_at + tcb.rtt.pto:  # each sending schedules the probe anew (7.2), but not beyond the time-out
+        at = min(last.sent_at + tcb.rtt.pto, board.records[0].sent_at + tcb.rtt.rto)
+        if now < at:
+            tcb.rto_at = at
+            return True
     if last.end - tcb.snd_una <= tcb.snd_mss and now - last.sent_at < tcb.rtt.rto:
         # One segment: its ACK may be a delayed one (7.2, TLP.max_ack_delay).
         tcb.rto_at = last.sent_at + tcb.rtt.rto
