@@ -175,6 +175,7 @@ def test_code_remembers_and_prints(capsys: pytest.CaptureFixture[str]) -> None:
         (OPEN + "+0 sendmsg(4, 5, 0) = 0", "a.pkt:8: expected arguments that sendmsg can have"),
         (OPEN + "+0 < icmp unreachable nonsense [1:1(0)]", "a.pkt:8: expected words that ICMP knows"),
         ("--nonsense=1\n" + OPEN, "a.pkt:1: expected one of --bind_port"),
+        ("--remote_ip=10.0.0.1\n--ip_version=ipv6\n" + OPEN, "a.pkt:1: expected addresses of IPv6, as --ip_version says"),
         ("--mtu=big\n" + OPEN, "a.pkt:1: expected a value that --mtu can have, found 'big'"),
         ("`rm -rf x`\n" + OPEN, "a.pkt:1: expected sysctl NAME=VALUE in a shell line, found 'rm -rf x'"),
         ("\n`sysctl -q net.core.x=1`\n" + OPEN, "a.pkt:2: expected a sysctl that hythe has too"),

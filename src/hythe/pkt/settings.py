@@ -37,13 +37,17 @@ class Settings:
 def settings(script: Script) -> Settings:
     """The options of a script. Raises `ScriptError` for one that nobody knows."""
     chosen = Settings()
-    for line, name, value in script.options:
+    for line, name, value in sorted(script.options, key=lambda option: option[1] != "ip_version"):
         if name not in _OPTIONS:
             raise ScriptError(script.path, line, f"expected one of --{', --'.join(sorted(_OPTIONS))}, found --{name}")
         try:
             chosen = _OPTIONS[name](chosen, value)
         except ValueError as error:
             raise ScriptError(script.path, line, f"expected a value that --{name} can have, found {value!r}") from error
+    sizes = {len(chosen.local), len(chosen.remote), len(chosen.gateway)}
+    if sizes != {4 if chosen.version == 4 else 16}:
+        line = max((line for line, name, _ in script.options if name.endswith("_ip")), default=1)
+        raise ScriptError(script.path, line, f"expected addresses of IPv{chosen.version}, as --ip_version says")
     return chosen
 
 
