@@ -41,7 +41,7 @@ def fire(tcb: ControlBlock, now: int) -> None:
     if tcb.wake_at <= now:
         tcb.wake_at = NEVER
         if tcb.reo_at <= now and tcb.state >= ESTABLISHED:
-            look(tcb, now)
+            _late(tcb, now)
         elif tcb.reo_at != NEVER:
             tcb.wake_at = tcb.reo_at  # it was the pace's
     if tcb.keep_at <= now:
@@ -53,6 +53,15 @@ def fire(tcb: ControlBlock, now: int) -> None:
         elif tcb.deaf and tcb.state != CLOSED:
             tcb.fail_loudly(errno.ETIMEDOUT)  # the owner said how long what it left behind may take
     tcb.note(0)
+
+
+def _late(tcb: ControlBlock, now: int) -> None:
+    """RACK's time is over (RFC 8985, 6.2 step 5). No ACK lets something out now: it is one segment, as if one had come."""
+    board, mss = tcb.scoreboard, tcb.snd_mss
+    before = board.recovering
+    if look(tcb, now) and not before and board.recovering and tcb.prr is not None:
+        pipe = board.pipe(tcb.snd_nxt - tcb.snd_una)
+        tcb.congestion.cwnd = tcb.prr.window(pipe, tcb.congestion.ssthresh, mss, mss, safe=False)
 
 
 def _handshake_timed_out(tcb: ControlBlock) -> None:
