@@ -49,6 +49,7 @@ class Kernel:
         """A non-blocking socket there; `kind`: SOCK_STREAM or SOCK_DGRAM."""
         self._channel.send(json.dumps({"socket": [_FAMILIES[version], kind]}).encode())
         _, (fd,), _, _ = socket.recv_fds(self._channel, 1, 1)
+        self._channel.recv(1)  # nobody else has it any more, so that it is closed when we close it
         made = socket.socket(fileno=fd)
         made.setblocking(False)
         return made
@@ -103,6 +104,7 @@ def _serve(channel: socket.socket, user: int) -> None:
         if "socket" in wanted:
             with socket.socket(*wanted["socket"]) as made:
                 socket.send_fds(channel, [b"."], [made.fileno()])
+            channel.send(b".")
         else:
             done = subprocess.run(wanted["run"], capture_output=True, timeout=60, check=False)
             complaints = done.stderr.decode(errors="replace")[-2000:]

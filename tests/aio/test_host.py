@@ -112,7 +112,7 @@ def test_what_was_closed_in_order_is_delivered_before_the_host_goes() -> None:
             transport, _ = await right.create_connection(Recorder, "10.0.0.1", port_of(server))
             transport.write(bytes(3_000_000))
             transport.close()
-            await right.close()
+            await right.close(grace=20)
             await until(lambda: "eof" in there.calls)
             assert len(there.data) == 3_000_000
             there.transport.close()
