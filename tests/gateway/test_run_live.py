@@ -124,9 +124,12 @@ async def connections(pilot: Pilot[None], app: Live, asked: Session) -> None:
     assert seen[0].startswith(asked.name)
     assert "open" in seen[1]
     assert seen[2].split()[:4] == ["ID▾", "TO", "UP/s", "DOWN/s"]
-    row = next(line for line in seen[3:] if line.split()[:1] == [str(busy.id)])
-    assert {"ESTAB", "python"} <= set(row.split())
-    assert row.split()[2] == rate(shown[busy.id].up)
+
+    def row() -> list[str]:
+        return next(line.split() for line in screen(app)[3:] if line.split()[:1] == [str(busy.id)])
+
+    assert {"ESTAB", "python"} <= set(row())
+    await sees(pilot, lambda: row()[2] == rate(shown[busy.id].up))  # once it is drawn
     for key in ("q Quit", "d DNS", "⏎ Detail", "/ Filter", "s Sort", "k Kill", "f Faults", "? Keys"):
         assert key in seen[-1], seen[-1]
     await pilot.press("s")  # by rate: who moves is first

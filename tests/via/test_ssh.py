@@ -125,10 +125,10 @@ def test_who_does_not_read_holds_up_who_writes(tmp_path: Path) -> None:
     async def use(way: Ssh) -> None:
         stream = await way.open("127.0.0.1", port)
         before = -1
-        while sent != before or not sent:
+        while sent != before or sent < 2_000_000:
             before = sent
             await asyncio.sleep(1)
-        assert 2_000_000 < sent < 16_000_000
+        assert sent < 16_000_000
         stop.set()
         got = 0
         while data := await asyncio.get_running_loop().sock_recv(stream, 1 << 20):

@@ -276,7 +276,7 @@ def test_a_certificate_of_an_authority(tmp_path: Path) -> None:
 
 def test_limits(tmp_path: Path) -> None:
     local = closed_port()
-    limits = ["--max-connections", "2", "--max-channels", "2", "--max-attempts", "1", "--login-time", "4s", "--idle", "2s"]
+    limits = ["--max-connections", "2", "--max-channels", "2", "--max-attempts", "1", "--login-time", "4s", "--idle", "4s"]
     with tcp_server(echo) as port, sshd(tmp_path, *limits) as server:
         with server.client("-L", f"{local}:localhost:{port}", ready=local):
             held = [opened(local), opened(local)]
