@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -129,7 +130,10 @@ def test_a_transfer_survives_every_change(person: Person, rng: Random) -> None:
         {"corrupt": None, "rate": None},
     ]
 
+    begun = threading.Event()
+
     def serve(connection: socket.socket) -> None:
+        assert begun.wait(20)
         step = len(content) // len(changes)
         for start in range(0, len(content), step):
             connection.sendall(content[start : start + step])
@@ -138,7 +142,8 @@ def test_a_transfer_survives_every_change(person: Person, rng: Random) -> None:
 
     with tcp_server(serve) as port:
         command = person.script(DOWNLOAD, str(port))
-        with session(person, "--host-loopback -4", "sh", "-c", 'sleep 0.3; exec "$@"', "sh", *command) as (running, asked):
+        with session(person, "--host-loopback -4", *command) as (running, asked):
+            begun.set()
             assert running.line() == hashlib.sha256(content).hexdigest() + "\n"
     assert not changes
 

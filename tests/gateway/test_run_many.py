@@ -82,7 +82,7 @@ def _echo(connection: socket.socket) -> bool:
     try:
         data = connection.recv(64 * KIB)
         connection.sendall(data)
-    except ConnectionResetError:
+    except (ConnectionResetError, BrokenPipeError):
         return False
     return bool(data)
 
@@ -141,21 +141,25 @@ def crowd():
         try: made.append(connect())
         except (ConnectionRefusedError, OSError): refused += 1
     return made, refused
-gate, children = os.pipe(), []
+gate, done, children = os.pipe(), os.pipe(), []
 for _ in range(3):
     if not (child := os.fork()):
         made, refused = crowd()
         works = all(talk(each, b"hello") for each in made)
         os.write(1, b"%d %d %d\\n" % (len(made), refused, works))
+        os.write(done[1], b".")
         os.close(gate[1])
         os.read(gate[0], 1)
         os._exit(0)
     children.append(child)
-time.sleep(2)
+for _ in range(3): os.read(done[0], 1)
 os.close(gate[1])
 for child in children: os.waitpid(child, 0)
-time.sleep(0.2)
-print("again", talk(connect(), b"hello"))
+again = None
+while again is None:
+    try: again = connect()
+    except OSError: time.sleep(0.05)
+print("again", talk(again, b"hello"))
 """
 
 
