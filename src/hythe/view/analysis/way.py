@@ -174,16 +174,13 @@ class Way:
         """What the time since the last segment was spent for."""
         waits, now = self.waits, segment.time
         first, since = self.last_number, self.last_time
-        heard = (
-            min(now, max(since, self.other.last_time + at_least(self.far, self.trips.known)))
-            if self.other.last_size
-            else since
-        )
+        heard = min(now, max(since, self.other.last_time + self.lag)) if self.other.last_size else since
         if waits.una < self._recover:
             waits.add(Span(Reason.RECOVERY, since, now, first, segment.number))
             return
-        if waits.edge - self.top < min(segment.size, self.full):
-            waits.add(Span(self._blocked(waits.edge - waits.una), since, now, first, segment.number))  # a window probe
+        left = waits.edge - self.top
+        if left < min(segment.size, self.full) or left == segment.size < self.full:  # a probe, or RFC 9293, 3.8.6.2.1
+            waits.add(Span(self._blocked(waits.edge - waits.una), since, now, first, segment.number))
             return
         last, by = waits.last, waits.last.number if waits.last is not None else 0
         if not waits.answered(now, self.round_trip // 8) or last is None or last.time <= since:
@@ -350,11 +347,7 @@ class Way:
         self.window_most = max(self.window_most, window)
         if not window and not segment.flags & SYN and len(self.closings) < KEPT:
             self.closings.append(segment.number)
-        self.waits.hear(
-            Visible(
-                segment.time + at_least(self.far, self.trips.known), ack, ack + window, segment.number, bool(segment.size)
-            )
-        )
+        self.waits.hear(Visible(segment.time + self.lag, ack, ack + window, segment.number, bool(segment.size)))
         if self.series is not None and self.series.room():
             self.series.acks.append((segment.time, ack, ack + window))
 
