@@ -60,6 +60,10 @@ class Talk:
         self._put(at, 0, ACK, 1 + start, 1, size, ts_val=stamp, ts_ecr=1)
         self._put(at + self.trip, 1, ACK, 1, 1 + start + size, window=window, ts_val=1, ts_ecr=stamp)
 
+    def update(self, at: float, upto: int, window: int, *, echo: int) -> None:
+        """Nothing new has come, but there is room for so many units of 128 bytes."""
+        self._put(at, 1, ACK, 1, 1 + upto, window=window, ts_val=1, ts_ecr=echo)
+
     def read(self) -> Conversation:
         (found,) = Conversations().read(sorted(self.packets, key=lambda each: each.timestamp)).all
         return found

@@ -21,3 +21,17 @@ def test_what_fills_a_window_too_small_for_a_segment_had_waited_for_it(size: int
     assert [each.cause for each in findings(found) if each.problem] == [cause]
     spent = found.ways[0].waits.spent
     assert spent[Reason.APPLICATION if cause is Cause.SLOW_READER else Reason.READER] == 0
+
+
+@pytest.mark.parametrize(("late", "cause"), [(6, Cause.SLOW_READER), (250, Cause.SLOW_SENDER)])
+def test_until_there_is_room_the_window_is_waited_for(late: int, cause: Cause) -> None:
+    """A window that opens after 100 ms, and is used 6 ms later, was what was waited for; 250 ms later the program was."""
+    talk, at = Talk(), 150
+    for turn in range(5):
+        talk.trickle(25 + 25 * turn, turn * FULL, FULL, 50 - 10 * turn, stamp=25 + 25 * turn)
+    for turn in range(6):
+        start = (5 + turn) * FULL
+        talk.update(at + 100, start, 20, echo=125)
+        talk.trickle(at + 100 + late, start, FULL, 10, stamp=at + 100 + late)
+        at += 120 + late
+    assert [each.cause for each in findings(talk.read()) if each.problem] == [cause]

@@ -178,26 +178,27 @@ class Way:
         if waits.una < self._recover:
             waits.add(Span(Reason.RECOVERY, since, now, first, segment.number))
             return
-        left = waits.edge - self.top
-        if left < min(segment.size, self.full) or left == segment.size < self.full:  # a probe, or RFC 9293, 3.8.6.2.1
+        if self._crammed(waits.edge - self.top, segment.size):
             waits.add(Span(self._blocked(waits.edge - waits.una), since, now, first, segment.number))
             return
         last, by = waits.last, waits.last.number if waits.last is not None else 0
+        flight, room, window = waits.before
         if not waits.answered(now, self.round_trip // 8) or last is None or last.time <= since:
+            if last is not None and last.time > since and self._crammed(room, segment.size):
+                waits.add(Span(self._blocked(window), since, last.time, first, last.number))  # whatever it had to send
+                since, first = last.time, last.number
             idle = (
                 self.top <= waits.una or self.last_size % self.full != 0 or now - since > max(self.round_trip, MILLISECOND)
             )
             reason = Reason.APPLICATION if idle else Reason.PATH
+        elif self._crammed(room, segment.size):
+            reason = self._blocked(window)
+        elif flight <= 0:
+            reason = Reason.APPLICATION
+        elif max(self.last_size, segment.size) < self.full and not last.carries:
+            reason = Reason.NAGLE
         else:
-            flight, room, window = waits.before
-            if room < min(segment.size, self.full):
-                reason = self._blocked(window)
-            elif flight <= 0:
-                reason = Reason.APPLICATION
-            elif max(self.last_size, segment.size) < self.full and not last.carries:
-                reason = Reason.NAGLE
-            else:
-                reason = Reason.PATH
+            reason = Reason.PATH
         if reason is Reason.NAGLE:
             delayed = now - since - self.round_trip >= DELAYED
             if delayed and len(self.nagled) < KEPT:
@@ -206,6 +207,10 @@ class Way:
             waits.add(Span(Reason.PEER, since, heard, first, self.other.last_number))
             since, first = heard, self.other.last_number
         waits.add(Span(reason, since, now, first, segment.number, by))
+
+    def _crammed(self, room: int, size: int) -> bool:
+        """Is there no room for it, or just so much, and less than for a full segment (a probe, or RFC 9293, 3.8.6.2.1)?"""
+        return room < min(size, self.full) or room == size < self.full
 
     def _blocked(self, window: int) -> Reason:
         """By a window of so many bytes: is it small, or has it shrunk for want of reading?"""
