@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hythe.proxy.config import LogConfig
 from hythe.proxy.mapping import Mapping
 from tests.gateway.servers import echo, tcp_server
 from tests.proxy.running import OPEN, Running, proxy, talk
@@ -161,3 +163,15 @@ def test_who_says_it_in_pieces_or_ends_in_the_middle(tmp_path: Path) -> None:
                 client.sendall(request[:5])
         assert it.lines(len(request) + 13)
         assert it.open_flows() == 0
+
+
+def test_where_it_led_is_told_by_the_socket_however_it_was_spelled(tmp_path: Path) -> None:
+    text = '[[http]]\nlisten = "127.0.0.1:0"\n[[rule]]\naction = "allow"\nto = "0.0.0.0"\n'
+    with tcp_server(patient) as port, proxy(text, tmp_path) as it:
+        it.within(lambda: it.server.passage.log.reopen(LogConfig(str(it.log), "json")))
+        head = f"CONNECT 0.0.0.0:{port} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", it.ports[0]), timeout=20) as client:
+            client.sendall(head)
+            assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+        told = json.loads(it.lines(1)[0])
+        assert (told["host"], told["address"]) == ("0.0.0.0", "127.0.0.1")

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from hythe.forward.flows import Flows
 from hythe.proxy.access import Access, canonical
@@ -114,10 +114,9 @@ class Passage:
         self.flows.end(flow.record, flow.error)
         self.log.tell(flow)
 
-    def reached(self, flow: Flow, far: socket.socket | None, name: Any = None) -> None:
-        """The far end is there, or, of datagrams, the way. `name`: of its end, where that is known. OSError."""
-        if name is None and far is not None:
-            name = far.getpeername()
+    def reached(self, flow: Flow, far: socket.socket | None) -> None:
+        """The far end is there, or, of datagrams, the way. OSError."""
+        name = far.getpeername() if far is not None else None
         if far is not None and isinstance(name, tuple):
             flow.address = name[0]
             if name[1] in self.circles.ports:

@@ -179,7 +179,7 @@ class Plain(ABC):
     def _join(self, flow: Flow, far: socket.socket) -> None:
         self._stop()
         try:
-            self._port.passage.reached(flow, far, flow.record.far)
+            self._port.passage.reached(flow, far)
             answer = self._opened(flow, far)
         except OSError as error:  # it has gone again
             self._failed(flow, error)
