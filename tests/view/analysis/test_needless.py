@@ -120,6 +120,21 @@ def test_at_the_receiver_it_came_behind_its_acknowledgment() -> None:
     assert "time-out" not in "\n".join(report(found))
 
 
+def test_at_the_receiver_what_had_been_reported_already_was_needless_whatever_is_missing_below() -> None:
+    """Of two that come twice before the next acknowledgment, Linux reports the second alone."""
+    talk = at_the_receiver()
+    talk.send(62, 11, stamp=200)  # 10 is still on its way
+    talk.hear(62, 10, 109, (11, 16))
+    talk.send(80, 11, stamp=220)
+    talk.send(80, 10, stamp=220)
+    talk.hear(81, 16, 220)
+    talk.send(82, 10, stamp=200)
+    talk.hear(82, 16, 220, (10, 11))
+    found = talk.read()
+    assert [each.proof for each in found.ways[0].resent] == [Proof.BEFORE, Proof.TWICE]
+    assert causes(found) == {Cause.REORDERING}
+
+
 def test_at_the_receiver_what_was_stamped_with_those_that_overtook_it_was_sent_with_them() -> None:
     """However late it is, once later stamps have come by."""
     talk = at_the_receiver()

@@ -36,10 +36,10 @@ class Doubts:
         self._recent: deque[Resent] = deque(maxlen=_OPEN)
         self._unheard: deque[Resent] = deque(maxlen=_OPEN)
 
-    def add(self, found: Resent, una: int, acknowledged: int) -> None:
-        """One more. Everything below `una` had been acknowledged, last by packet `acknowledged`."""
+    def add(self, found: Resent, una: int, sacked: Ranges, acknowledged: int) -> None:
+        """One more. Everything below `una`, and what is `sacked`, had been acknowledged, last by packet `acknowledged`."""
         self._recent.append(found)
-        if found.end > una:
+        if found.end > una and not sacked.covers(found.start, found.end):
             self._unheard.append(found)
         elif found.kind.repairs:
             _prove(found, acknowledged, Proof.BEFORE)

@@ -264,7 +264,7 @@ class Way:
 
     def _keep(self, found: Resent) -> None:
         self.resent_count += 1
-        self._doubts.add(found, self.una, self._advanced)
+        self._doubts.add(found, self.una, self.sacked, max(self._advanced, self._evidence))
         if len(self.resent) < KEPT:
             self.resent.append(found)
         if found.kind.repairs:
