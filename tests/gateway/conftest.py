@@ -34,7 +34,7 @@ class Person:
         return [*self.prefix, self.python, "-m", "hythe", "run", *options.split(), "--", *command]
 
     def run(
-        self, options: str, *command: str, stdin: bytes = b"", timeout: float = 30, **environment: str
+        self, options: str, *command: str, stdin: bytes = b"", timeout: float = 90, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run `command` in `hythe run` to its end."""
         result = subprocess.run(

@@ -216,8 +216,9 @@ def test_reordering(nobody: Person, server: int, way: str) -> None:
 def test_jitter(nobody: Person, server: int, way: str) -> None:
     """Uniform over 20 ms, one at a time."""
     found = echoes(nobody, f"--{way}-jitter 20ms --seed 1", 100, server, window=1)
-    if sorted(found.times)[50] >= 0.016:  # a machine with much to do adds to it: once more
-        found = echoes(nobody, f"--{way}-jitter 20ms --seed 1", 100, server, window=1)
+    for _ in range(4):
+        if sorted(found.times)[50] >= 0.016:  # a machine with much to do adds to it: once more
+            found = echoes(nobody, f"--{way}-jitter 20ms --seed 1", 100, server, window=1)
     assert found.numbers == list(range(100))
     assert min(found.times) < 0.004
     assert sorted(found.times)[-5] > 0.016
@@ -304,6 +305,9 @@ def test_each_direction_has_its_rate(nobody: Person, server: int) -> None:
     """92 bytes at 100 kbit/s take 7.4 ms, one at a time."""
     for options in ("--up-rate 100kbit", "--down-rate 100kbit"):
         found = echoes(nobody, options, 20, server, window=1)
+        for _ in range(4):
+            if min(found.times) >= 0.0110:  # as above
+                found = echoes(nobody, options, 20, server, window=1)
         assert 0.0073 < min(found.times) < 0.0110
 
 
