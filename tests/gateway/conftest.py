@@ -70,7 +70,7 @@ class Person:
             finally:
                 process.send_signal(signal.SIGTERM)
                 try:
-                    process.wait(10)
+                    process.wait(20)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     raise
@@ -95,7 +95,7 @@ class Running:
 
     def _rest(self) -> str:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=10)[1].decode()
+        return self.process.communicate(timeout=20)[1].decode()
 
 
 def _line(stream: IO[bytes] | None) -> str:

@@ -30,7 +30,7 @@ _candidates = itertools.islice(itertools.cycle(_ASKED_FOR), os.getpid() % len(_A
 def tcp_server(serve: Callable[[socket.socket], None], *, backlog: int = 128) -> Iterator[int]:
     """Yield the port of 127.0.0.1 and ::1 on which `serve` is called with each connection, in a thread of its own.
 
-    At the end `serve` has 10 s to finish with every connection; errors of its own are raised then.
+    At the end `serve` has 20 s to finish with every connection; errors of its own are raised then.
     """
     listeners = listen_on_both(backlog)
     errors: list[BaseException] = []
@@ -63,9 +63,9 @@ def tcp_server(serve: Callable[[socket.socket], None], *, backlog: int = 128) ->
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
         for thread in acceptors:
-            thread.join(10)
+            thread.join(20)
         for thread in threads:
-            thread.join(10)
+            thread.join(20)
     if errors:
         raise errors[0]
     assert not any(thread.is_alive() for thread in threads), "a connection did not end"

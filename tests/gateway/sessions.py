@@ -41,7 +41,7 @@ def find(person: Person, name: str) -> str | None:
     return None
 
 
-def until(ask: Callable[[], T | None], running: Running | None = None, seconds: float = 10.0) -> T:
+def until(ask: Callable[[], T | None], running: Running | None = None, seconds: float = 20.0) -> T:
     """Ask again until there is an answer."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):

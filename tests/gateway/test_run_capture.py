@@ -143,7 +143,7 @@ def test_a_capture_that_nobody_reads_does_not_slow_anything_and_tells_what_it_la
     assert len(packets) + int(found[1]) == int(found[2])
 
 
-PINGS = "ping -q -c 3 -W 20 -i 0.01 gateway.hythe.internal >/dev/null; echo ready; exec sleep 20"
+PINGS = "ping -q -c 3 -w 20 -i 0.01 gateway.hythe.internal >/dev/null; echo ready; exec sleep 20"
 
 
 def test_a_capture_outlives_hythe(nobody: Person, folder: Path) -> None:

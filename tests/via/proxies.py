@@ -32,7 +32,7 @@ def program(*words: str, port: int, cwd: Path, host: str = "127.0.0.1") -> Itera
     finally:
         process.terminate()
         try:
-            process.wait(5)
+            process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -22,7 +22,7 @@ INTERRUPT = "\x03"
 SUSPEND = "\x1a"
 END = "\x04"
 
-PATIENCE = 15.0
+PATIENCE = 20.0
 
 
 def parent(pid: int) -> int:
@@ -77,7 +77,7 @@ class Typist:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         os.close(self._master)  # hangs up
         try:
-            self._process.wait(5)
+            self._process.wait(PATIENCE)
         finally:
             self._process.kill()
 
