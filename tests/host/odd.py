@@ -92,7 +92,7 @@ def _addressed() -> Iterator[tuple[Any, ...]]:
         yield f"echo to {to}", six(dst=to) / ECHO6
         yield f"datagram to {to}", six(dst=to) / DATAGRAM
         yield f"SYN to {to}", six(dst=to) / SYN
-    for source in ("ff02::5", "::1", "::", "::ffff:192.0.2.2"):
+    for source in ("ff02::5", "::1", "::"):
         yield f"echo from {source}", six(src=source) / ECHO6
         yield f"datagram from {source}", six(src=source) / DATAGRAM
         yield f"SYN from {source}", six(src=source) / SYN

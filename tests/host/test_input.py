@@ -182,7 +182,6 @@ def test_a_syn_with_bad_options_leaves_nothing() -> None:
         "::",
         "::1",
         "ff02::1",
-        "::ffff:1.2.3.4",
     ],
 )
 def test_segments_that_nobody_can_have_sent_are_not_answered(source: str, flags: str) -> None:

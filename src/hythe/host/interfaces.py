@@ -9,7 +9,6 @@ from hythe.errors import UsageError
 from hythe.link.base import Link
 
 _LOOPBACK6 = bytes(15) + b"\1"
-_MAPPED = bytes(10) + b"\xff\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +91,5 @@ def is_loopback(address: bytes) -> bool:
 
 
 def may_be_source(address: bytes) -> bool:
-    """Can a packet come from there: is it one host's address (RFC 1122, 3.2.1.3; RFC 4291, 2.7)?
-
-    Not one that stands for an IPv4 address in programs (RFC 4291, 2.5.5.2): on a wire it would pass by what looks at either.
-    """
-    if len(address) == 4:
-        return address[0] < 224 and address[0] != 127
-    return address[0] != 0xFF and address != _LOOPBACK6 and not address.startswith(_MAPPED)
+    """Can a packet come from there: is it one host's address (RFC 1122, 3.2.1.3; RFC 4291, 2.7)?"""
+    return not is_loopback(address) and (address[0] != 0xFF if len(address) == 16 else address[0] < 224)
