@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,24 @@ def view(person: Person, *words: str) -> subprocess.Popen[str]:
     return process
 
 
+def slept(*views: subprocess.Popen[str]) -> list[int]:
+    """How often each has waited for something so far."""
+    found = []
+    for each in views:
+        with open(f"/proc/{each.pid}/status", encoding="utf-8") as file:
+            found.append(next(int(line.split()[1]) for line in file if line.startswith("voluntary")))
+    return found
+
+
+def at_rest(before: list[int], *views: subprocess.Popen[str]) -> None:
+    """Wait until each has got something, and for half a second nothing more."""
+    until(lambda: all(now > then for now, then in zip(slept(*views), before, strict=True)), seconds=20)
+    last = before
+    while (now := slept(*views)) != last:
+        last = now
+        time.sleep(0.5)
+
+
 @pytest.mark.parametrize("interrupted", [False, True], ids=["to its end", "until ^C"])
 def test_a_session_is_looked_at(nobody: Person, folder: Path, interrupted: bool) -> None:
     needs.network()
@@ -67,10 +86,12 @@ def test_a_session_is_looked_at(nobody: Person, folder: Path, interrupted: bool)
         why = view(nobody, "why", "--json", "--session", asked.name)
         plot = view(nobody, "plot", "-o", f"{folder}/drawn.html", "--session", asked.name)
         with why, plot:
+            before = slept(why, plot)
             running.process.send_signal(signal.SIGUSR1)
             assert done.wait(20)
             if interrupted:
                 until(lambda: [each for each in asked.connections(ended=9) if each.ended])
+                at_rest(before, why, plot)
                 for each in (why, plot):
                     each.send_signal(signal.SIGINT)
             else:

@@ -17,23 +17,25 @@ from tests import needs
 from tests.view.analysis.situations import SITUATIONS
 from tests.view.analysis.stage import packets
 
-#: Presses keys in the page, and puts what came of it where the test finds it.
+#: Presses keys in the page once all is drawn, and puts what came of it where the test finds it.
 WATCH = """
 window.addEventListener('error', event => document.body.setAttribute('data-error', event.message));
-window.addEventListener('load', () => setTimeout(() => {
+window.addEventListener('load', function press() {
   const inked = canvas => {
     const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
     let sum = 0;
     for (let at = 0; at < data.length; at += 4) sum = (sum * 31 + data[at] * 7 + data[at + 1] * 3 + data[at + 3]) % 1000003;
     return sum;
   };
-  const found = [...document.querySelectorAll('canvas')].map(canvas => {
+  const canvases = [...document.querySelectorAll('canvas')];
+  if (!canvases.every(inked)) return setTimeout(press, 20);
+  const found = canvases.map(canvas => {
     const key = name => canvas.dispatchEvent(new KeyboardEvent('keydown', {key: name, bubbles: true, cancelable: true}));
     const before = inked(canvas); key('+'); const nearer = inked(canvas); key('0');
     return [before, nearer, inked(canvas)];
   });
   document.body.setAttribute('data-found', JSON.stringify(found));
-}, 300));
+});
 """
 
 
