@@ -233,6 +233,7 @@ def pairs(run: Run, views: Sequence[int], watching: Live, rounds: int, seconds: 
         ratios.append(found[signal.SIGCONT] / found[signal.SIGSTOP])
     for pid in views:
         os.kill(pid, signal.SIGCONT)
+    watching.read(1)  # a key at once would be lost: who goes on forgets what was typed meanwhile
     ratios.sort()
     low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
     return f"to bulk without: median of {rounds} pairs {median(ratios):.3f}, half of them {low:.2f} to {high:.2f}"

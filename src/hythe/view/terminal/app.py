@@ -22,6 +22,7 @@ from hythe.session.client import Session, SessionEndedError
 from hythe.session.model import Listener
 from hythe.view.terminal import changing, columns, logs
 from hythe.view.terminal.cells import rate, spark
+from hythe.view.terminal.continuing import ContinuingDriver
 from hythe.view.terminal.detail import DetailScreen
 from hythe.view.terminal.dialogs import Ask, Choose, Confirm, Keys
 from hythe.view.terminal.lines import Drawn, Lines
@@ -80,7 +81,7 @@ class Live(App[None]):
     def __init__(
         self, source: Source, others: Callable[[], Sequence[tuple[str, Callable[[], Source]]]], *, choose: bool = False
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=ContinuingDriver)
         self.animation_level = "none"
         self.source = source
         self.model = Watch()
