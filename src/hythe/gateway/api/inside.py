@@ -81,8 +81,8 @@ class Inside:
 
 def inode_of(diag: socket.socket, pair: Pair, sequence: int) -> int:
     """Ask for the socket of one flow; 0 where there is none, or none any more. `sequence`: another for each question."""
-    diag.sendall(inetdiag.request_one(*pair, sequence))
     try:
+        diag.sendall(inetdiag.request_one(*pair, sequence))
         for found in inetdiag.read(diag.recv(_READ), pair[0], sequence):
             return found.inode if found is not None else 0
     except (OSError, ParseError):
