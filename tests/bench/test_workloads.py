@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.contenders import Contender, ContenderError, Place
+from bench.contenders import Contender, ContenderError, Hythe, Place
 from bench.service import Services
 from bench.workloads import WORKLOADS, Workload, measure_memory, measure_start
 from tests import needs
@@ -46,11 +46,17 @@ def test_a_refused_connection_is_an_error_of_the_contender(place: Place, service
         place.ask("connections_in_turn", ports=nobody_listens, seconds=0.05)
 
 
-def test_memory_is_read_with_the_idle_connections_open(place: Place, services: Services) -> None:
-    figures = measure_memory(place, services.ports)
+def test_memory_is_read_with_the_idle_connections_open(services: Services) -> None:
+    needs.tun()
+    needs.userns()
+    place = Hythe().place(Hythe.mtus[0])
+    try:
+        figures = measure_memory(place, services.ports)
+    finally:
+        place.close()
     assert figures["memory, idle"] > 1
-    # Here the "gateway" is the client itself: a Python socket object a connection.
-    assert 0 < figures["memory a connection"] < 16
+    # Of hythe, not of the kernel: what a thousand of its sockets take in a client may fit into what the client has already.
+    assert 1 < figures["memory a connection"] < 16
 
 
 def test_the_start_is_timed_by_the_arrival(place: Place, services: Services) -> None:
