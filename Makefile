@@ -52,7 +52,8 @@ compiled: install
 
 test: install ## everything, the slow tests excepted
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync check compiled
-	$(PYTEST) -m "not slow" --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
+	@rm -f .cache/pytest/v/cache/lastfailed
+	$(PYTEST) -m "not slow" --numprocesses=$(JOBS) --dist=loadfile $(ARGS) || $(BIN)/python -m tests.again $$? -m "not slow"
 
 test-all: check ## everything, with many more examples of everything random
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) $(ARGS)
