@@ -91,6 +91,20 @@ def test_what_a_killed_session_left_goes(runtime: Path) -> None:
     assert os.listdir(runtime) == []
 
 
+def test_of_one_name_twice_that_of_the_own_environment_is_first(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = f"{runtime}/near/hythe", f"{runtime}/a/hythe"
+    for each in (near, far):
+        os.makedirs(each, mode=0o700)
+    monkeypatch.setattr(places, "directory", lambda: far)
+    claims = [places.claim("sh"), places.claim("curl")]
+    monkeypatch.setattr(places, "directory", lambda: near)
+    claims.append(places.claim("sh"))
+    monkeypatch.setattr(places, "directories", lambda: [near, far])
+    assert places.sockets() == [("curl", f"{far}/curl.sock"), ("sh", f"{near}/sh.sock"), ("sh", f"{far}/sh.sock")]
+    for claim in claims:
+        claim.close()
+
+
 def test_a_claim_does_not_remove_anothers_socket() -> None:
     first = places.claim("sh")
     os.unlink(first.path)

@@ -123,7 +123,10 @@ def claim(command: str, name: str | None = None) -> Claim:
 
 
 def sockets() -> list[tuple[str, str]]:
-    """The sessions of this user that run: (name, path of the socket), by name. Removes what killed ones left."""
+    """The sessions of this user that run: (name, path of the socket), by name. Removes what killed ones left.
+
+    Of two of one name that were started from different environments, the one from an environment like ours is first.
+    """
     found = []
     for place in directories():
         try:
@@ -131,7 +134,7 @@ def sockets() -> list[tuple[str, str]]:
                 found += [(entry.removesuffix(SUFFIX), f"{place}/{entry}") for entry in _tidy(place, fd)]
         except (OSError, MachineError):
             continue  # it is not there, or somebody else's
-    return sorted(found)
+    return sorted(found, key=lambda each: each[0])
 
 
 def connect(path: str, seconds: float | None) -> socket.socket:
