@@ -12,10 +12,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import needs
+
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("requirements/*.md")])
@@ -82,7 +86,19 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh")], ids=lambda page: page.name)
+#: They look at all sessions or gateways that there are: one of another test is one too many, or may end meanwhile.
+ALONE = {("session.md", "python"), ("vpn.md", "sh")}
+
+
+def pages_with(language: str) -> list[ParameterSet]:
+    return [
+        pytest.param(page, id=page.name, marks=[pytest.mark.alone] if (page.name, language) in ALONE else [])
+        for page in PAGES
+        if blocks(page, language)
+    ]
+
+
+@pytest.mark.parametrize("page", pages_with("sh"))
 def test_commands_of_a_page_work(page: Path, tree: Path) -> None:
     needs.network()
     needs.program("curl")
@@ -102,18 +118,7 @@ def test_commands_of_a_page_work(page: Path, tree: Path) -> None:
     assert "Traceback" not in ran.stderr, ran.stderr
 
 
-#: Its programs look at all sessions that there are: one of another test may end meanwhile.
-ALONE = "session.md"
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, id=page.name, marks=[pytest.mark.alone] if page.name == ALONE else [])
-        for page in PAGES
-        if blocks(page, "python")
-    ],
-)
+@pytest.mark.parametrize("page", pages_with("python"))
 def test_programs_of_a_page_work(page: Path, tmp_path: Path) -> None:
     for program in blocks(page, "python"):
         ran = subprocess.run(

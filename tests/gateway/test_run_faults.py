@@ -12,6 +12,7 @@ import random
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import threading
 from dataclasses import dataclass
@@ -254,7 +255,8 @@ def test_delay_is_that_of_one_way(nobody: Person) -> None:
         result = nobody.run(options, needs.program("ping"), "-c", "10", "-i", "0.05", "gateway.hythe.internal")
         times = [float(each) for each in re.findall(r"time=([\d.]+)", result.stdout)]
         assert len(times) == 10, result.stdout + result.stderr
-        assert least - 0.5 < min(times) < least + 10
+        assert least - 0.5 < statistics.median(times)  # one that had to wait for us may have been stamped early
+        assert min(times) < least + 10
 
 
 # --- Rate
