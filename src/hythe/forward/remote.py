@@ -13,7 +13,7 @@ import asyncssh
 
 from hythe.forward.flows import Counted, End, Flow, Flows, end_of
 from hythe.tunnel.ssh.datagrams import DatagramChannel, read
-from hythe.tunnel.ssh.splice import Splice
+from hythe.tunnel.ssh.splice import Splice, connect_unix
 from hythe.via.direct import Direct
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RemotePort:
         leads_to = (target.path or target.host, target.port)
         flow = self._flows.begin("tcp", (host, port), leads_to, self._via, inbound=True)
         try:
-            near = await (_connect_unix(target.path) if target.path else self._direct.open(target.host, target.port))
+            near = await (connect_unix(target.path) if target.path else self._direct.open(target.host, target.port))
         except OSError as error:
             self._flows.end(flow, error)
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, error.strerror or str(error)) from error
@@ -111,16 +111,6 @@ def _counting(flow: Flow) -> Any:
         flow.tally.up += to_us
 
     return moved
-
-
-async def _connect_unix(path: str) -> socket.socket:
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        await asyncio.get_running_loop().sock_connect(stream, path)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
 
 
 class _UdpBack:

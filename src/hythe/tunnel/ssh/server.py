@@ -23,7 +23,7 @@ from hythe.tunnel.ssh.authorized import AuthorizedKeys, Entry
 from hythe.tunnel.ssh.client import CIPHERS, KEEPALIVE, KEEPALIVES, PLAIN
 from hythe.tunnel.ssh.connection import ServerConnection
 from hythe.tunnel.ssh.listening import Listener, PathListener, UdpListener
-from hythe.tunnel.ssh.splice import Splice
+from hythe.tunnel.ssh.splice import Splice, connect_unix
 
 
 class Watch(Protocol):
@@ -315,7 +315,7 @@ class Guest(asyncssh.SSHServer):
         self._may_open_one_more()
         if self.entry is None or not self.entry.may_use_paths():
             raise asyncssh.ChannelOpenError(_PROHIBITED, "Unix sockets are not permitted to this key")
-        return self._reached(_connect_unix(dest_path), ("", 0), (dest_path, 0))
+        return self._reached(connect_unix(dest_path), ("", 0), (dest_path, 0))
 
     async def _reached(self, opening: Awaitable[socket.socket], near: tuple[str, int], far: tuple[str, int]) -> Splice:
         flow = self.server.watch.begin("tcp" if far[1] else "unix", near, far, self.name)
@@ -397,16 +397,6 @@ def _counting(flow: Any, *, inbound: bool) -> Callable[[int, int], None]:
         tally.down += to_socket
 
     return came if inbound else asked_for
-
-
-async def _connect_unix(path: str) -> socket.socket:
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        await asyncio.get_running_loop().sock_connect(stream, path)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
 
 
 def host_key(path: str) -> tuple[asyncssh.SSHKey, bool]:

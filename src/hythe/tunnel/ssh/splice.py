@@ -301,3 +301,14 @@ class Splice(SSHTCPSession[bytes], SSHUNIXSession[bytes]):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.socket.close()
         self.ended.set_result(error)
+
+
+async def connect_unix(path: str) -> socket.socket:
+    """A stream to whoever listens at a Unix socket's path, to be spliced. Raises OSError."""
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        await asyncio.get_running_loop().sock_connect(stream, path)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
