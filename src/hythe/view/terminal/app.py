@@ -141,7 +141,7 @@ class Live(App[None]):
         """What is seen, from what the model knows."""
         head = self.screen_stack[0].query_one("#head", Static)
         head.set_class(bool(self.source.trouble), "trouble")
-        head.update("\n".join(self._head(max(20, self.size.width))))
+        head.update("\n".join(self._head(max(20, self.size.width))), layout=False)  # of two lines, always
         lines = self._lines(self.view)
         if self.view == "connections":
             lines.show(self.arrangement.of(self.model.connections.values()))

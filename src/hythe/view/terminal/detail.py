@@ -113,7 +113,7 @@ class DetailScreen(Screen[None]):
 
     def _draw(self) -> None:
         for text in self.query("#facts").results(Static):  # there is none any more once the screen goes
-            text.update("\n".join(facts(self.watched, self.detail)))
+            text.update("\n".join(facts(self.watched, self.detail)), layout=False)
         for curves in self.query(Curves):
             curves.draw(self.trail, time.monotonic(), up=self._up)
 
