@@ -179,6 +179,15 @@ def test_directory_environment_arguments_and_umask(person: Person) -> None:
     assert (inside.stdout, inside.stderr) == (outside.stdout, "")
 
 
+def test_the_c_locale_stays(nobody: Person) -> None:
+    """Python sets LC_CTYPE for itself there, and its children would inherit it (PEP 538)."""
+    given = {"PATH": needs.clean_environment()["PATH"], "LC_CTYPE": "POSIX"}
+    result = subprocess.run(
+        nobody.words("", "env"), capture_output=True, text=True, timeout=30, check=True, cwd=nobody.folder, env=given
+    )
+    assert result.stdout.splitlines() == [f"{name}={value}" for name, value in given.items()]
+
+
 def test_who_and_what_it_is_stays(person: Person) -> None:
     kept = "id -u; id -g; ulimit -a; nice; uname -a; cat /proc/self/oom_score_adj"
     script = f"{kept}; grep -E '^(Seccomp:|Sig[BIC])' /proc/self/status"

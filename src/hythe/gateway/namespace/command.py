@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
+#: What Python sets LC_CTYPE to, for its children as well, where it was started in the C locale (PEP 538).
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
+
 
 def execute(argv: list[str], mask: set[signal.Signals]) -> NoReturn:
     """Become `argv`, with the signal mask `mask`. Where that fails, say why on standard error and exit as a shell."""
@@ -24,6 +27,7 @@ def execute(argv: list[str], mask: set[signal.Signals]) -> NoReturn:
     for signum in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    _restore_locale()
     status, reason = _try(argv)
     os.write(2, f"hythe: {argv[0]}: {reason}\n".encode(errors="surrogateescape"))
     os._exit(status)
@@ -34,6 +38,21 @@ def forget_handlers() -> None:
     for signum in signal.valid_signals():
         if callable(signal.getsignal(signum)):
             signal.signal(signum, signal.SIG_DFL)
+
+
+def _restore_locale() -> None:
+    """Undo what Python did to LC_CTYPE when it started: the kernel still has the environment that it was started with."""
+    if os.environ.get("LC_CTYPE") not in _COERCED:
+        return
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = [each for each in file.read().split(b"\0") if each.startswith(b"LC_CTYPE=")]
+    except OSError:
+        return  # no /proc
+    if given:
+        os.environb[b"LC_CTYPE"] = given[0].partition(b"=")[2]
+    else:
+        del os.environ["LC_CTYPE"]
 
 
 def _try(argv: list[str]) -> tuple[int, str]:
