@@ -238,6 +238,12 @@ def test_a_run_in_a_run(person: Person) -> None:
     assert set(lines[0][2:]).isdisjoint(lines[1][2:]), "each has a network that the other does not use"
 
 
+def test_its_device_is_its_own_to_delete(root: Person) -> None:
+    result = root.run("", "sh", "-c", "PATH=$PATH:/sbin:/usr/sbin; ip link delete hythe0 && exit 3")
+    notice = "hythe: the command has deleted hythe0, so it has no network any more: start it anew for another\n"
+    assert (result.returncode, result.stderr) == (3, notice)
+
+
 # --- Signals
 
 

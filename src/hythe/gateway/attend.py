@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import resource
@@ -80,7 +81,7 @@ async def _attend(
     watching = loop.create_task(watch(gateway.session))
     ended = loop.create_future()
     loop.add_reader(room.pidfd, _resolve, ended, None)
-    loop.set_exception_handler(lambda _, context: _resolve(ended, context.get("exception")))
+    loop.set_exception_handler(lambda _, context: _look_at(context.get("exception"), ended, gateway.session))
     try:
         if gateway.asker is not None:
             await gateway.asker.start()
@@ -131,6 +132,14 @@ def open_door(
     return Door(claim.listener, resources, gateway.session.notice)
 
 
+def _look_at(error: BaseException | None, ended: asyncio.Future[None], session: Session) -> None:
+    """Something went wrong in the loop: the command has taken its own device away, as root may, or we have a bug."""
+    if isinstance(error, OSError) and error.errno == errno.EBADFD:  # drivers/net/tun.c
+        session.notice("the command has deleted hythe0, so it has no network any more: start it anew for another")
+    else:
+        _resolve(ended, error)
+
+
 def _resolve(ended: asyncio.Future[None], bug: BaseException | None) -> None:
     """The command has ended, or we have a bug: better a traceback than a network that is silently dead."""
     if not ended.done():
@@ -150,8 +159,8 @@ async def _drain(gateway: Gateway) -> None:
     unread = select.poll()
     unread.register(gateway.interface.link.fileno(), select.POLLIN)
     while not interrupted.is_set():
-        if unread.poll(0):  # packets for the driver's next turns: datagrams, it may be
-            pause = 0.0
+        if any(events & select.POLLIN for _, events in unread.poll(0)):
+            pause = 0.0  # packets for the driver's next turns: datagrams, it may be
         elif gateway.sending or (gateway.wire is not None and gateway.wire.holds_received):
             pause = _DRAIN_STEP / SECOND
         else:
