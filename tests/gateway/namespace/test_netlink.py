@@ -28,6 +28,7 @@ def test_the_device_and_its_addresses(user: User) -> None:
     assert {each["local"] for each in lo["addr_info"]} == {"127.0.0.1", "::1"}
     assert device["ifname"] == "hythe0"
     assert device["mtu"] == 65_520
+    assert device["txqlen"] == 2_000, "what many connections send at once finds room"
     assert {"UP", "LOWER_UP"} <= set(device["flags"])
     addresses = [(each["family"], each["prefixlen"], "tentative" in each) for each in device["addr_info"]]
     assert addresses == [("inet", 24, False), ("inet6", 64, False)], "usable at once, and none is link-local"

@@ -42,6 +42,7 @@ _RTM_GETROUTE = 26
 
 _IFF_UP = 0x1
 _IFLA_MTU = 4
+_IFLA_TXQLEN = 13
 _IFLA_AF_SPEC = 26
 _IFLA_INET6_ADDR_GEN_MODE = 8
 _ADDR_GEN_NONE = 1
@@ -108,6 +109,11 @@ class RouteSocket:
         """Set the MTU of interface `index`, in bytes."""
         body = _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0)
         self._request(_RTM_NEWLINK, 0, body + _attribute(_IFLA_MTU, _UINT.pack(mtu)))
+
+    def set_queue(self, index: int, packets: int) -> None:
+        """Let so many packets wait for whoever reads from interface `index`."""
+        body = _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0)
+        self._request(_RTM_NEWLINK, 0, body + _attribute(_IFLA_TXQLEN, _UINT.pack(packets)))
 
     def without_link_local(self, index: int) -> None:
         """Before it is up: give interface `index` no IPv6 link-local address.
