@@ -80,6 +80,11 @@ def test_of_very_many_the_last_are_shown_and_all_are_counted() -> None:
     assert lines[-1].startswith("300 connections")
 
 
+def test_they_are_shown_as_they_began() -> None:
+    lines = summary.table([record(number=2), record(number=1)], 7 * SECOND).splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["1", "2"]
+
+
 def test_nothing_is_one_sentence() -> None:
     assert summary.table([], 0) == "no connections\n"
 

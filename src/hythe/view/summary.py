@@ -38,7 +38,8 @@ def table(records: Iterable[FlowRecord], now: int) -> str:
     if not chosen:
         return "no connections\n"
     hidden = max(0, len(chosen) - ROWS)
-    rows = [_HEADINGS, *(_row(record, now) for record in chosen[hidden:])]
+    shown = sorted(chosen[hidden:], key=lambda record: record.number)
+    rows = [_HEADINGS, *(_row(record, now) for record in shown)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = [_line(row, widths) for row in rows]
     if hidden:
