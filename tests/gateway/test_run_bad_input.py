@@ -128,11 +128,15 @@ def test_a_capture_to_standard_output_is_refused(nobody: Person) -> None:
     assert complaint(result, USAGE).startswith("--capture - would write packets among what COMMAND prints: name a file")
 
 
-def test_a_disk_that_fills_up_during_the_capture(person: Person) -> None:
-    """The command goes on; the sentence comes at the end."""
-    result = person.run("--capture /dev/full", "sh", "-c", "ping -q -c 1 gateway.hythe.internal && exit 4")
+def test_a_disk_that_fills_up_meanwhile(person: Person, folder: Path) -> None:
+    """The command goes on, and its status counts; the sentences come at the end."""
+    page = folder / "full.html"
+    page.symlink_to("/dev/full")
+    result = person.run(f"--capture /dev/full --summary={page}", "sh", "-c", "ping -q -c 1 gateway.hythe.internal && exit 4")
     assert result.returncode == 4, result.stderr
-    assert re.fullmatch(r"hythe: the capture ended early, after \d+ packets: No space left on device\n", result.stderr)
+    capture, summary = result.stderr.splitlines()
+    assert re.fullmatch(r"hythe: the capture ended early, after \d+ packets?: No space left on device", capture)
+    assert summary == f"hythe: the page '{page}' is not complete: No space left on device"
 
 
 # --- The machine

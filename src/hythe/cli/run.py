@@ -205,6 +205,15 @@ def _open_page(path: str) -> BinaryIO:
         ) from error
 
 
+def _write_page(page: BinaryIO, text: str) -> None:
+    """A full disk must not cost the command its status either."""
+    try:
+        with page:
+            page.write(text.encode())
+    except OSError as error:
+        say(f"hythe: the page {page.name!r} is not complete: {error.strerror}")
+
+
 def summarize(session: Session, form: str, title: str, page: BinaryIO | None = None, *, peers: bool = False) -> None:
     """Tell of the connections in one of `_SUMMARIES`, or into the page. `title`: what ran; `peers`: of a tunnel, inside."""
     from time import monotonic_ns
@@ -224,8 +233,7 @@ def summarize(session: Session, form: str, title: str, page: BinaryIO | None = N
     if page is not None:
         from hythe.view.waterfall.page import page as document
 
-        with page:
-            page.write(document(found, title).encode())
+        _write_page(page, document(found, title))
     elif form == "waterfall-json":
         from json import dumps
 

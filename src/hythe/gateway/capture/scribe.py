@@ -111,7 +111,7 @@ class Scribe:
             return ["the capture is not complete: the process that writes it was ended"]
         packets, number = REPORT.unpack(report)
         if number:
-            return [f"the capture ended early, after {packets} packets: {os.strerror(number)}"]
+            return [f"the capture ended early, after {packets} packet{'s' * (packets != 1)}: {os.strerror(number)}"]
         dropped = self.dropped
         if dropped:
             return [
