@@ -52,6 +52,7 @@ def own_mounts() -> list[str]:
     (["run"], "Missing argument 'COMMAND...': see hythe run --help"),
     (["run", "--"], "Missing argument 'COMMAND...': see hythe run --help"),
     (["run", "--nonsense", "--", "true"], "No such option '--nonsense'"),
+    (["run", "--wait=1", "--", "true"], "Option '--wait' does not take a value: see hythe run --help"),
     (["run", "--mtu", "--", "true"], "Invalid value for '--mtu'"),
     (["run", "--mtu", "many", "--", "true"], "Invalid value for '--mtu': 'many' is not a valid integer"),
     (["run", "--mtu", "67", "-4", "--", "true"], "an MTU of 67 is not possible: write 68 to 65535"),

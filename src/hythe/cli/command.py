@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import click
+from click.core import augment_usage_errors
 
 from hythe.errors import UsageError
 
@@ -29,6 +30,11 @@ class Command(click.Command):
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
         """Those of the group, by itself as well."""
         return ["-h", "--help"]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Whatever is wrong with the words, it is this command's help that is read next."""
+        with augment_usage_errors(ctx):
+            return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """All options, in the sections that the manual names."""

@@ -111,10 +111,14 @@ def _nth(text: str, rest: str) -> NthLoss:
     numbers = [each.strip() for each in ordinals.split(",")]
     if not all(each.isdecimal() and int(each) for each in numbers):
         raise UsageError(wrong)
-    if (match or rest.endswith("@")) and (protocol not in _PROTOCOLS or (port and not port.isdecimal())):
+    if (match or rest.endswith("@")) and (protocol not in _PROTOCOLS or (port and not _is_port(port))):
         raise UsageError(wrong)
     number = _PROTOCOLS[protocol] if match else None
     return NthLoss(frozenset(map(int, numbers)), number, int(port) if port else None)
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) < 65_536
 
 
 def _reorder(text: str) -> dict[str, Any]:

@@ -56,7 +56,9 @@ class BurstLoss:
         _check_share("loss", share)
         enter = share / (1 - share) / length if share < 1 and length >= 1 else 2.0
         if enter > 1:
-            raise UsageError(f"no bursts of {length:g} packets make a loss of {share:.4g}: lose less, or in longer bursts")
+            raise UsageError(
+                f"no bursts of {length:g} packets make a loss of {100 * share:.4g}%: lose less, or in longer bursts"
+            )
         return cls(enter, 1 / length)
 
     def loses(self, flow: Flow, turn: int, draw: int) -> bool:
