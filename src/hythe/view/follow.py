@@ -8,7 +8,7 @@ from typing import Final
 
 from hythe.gateway.session import FlowRecord, Session
 from hythe.units import format_bytes, format_duration
-from hythe.view.summary import endpoint, outcome
+from hythe.view.summary import endpoint, far, outcome
 
 _STEP: Final = 0.2
 
@@ -56,7 +56,7 @@ class Follower:
 
 
 def _ends(record: FlowRecord) -> str:
-    return f"{endpoint(*record.inside)} {'<-' if record.inbound else '->'} {endpoint(*record.destination)}"
+    return f"{endpoint(*record.inside)} {'<-' if record.inbound else '->'} {far(record)}"
 
 
 def _ending(record: FlowRecord) -> str:

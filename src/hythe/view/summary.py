@@ -23,6 +23,15 @@ def endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+def far(record: FlowRecord) -> str:
+    """The other end, as the world knows it: with its name, where that was looked up, and the way there."""
+    host, port = record.outside or record.destination
+    text = endpoint(host, port)
+    if record.name and record.name != host:
+        text = f"{text} ({record.name})"
+    return f"{text} via {record.via}" if record.via else text
+
+
 def outcome(record: FlowRecord) -> str:
     """How it stands, in netstat's words, and what went wrong, if anything did."""
     if record.error == errno.EACCES:
@@ -59,13 +68,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _row(record: FlowRecord, now: int) -> tuple[str, ...]:
-    host, port = record.outside or record.destination
-    outside = endpoint(host, port)
-    if record.name and record.name != host:
-        outside = f"{outside} ({record.name})"
-    if record.via:
-        outside = f"{outside} via {record.via}"
-    ends = (outside, endpoint(*record.inside)) if record.inbound else (endpoint(*record.inside), outside)
+    ends = (far(record), endpoint(*record.inside)) if record.inbound else (endpoint(*record.inside), far(record))
     return (
         str(record.number),
         record.protocol,
