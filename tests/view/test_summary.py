@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 
-from hythe.gateway.session import FlowRecord
+from hythe.gateway.session import FlowRecord, Session
 from hythe.units import MILLISECOND, SECOND
 from hythe.view import summary
 from hythe.wire.segment import make_key
@@ -78,6 +78,18 @@ def test_of_very_many_the_last_are_shown_and_all_are_counted() -> None:
     assert lines[1] == "... 100 earlier ones ..."
     assert lines[2].split()[0] == "101"
     assert lines[-1].startswith("300 connections")
+
+
+def test_what_the_session_has_forgotten_counts() -> None:
+    session = Session(0)
+    for number in range(20_002):
+        each = session.begin("tcp", KEY4, None, 0)
+        each.bytes_up = 1 if number else 1 << 20
+        session.end(each, SECOND)
+    lines = summary.table(session.records(), 7 * SECOND, session.forgotten()).splitlines()
+    assert session.forgotten() == (2, (1 << 20) + 1, 0)
+    assert lines[1] == "... 19802 earlier ones ..."
+    assert lines[-1] == "20002 connections, 1.0 MiB up, 0 B down"
 
 
 def test_they_are_shown_as_they_began() -> None:

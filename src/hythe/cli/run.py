@@ -224,7 +224,8 @@ def summarize(session: Session, form: str, title: str, page: BinaryIO | None = N
         from hythe.view.summary import as_json, table
 
         name_all(session)
-        text = as_json(session.records(), session.began, now) if form == "json" else table(session.records(), now)
+        records = session.records()
+        text = as_json(records, session.began, now) if form == "json" else table(records, now, session.forgotten())
         say(text.removesuffix("\n"))
         return
     from hythe.view.waterfall.gather import of_session

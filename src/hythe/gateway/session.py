@@ -205,6 +205,14 @@ class Session:
             flow.refresh()
             yield flow.record
 
+    def forgotten(self) -> tuple[int, int, int]:
+        """What `records` has no more, of very many: flows, and the bytes that they had from the command and to it."""
+        count = self.ended - len(self.past)
+        if not count:
+            return 0, 0, 0
+        kept_up, kept_down = sum(each.bytes_up for each in self.past), sum(each.bytes_down for each in self.past)
+        return count, self.bytes_up - kept_up, self.bytes_down - kept_down
+
 
 def _text(address: bytes) -> str:
     return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)

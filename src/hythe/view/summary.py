@@ -41,8 +41,8 @@ def outcome(record: FlowRecord) -> str:
     return record.state
 
 
-def table(records: Iterable[FlowRecord], now: int) -> str:
-    """The table, one line a flow, or one sentence when there was none."""
+def table(records: Iterable[FlowRecord], now: int, forgotten: tuple[int, int, int] = (0, 0, 0)) -> str:
+    """The table, one line a flow, or one sentence when there was none. `forgotten`: as `Session.forgotten` tells it."""
     chosen = list(records)
     if not chosen:
         return "no connections\n"
@@ -51,11 +51,14 @@ def table(records: Iterable[FlowRecord], now: int) -> str:
     rows = [_HEADINGS, *(_row(record, now) for record in shown)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = [_line(row, widths) for row in rows]
+    count, up, down = forgotten
     if hidden:
-        lines.insert(1, f"... {hidden} earlier ones ...")
-    up, down = sum(record.bytes_up for record in chosen), sum(record.bytes_down for record in chosen)
-    noun = "connection" if len(chosen) == 1 else "connections"
-    lines.append(f"{len(chosen)} {noun}, {format_bytes(up)} up, {format_bytes(down)} down")
+        lines.insert(1, f"... {hidden + count} earlier ones ...")
+    count += len(chosen)
+    up += sum(record.bytes_up for record in chosen)
+    down += sum(record.bytes_down for record in chosen)
+    noun = "connection" if count == 1 else "connections"
+    lines.append(f"{count} {noun}, {format_bytes(up)} up, {format_bytes(down)} down")
     return "\n".join(lines) + "\n"
 
 
