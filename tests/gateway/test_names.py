@@ -183,8 +183,7 @@ def test_nobody_answers(nobody: Person, over: str) -> None:
     result = nobody.run(f"--dns 127.0.0.1:{port}", *dig(*over.split(), "plain.test"))
     assert answer(result.stdout) == ("SERVFAIL", []), result.stdout
     assert result.stderr == (
-        f"hythe: names cannot be looked up: no answer from 127.0.0.1:{port}; check this machine's "
-        "/etc/resolv.conf, or name a resolver that works with --dns ADDR\n"
+        f"hythe: names cannot be looked up: no answer from 127.0.0.1:{port}; name a resolver that works with --dns ADDR\n"
     )
 
 

@@ -45,7 +45,7 @@ class Resolver:
 class Resolvers:
     """`all`: whom to ask, in order. `fixed`: those of `--dns`; None follows this machine's resolv.conf.
 
-    `make`: a resolver of a server; `where`: what to check when none answers.
+    `make`: a resolver of a server; `where`: what to check when none answers, if it is not where they come from.
     """
 
     __slots__ = ("_fixed", "_make", "_notice", "_seen", "_told", "_where", "all", "machine")
@@ -55,11 +55,11 @@ class Resolvers:
         fixed: list[Server] | None,
         notice: Callable[[str], None],
         make: Callable[[Server], Resolver] = Resolver,
-        where: str = f"this machine's {PATH}",
+        where: str | None = None,
     ) -> None:
         self._fixed = fixed
         self._make = make
-        self._where = where
+        self._where = where or (f"this machine's {PATH}" if fixed is None else "")
         self._notice = notice
         self._seen: object = None
         self._told = False
@@ -94,9 +94,9 @@ class Resolvers:
         if not self._told:
             self._told = True
             asked = ", ".join(resolver.text for resolver in self.all)
+            check = f"check {self._where}, or " if self._where else ""
             self._notice(
-                f"names cannot be looked up: no answer from {asked}; check {self._where}, or name "
-                "a resolver that works with --dns ADDR"
+                f"names cannot be looked up: no answer from {asked}; {check}name a resolver that works with --dns ADDR"
             )
 
     def _resolvers(self, servers: list[Server]) -> list[Resolver]:
