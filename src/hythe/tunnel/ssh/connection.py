@@ -20,13 +20,13 @@ import asyncio
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncssh.connection import SSHClientConnection, SSHConnection, SSHServerConnection
 from asyncssh.constants import MSG_CHANNEL_DATA, MSG_IGNORE, MSG_REQUEST_SUCCESS, OPEN_CONNECT_FAILED
 from asyncssh.misc import ChannelListenError, ChannelOpenError
-from asyncssh.packet import String, UInt32
+from asyncssh.packet import SSHPacket, String, UInt32
 from asyncssh.session import SSHTCPSession
 
 from hythe.tunnel.ssh.channel import TcpChannel, UnixChannel
@@ -52,6 +52,9 @@ _STRIDE: Final = _HEAD.size + PIECE + 2 * BLOCK
 #: Bytes for the transport to write, beyond which nothing more is read.
 _UNWRITTEN: Final = 512 * 1_024
 _SEQUENCE: Final = 0xFFFFFFFF
+#: Of a KEXINIT: bytes of noise in front, and lists behind those of key exchanges and host keys (RFC 4253, 7.1).
+_COOKIE: Final = 16
+_OTHER_LISTS: Final = 8
 
 
 class Connection(SSHConnection, asyncio.BufferedProtocol):
@@ -391,3 +394,24 @@ class ClientConnection(Connection, SSHClientConnection):
 
 class ServerConnection(Connection, SSHServerConnection):
     """Towards a client."""
+
+    def choose_server_host_key(self, peer_host_key_algs: Sequence[bytes]) -> bool:
+        """Both sides have said what they prefer: what of this exchange does the client send twice?"""
+        self._ignore_first_kex = guessed_wrong(self._client_kexinit, self._server_kexinit)
+        return super().choose_server_host_key(peer_host_key_algs)
+
+
+def guessed_wrong(client: bytes, server: bytes) -> bool:
+    """Does a packet follow the client's KEXINIT that is to be ignored, for another will take its place?
+
+    So it is unless both sides prefer the same key exchange and the same kind of host key (RFC 4253, 7). asyncssh asks
+    whether that exchange was agreed on, and so takes the guess of Dropbear's client, and stumbles over the other packet.
+    """
+    theirs, ours = SSHPacket(client), SSHPacket(server)
+    preferred = []
+    for packet in theirs, ours:
+        packet.get_bytes(1 + _COOKIE)
+        preferred.append([packet.get_namelist()[:1] for _ in ("key exchange", "host key")])
+    for _ in range(_OTHER_LISTS):
+        theirs.get_namelist()
+    return theirs.get_boolean() and preferred[0] != preferred[1]

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Network
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NoReturn, Protocol, cast
 
 import asyncssh
 from asyncssh.connection import SSHServerConnectionOptions
@@ -299,9 +299,9 @@ class Guest(asyncssh.SSHServer):
 
     # --- What it asks for
 
-    def session_requested(self) -> bool:
-        """No shell, no command, no subsystem."""
-        return False
+    def session_requested(self) -> NoReturn:
+        """No shell, no command, no subsystem. Who gets this wrong has most likely left -N out."""
+        raise asyncssh.ChannelOpenError(_PROHIBITED, "this server forwards ports, and does nothing else (ssh -N)")
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
         """A port of somewhere."""
