@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -68,3 +69,24 @@ def test_c_before_anything_is_read_ends_without_a_traceback() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert (ran.returncode, ran.stderr) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "sentence"),
+    [
+        (">&-", 1, "hythe: standard output cannot be written: Bad file descriptor\n"),
+        (">/dev/full", 1, "hythe: standard output cannot be written: No space left on device\n"),
+        (">&$1", 0, ""),
+        ("<&- 2>&- >/dev/null", 0, ""),
+    ],
+)
+def test_standard_output_that_takes_nothing(where: str, status: int, sentence: str) -> None:
+    """A reader that has gone has seen enough."""
+    reading, gone = os.pipe()
+    os.close(reading)
+    words = ["bash", "-c", f'"$0" -W error -m hythe help ps {where}', sys.executable, str(gone)]
+    try:
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, pass_fds=[gone])
+    finally:
+        os.close(gone)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (status, "", sentence)

@@ -68,7 +68,6 @@ def command(**options: Any) -> int:
     as it is; the end of input closes our side, and the end of the far side ends everything.
     """
     asked = _checked(Options(**options))
-    _hold_standard_descriptors()
     return asyncio.run(_connect(asked))
 
 
@@ -277,15 +276,6 @@ def _endpoint(address: Any) -> str:
     if not isinstance(address, tuple):
         return str(address) or "a Unix socket"
     return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
-
-
-def _hold_standard_descriptors() -> None:
-    """No socket of ours may get the number of one that is closed (``<&-``). It reads as ended, and cannot be written."""
-    while True:
-        held = os.open(os.devnull, os.O_RDONLY)
-        if held > 2:
-            os.close(held)
-            return
 
 
 def _hexdump() -> Callable[[bool, bytes], None]:

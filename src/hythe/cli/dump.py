@@ -136,18 +136,13 @@ def command(expression: tuple[str, ...], **options: Any) -> int:
             "say what to show, one thing: -r FILE for a capture, -i IFACE for an interface (-i any for all), "
             "or --session NAME for a running session (`hythe ps` lists them)"
         )
-    try:
-        if asked.source is not None:
-            return _files(asked, [asked.source], wanted)
-        if asked.sources is not None:
-            return _files(asked, _names(asked.sources), wanted)
-        if asked.session is not None:
-            return _session(asked, asked.session, wanted)
-        return _interface(asked, asked.interface or "", wanted)
-    except BrokenPipeError:
-        # Whoever read has seen enough. Python would say more when it closes its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    if asked.source is not None:
+        return _files(asked, [asked.source], wanted)
+    if asked.sources is not None:
+        return _files(asked, _names(asked.sources), wanted)
+    if asked.session is not None:
+        return _session(asked, asked.session, wanted)
+    return _interface(asked, asked.interface or "", wanted)
 
 
 @dataclass(frozen=True, slots=True)

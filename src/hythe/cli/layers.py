@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -41,12 +40,7 @@ def command(words: tuple[str, ...], **options: Any) -> int:
     Of FILE the first conversation, another one by --stream or --pair, or what EXPRESSION selects, in tcpdump's language:
     `hythe layers FILE --stream 2`, `hythe layers FILE udp port 53`
     """
-    try:
-        return _run(Options(words=words, **options))
-    except BrokenPipeError:
-        # Whoever read has seen enough. Python would say more when it closes its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return _run(Options(words=words, **options))
 
 
 @dataclass(slots=True)

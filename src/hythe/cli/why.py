@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import textwrap
@@ -49,13 +48,9 @@ def command(file: str | None, session: str | None, stream: int | None, problems:
         return 0 if stream is None else 1
     if problems:
         chosen = [each for each in chosen if any(one.problem for one in findings(each))]
-    try:
-        for index, each in enumerate(chosen):
-            lines = [json.dumps(plain(each))] if as_json else ([""] if index else []) + list(report(each))
-            click.echo("\n".join(lines if as_json or not sys.stdout.isatty() else map(_wrapped, lines)))
-    except BrokenPipeError:
-        # Whoever read has seen enough. Python would say more when it closes its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for index, each in enumerate(chosen):
+        lines = [json.dumps(plain(each))] if as_json else ([""] if index else []) + list(report(each))
+        click.echo("\n".join(lines if as_json or not sys.stdout.isatty() else map(_wrapped, lines)))
     if conversations.left_out:
         click.echo(f"hythe: {plural(conversations.left_out, 'packet')} of further connections were left out", err=True)
     return 0

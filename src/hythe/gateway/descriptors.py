@@ -11,10 +11,9 @@ _NEEDED = 32
 
 
 def make_sure() -> None:
-    """Raises `MachineError` where too few can be opened; else none of them would be the command's standard streams."""
+    """Raises `MachineError` where too few can be opened."""
     found: list[int] = []
     try:
-        _occupy_standard_streams()
         while len(found) < _NEEDED:
             found += os.pipe()
     except OSError as error:
@@ -25,12 +24,3 @@ def make_sure() -> None:
     finally:
         for each in found:
             os.close(each)
-
-
-def _occupy_standard_streams() -> None:
-    """Where the caller has closed one, its number must not become a socket of ours. It is closed again when we exec."""
-    while True:
-        spare = os.open(os.devnull, os.O_RDWR)
-        if spare > 2:
-            os.close(spare)
-            return

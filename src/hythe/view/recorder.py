@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NoReturn
 
 from hythe.errors import MachineError
 from hythe.wire.pcapng import CapturedPacket, Interface, Writer
@@ -76,7 +76,7 @@ class Recorder:
                 if self._rotation.size or self._rotation.period:
                     self._blocks[each] = None
         except OSError as error:
-            raise MachineError(f"{self._path} cannot be written: {error.strerror}") from error
+            self._failed(error)
         blocks.clear()
 
     def write(self, packet: CapturedPacket) -> bool:
@@ -96,7 +96,7 @@ class Recorder:
                 options=packet.options,
             )
         except OSError as error:
-            raise MachineError(f"{self._path} cannot be written: {error.strerror}") from error
+            self._failed(error)
         self.count += 1
         return True
 
@@ -113,8 +113,14 @@ class Recorder:
                 if self._path != "-":
                     self._file.close()
             except OSError as error:
-                raise MachineError(f"{self._path} cannot be written: {error.strerror}") from error
+                self._failed(error)
             self._file = None
+
+    def _failed(self, error: OSError) -> NoReturn:
+        """Standard output's errors are for whoever minds it: its reader may have seen enough."""
+        if self._path == "-":
+            raise error
+        raise MachineError(f"{self._name} cannot be written: {error.strerror}") from error
 
     def _interface(self, writer: Writer, interface: Interface) -> int:
         """Its index in this file. Two may be described alike, so they are told apart by identity, and kept for it."""
