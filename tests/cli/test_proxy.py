@@ -63,6 +63,14 @@ def test_check(tmp_path: Path) -> None:
     said = hythe("--check", str(file))
     assert said.returncode == 2
     assert f"{file}:2: socks[1].listen: '1080x' is no place to listen" in said.stderr
+    file.write_text('[[socks]]\nlisten = "*:1080"\n')  # what the start would refuse, too
+    said = hythe("--check", str(file))
+    assert (said.returncode, said.stdout) == (2, "")
+    assert f"{file}: *:1080: 0.0.0.0 is open to everyone, and nobody has to log in" in said.stderr
+    file.write_text('[[http]]\nlisten = "1080"\ncertificate = "nowhere.pem"\n')
+    said = hythe("--check", str(file))
+    assert (said.returncode, said.stdout) == (1, "")
+    assert f"{file}: the certificate nowhere.pem and the key nowhere.pem cannot be used" in said.stderr
 
 
 def test_connections_end_by_themselves_after_sigterm() -> None:

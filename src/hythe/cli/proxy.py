@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hythe.cli.command import Command
-from hythe.errors import UsageError
+from hythe.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from hythe.proxy.config import ProxyConfig
@@ -86,8 +86,13 @@ def command(
 def _aside(check: str | None, *, schema: bool) -> None:
     if check is not None:
         from hythe.proxy.reading import read
+        from hythe.proxy.server import all_places
 
-        read(check)
+        config = read(check)
+        try:
+            all_places(config)  # what the start would refuse on this machine
+        except (UsageError, MachineError) as error:
+            raise type(error)(f"{check}: {error}") from error
         click.echo(f"{check}: nothing is wrong with it")
     elif schema:
         import json

@@ -346,13 +346,7 @@ def open_all(
     shares: bool,
 ) -> list[list[socket.socket]]:
     """The sockets of each entry in turn: those `kept`, those `given`, or fresh ones. UsageError, MachineError: then none."""
-    for _, each in _entries(config):
-        prove(each)
-    zones = Zones(config.internal, config.external)
-    places = []
-    for kind, each in _entries(config):
-        addresses = zones.places(each.listen, expose=each.expose, login=must_log_in(config, each))
-        places.append((kind, each, Place(each.listen.text, addresses, each.listen.port, udp=each.listen.udp)))
+    places = all_places(config)
     assigned = service.assigned(given, [place for _, _, place in places], "port of the configuration")
     found: list[list[socket.socket]] = []
     fresh: list[socket.socket] = []
@@ -368,6 +362,18 @@ def open_all(
             one.close()
         raise
     return found
+
+
+def all_places(config: ProxyConfig) -> list[tuple[str, MapConfig | EntryConfig, Place]]:
+    """Where each entry is to listen, nothing being opened yet. UsageError, MachineError for what this machine lacks."""
+    for _, each in _entries(config):
+        prove(each)
+    zones = Zones(config.internal, config.external)
+    places = []
+    for kind, each in _entries(config):
+        addresses = zones.places(each.listen, expose=each.expose, login=must_log_in(config, each))
+        places.append((kind, each, Place(each.listen.text, addresses, each.listen.port, udp=each.listen.udp)))
+    return places
 
 
 def prove(config: MapConfig | EntryConfig) -> None:
