@@ -15,7 +15,7 @@ from hythe.proxy.config import ProxyConfig
 from hythe.proxy.flags import configuration
 from hythe.proxy.kinds import Listen, hours
 from hythe.proxy.lines import line_of, lines
-from hythe.proxy.reading import parse
+from hythe.proxy.reading import parse, read
 from hythe.proxy.schema import document
 from hythe.units import MIB, SECOND
 
@@ -189,6 +189,12 @@ def test_hours_over_midnight() -> None:
     assert [day.has(hours(f"{each}-00:01").begin) for each in ("07:59", "08:00", "17:59", "18:00")] == [
         *(False, True, True, False)
     ]
+
+
+def test_a_file_may_begin_by_a_mark_of_its_byte_order(tmp_path: Path) -> None:
+    """As some editors have it."""
+    (tmp_path / "x.toml").write_text(WHOLE, encoding="utf-8-sig")
+    assert read(str(tmp_path / "x.toml")) == parse(WHOLE, "x.toml")
 
 
 def test_a_damaged_file_is_told_in_one_sentence(rng: random.Random, tmp_path: Path) -> None:

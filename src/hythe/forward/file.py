@@ -27,7 +27,7 @@ _KNOWN: Final = ("via", "local", "remote", "dynamic", "identity", "compress", "k
 def read(path: str) -> tuple[TunnelSpec, ...]:
     """The tunnels of a file. Raises `UsageError`, which names the tunnel, `MachineError`."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # some editors put a BOM in front
             text = file.read()
         content = tomllib.loads(text)
     except OSError as error:

@@ -24,7 +24,7 @@ _AT = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 def read(path: str) -> ProxyConfig:
     """The configuration in a file. UsageError, MachineError."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # some editors put a BOM in front
             text = file.read()
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not TOML: it is not UTF-8 ({error.reason})") from error

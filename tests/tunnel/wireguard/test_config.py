@@ -162,6 +162,8 @@ def test_a_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
     path.write_text(HEAD)
     path.chmod(0o600)
     assert read(path).warnings == ()
+    path.write_text(HEAD, encoding="utf-8-sig")  # as some editors have it
+    assert read(path).warnings == ()
     path.chmod(0o644)
     assert read(path).warnings == (f"{path} holds a private key and is open to others: chmod o-rwx {path}",)
 

@@ -104,7 +104,7 @@ def read(path: str | Path) -> Configuration:
     """The configuration in a file. Raises `UsageError` for what is written, `MachineError` where it cannot be read."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a BOM in front
         mode = path.stat().st_mode
     except OSError as error:
         raise MachineError(f"{path} cannot be read ({error.strerror}): name a WireGuard configuration") from error
