@@ -167,6 +167,25 @@ def test_a_response_that_breaks_off_is_not_taken_for_a_whole_one(tmp_path: Path)
         asking(it, port)
 
 
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"", b"the server has closed the connection without an answer\n"),
+        (b"HTTP/1.1 20", b"the server's answer is not HTTP/1.1 (peer unexpectedly closed connection)\n"),
+        (b"SSH-2.0-x\r\n\r\n", b"the server's answer is not HTTP/1.1 (illegal status line)\n"),
+    ],
+)
+def test_what_is_no_response_is_told_in_words(tmp_path: Path, answer: bytes, sentence: bytes) -> None:
+    def serve(stream: socket.socket) -> None:
+        stream.recv(65_536)
+        stream.sendall(answer)
+
+    with tcp_server(serve) as port, proxy(HTTP, tmp_path) as it:
+        head, _, body = asking(it, port).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 502 ")
+    assert body == sentence
+
+
 def test_a_response_of_an_old_server_ends_with_its_connection(tmp_path: Path) -> None:
     old = b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nto the end"
     with tcp_server(answering(old, [])) as port, proxy(HTTP, tmp_path) as it:

@@ -71,7 +71,7 @@ def test_every_stage_tells(tmp_path: Path) -> None:
         said(it, 4, b"nonsense\r\n\r\n")
         line = json.loads(it.lines(len(cases) + 1)[-1])
         assert (line["entry"], line["status"], line["error"], line["client"]) == ("http", 400, "EPROTO", "127.0.0.1")
-        assert "this is not HTTP/1.1" in line["reason"]
+        assert "is not METHOD URL HTTP/1.1" in line["reason"]
 
 
 def test_who_has_no_login_or_no_room(tmp_path: Path) -> None:

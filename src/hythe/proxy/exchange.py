@@ -203,15 +203,17 @@ class _Exchange:
         machine = self._origin.machine
         try:
             while (event := machine.next_event()) is h11.NEED_DATA:
-                machine.receive_data(await self._heard())
+                data = await self._heard()
+                if not data and machine.their_state is h11.SEND_RESPONSE and not machine.trailing_data[0]:
+                    raise Refusal(HTTPStatus.BAD_GATEWAY, "the server has closed the connection without an answer")
+                machine.receive_data(data)
         except h11.RemoteProtocolError as error:
-            raise Refusal(HTTPStatus.BAD_GATEWAY, f"the server's answer is not HTTP/1.1 ({error})") from error
+            words = str(error).partition(": bytearray")[0]  # what h11 cannot read it shows as Python does
+            raise Refusal(HTTPStatus.BAD_GATEWAY, f"the server's answer is not HTTP/1.1 ({words})") from error
         except TimeoutError as error:
             raise Refusal(HTTPStatus.GATEWAY_TIMEOUT, f"the server has not answered for {PATIENCE:g} s") from error
         except OSError as error:
             raise Refusal(HTTPStatus.BAD_GATEWAY, f"the server broke the connection off ({error.strerror})") from error
-        if isinstance(event, h11.ConnectionClosed):
-            raise Refusal(HTTPStatus.BAD_GATEWAY, "the server has closed the connection without an answer")
         assert event is not h11.NEED_DATA
         return event  # type: ignore[return-value]  # of its two sentinels this is the one that can be left
 

@@ -31,6 +31,7 @@ READ: Final = 16_384
 _DIGITS: Final = 18
 _END: Final = b"\r\n\r\n"
 _BARE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+_FIRST: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/[0-9]\.[0-9]")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _AUTHORITY: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:@\[\]/?#\s]+))(?::(?P<port>[0-9]{1,5})?)?")
 _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
@@ -85,6 +86,9 @@ async def read_head(stream: socket.socket, begun: bytes) -> tuple[bytes, bytes] 
 
 def check_progress(data: bytes) -> None:
     """Is what there is of a head well formed and short enough so far? `Refusal`."""
+    if data and data[:1] != b"\r" and not _NAME.match(data):
+        words = f"the request begins with 0x{data[0]:02x} and not with a method: TLS and SOCKS are for ports that speak them"
+        raise Refusal(HTTPStatus.BAD_REQUEST, words)
     bare = _BARE.search(data, 0, len(data) - 1) if data.endswith(b"\r") else _BARE.search(data)
     if bare is not None:
         raise Refusal(HTTPStatus.BAD_REQUEST, "a line of the request ends by a bare CR or LF, not by both (RFC 9112, 2.2)")
@@ -100,6 +104,10 @@ def check(head: bytes) -> None:
     first, *lines = head.removesuffix(_END).split(b"\r\n")
     if len(lines) > LINES_MAX:
         raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the request has more than {LINES_MAX} header lines")
+    if not _FIRST.fullmatch(first):
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "the first line of the request is not METHOD URL HTTP/1.1, in ASCII (RFC 9112, 3)"
+        )
     lengths = encodings = hosts = size = 0
     for line in lines:
         if line[:1] in (b" ", b"\t"):
