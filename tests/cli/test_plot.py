@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.view import packets
 from tests.view.analysis.situations import SITUATIONS
 
 
@@ -51,4 +52,8 @@ def test_what_cannot_be_drawn_is_told(capture: Path, tmp_path: Path) -> None:
     refused = tmp_path / "refused.pcapng"
     refused.write_bytes(next(each.play for each in SITUATIONS if each.cause.name == "REFUSED").run(1)[0])
     assert "nothing to draw" in plot(refused, "--way", "back", "-o", tmp_path / "a.html", fails=2)
+    attempt = packets.tcp_conversation(packets.ETHER / packets.SIX, packets.BACK / packets.SIX_BACK)[:1]
+    both = packets.write_pcap(tmp_path / "both.pcap", attempt + packets.tcp_conversation())
+    assert "connection 1 is drawn, the first with data" in plot(both, "-o", tmp_path / "a.html")
+    assert "nothing to draw" in plot(both, "--stream", "0", "-o", tmp_path / "a.html", fails=2)
     assert "say what to look at" in plot("-o", tmp_path / "a.html", fails=2)

@@ -24,7 +24,7 @@ _OUTPUT = "plot.html"
     type=click.IntRange(0),
     metavar="N",
     multiple=True,
-    help="Draw connection N, 0 being the first; again for others beside it.  [default: 0]",
+    help="Draw connection N, 0 being the first; again for others beside it.  [default: the first with data]",
 )
 @click.option(
     "--kind", "kinds", type=click.Choice(_KINDS), multiple=True, help="Draw this; again for others.  [default: sequence]"
@@ -46,19 +46,20 @@ _OUTPUT = "plot.html"
 def command(
     file: str | None, session: str | None, streams: tuple[int, ...], kinds: tuple[str, ...], way: str | None, output: str
 ) -> int:
-    """Draw TCP connections of FILE (pcap or pcapng, - for standard input): connection 0, or those of --stream.
+    """Draw TCP connections of FILE (pcap or pcapng, - for standard input): the first with data, or those of --stream.
 
     `hythe why FILE` tells which there are.
     """
     from hythe.view.analysis.causes import plural
     from hythe.view.analysis.conversation import Conversations
+    from hythe.view.plot.first import First
     from hythe.view.plot.graph import busier, graph
 
     form = os.path.splitext(output)[1].removeprefix(".").lower()
     if form not in _FORMS:
         raise UsageError(f"-o {output} does not say what to write: give it a name that ends in .png, .svg or .html")
-    chosen = streams or (0,)
-    conversations = Conversations(frozenset(chosen))
+    first = First()
+    conversations = first.conversations = Conversations(streams or first)
     with ExitStack() as stack:
         windows = None
         if session is not None and "flight" in kinds:
@@ -69,8 +70,12 @@ def command(
     if windows is not None:
         for one in conversations.all:
             windows.give(one)
+    if not streams:
+        streams = (first.number,)
+        if streams != (0,):
+            click.echo(f"hythe: connection {streams[0]} is drawn, the first with data; --stream N chooses another", err=True)
     graphs = []
-    for number in chosen:
+    for number in streams:
         if number >= len(conversations.all):
             raise UsageError(
                 f"--stream {number} is not there: {plural(len(conversations.all), 'TCP connection')} in these packets"

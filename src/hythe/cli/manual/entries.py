@@ -184,7 +184,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         ),
         "plot": Entry(
             examples=(
-                ("hythe plot all.pcapng", "The first connection, as plot.html: open it in a browser."),
+                ("hythe plot all.pcapng", "The first connection with data, as plot.html: open it in a browser."),
                 ("hythe plot all.pcapng --stream 0 --stream 3 -o two.svg", "Two beside each other, as an image."),
                 ("hythe plot all.pcapng --kind rtt --kind throughput -o slow.png", "Other things about it."),
             ),
