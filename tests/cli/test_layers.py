@@ -98,6 +98,7 @@ def test_a_file_that_breaks_off_is_shown_as_far_as_it_goes(capture: Path) -> Non
     [
         ((), "say what to show"),
         (("--demo", "--session", "x"), "one thing"),
+        (("--demo", "--json", "--html", "-"), "exclude each other"),
         (("--demo", "--pair", "here"), "is no socket pair"),
         (("--demo", "--stream", "1", "--pair", "a,b"), "give one of them"),
         (("--session", "nobody-is-called-so"), "no session is called"),

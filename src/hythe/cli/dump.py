@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _BATCH: Final = 500
 #: What tcpdump calls no limit.
 _SNAPLEN: Final = 262_144
+#: KiB: what the kernel counts in bytes, it has an int for.
+_BUFFER_MAX: Final = (1 << 31) // 1024 - 1
 #: Bits of a packet's flags that say which way it went.
 _WAYS: Final = 3
 
@@ -79,7 +81,12 @@ _WAYS: Final = 3
 @click.option("-p", "--no-promiscuous-mode", "ordinary", is_flag=True, help="Do not ask an interface for packets to others.")
 @click.option("-Q", "--direction", type=click.Choice(["in", "out", "inout"]), help="Capture what comes in, or goes out.")
 @click.option(
-    "-B", "--buffer-size", "buffer", type=click.IntRange(1), metavar="KIB", help="Let the kernel hold so much for us."
+    "-B",
+    "--buffer-size",
+    "buffer",
+    type=click.IntRange(1, _BUFFER_MAX),
+    metavar="KIB",
+    help="Let the kernel hold so much for us.",
 )
 @click.option("-n", "numbers", count=True, help="Show addresses and ports as numbers.")
 @click.option("-N", "short", is_flag=True, help="Show names of hosts without their domain.")
@@ -210,7 +217,7 @@ def _names(path: str) -> list[str]:
         with open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-") as file:
             names = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"-V {path} cannot be read: {error}") from error
+        raise UsageError(f"-V {path} cannot be read: {_reason(error)}") from error
     if not names:
         raise UsageError(f"-V {path} names no capture: write one a line into it")
     return names
@@ -225,7 +232,11 @@ def _text(words: tuple[str, ...], path: str | None) -> str:
         with open(path, encoding="utf-8") as file:
             return " ".join(file.read().split())
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"-F {path} cannot be read: {error}") from error
+        raise UsageError(f"-F {path} cannot be read: {_reason(error)}") from error
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is no text"
 
 
 def _compiled(asked: Options, wanted: Filter) -> int:
@@ -242,6 +253,10 @@ def _compiled(asked: Options, wanted: Filter) -> int:
 
 def _files(asked: Options, paths: list[str], wanted: Filter) -> int:
     """One capture after the other. Packets are as long as they are there: -s is for capturing, as with tcpdump."""
+    from hythe.view.recorder import spare
+
+    if asked.target is not None:
+        spare(asked.target, paths)
     others = _others(asked)
     packets = itertools.chain.from_iterable(_file(asked, path, wanted, others) for path in paths)
     shown = _consume(asked, packets, others, at_once=asked.at_once or sys.stdout.isatty())

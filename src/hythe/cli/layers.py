@@ -64,6 +64,8 @@ class Options:
     expression: str = ""
 
     def __post_init__(self) -> None:
+        if self.as_json and self.page is not None:
+            raise UsageError("--json and --html exclude each other: choose one")
         if self.demo and self.session is not None:
             raise UsageError("say what to show, one thing: FILE, --session NAME or --demo")
         words = self.words

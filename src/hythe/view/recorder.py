@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, Final, NoReturn
 
-from hythe.errors import MachineError
+from hythe.errors import MachineError, UsageError
 from hythe.wire.pcapng import CapturedPacket, Interface, Writer
 
 #: -C counts in these, as tcpdump does.
@@ -28,6 +30,17 @@ class Rotation:
     size: int = 0
     period: int = 0
     files: int = 0
+
+
+def spare(target: str, sources: Iterable[str]) -> None:
+    """No capture is written over while it is read. Raises `UsageError`."""
+    for source in sources:
+        try:
+            found, there = (os.stat(number if path == "-" else path) for number, path in enumerate((source, target)))
+        except OSError:
+            continue  # that is told when it is opened
+        if stat.S_ISREG(found.st_mode) and os.path.samestat(found, there):
+            raise UsageError(f"-w {target} is the capture that is read: write to another file")
 
 
 class Recorder:
