@@ -135,9 +135,8 @@ def test_files_one_after_the_other(capture: Path, tmp_path: Path) -> None:
     _, lines, _ = dump("-nr", str(capture), "-w", str(tmp_path / "out"), "--print", "-U", "arp")
     assert lines == tcpdump("-nr", str(capture), "arp") == dump("-nr", str(tmp_path / "out"))[1]
     big = packets.write_pcap(tmp_path / "big.pcap", [bytes(60_000)] * 40)
-    assert dump("-r", str(big), "-w", str(tmp_path / "big"), "-C", "1", "-z", "echo")[1] == [
-        str(tmp_path / name) for name in ("big", "big1")
-    ]
+    told = dump("-r", str(big), "-w", str(tmp_path / "big"), "-C", "1", "-z", "echo")[1]
+    assert sorted(told) == [str(tmp_path / name) for name in ("big", "big1")]  # two processes, side by side
 
 
 def records(path: Path, each: list[tuple[int, int, int]], magic: int = 0xA1B2C3D4, snaplen: int = 262_144) -> Path:
