@@ -281,6 +281,7 @@ def test_nobody_reads_our_output() -> None:
         (["127.0.0.1", "1"], 1, "127.0.0.1 port 1: connection refused"),
         (["--stack", "127.0.0.1", "1"], 1, "127.0.0.1 port 1: connection refused"),
         (["nonesuch.invalid", "http"], 1, "nonesuch.invalid port http: no such host"),
+        (["a..b", "http"], 1, "a..b port http: no such host (no name can be written so)"),
     ],
 )
 def test_wrong_words(words: list[str], status: int, sentence: str) -> None:

@@ -188,7 +188,9 @@ def test_datagrams_through_our_own_sshd(tmp_path: Path, rng: Random) -> None:
     with sshd(tmp_path) as server:
         environment = home(tmp_path, ours(server, tmp_path))
         words = ["-L", f"0:localhost:{port}/udp", "-R", f"0:127.0.0.1:{port}/udp", "--via", "ssh://box", "--name", "udp"]
-        with forwarding(environment, *words) as forward:
+        with forwarding(environment, *words, "-L", "0:a..b:9/udp") as forward:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:  # is lost, and our sshd goes on in silence
+                client.sendto(b"x", ("127.0.0.1", forward.port("a..b:9")))
             for found in (forward.port(f"localhost:{port}"), forward.port(f"127.0.0.1:{port}")):
                 assert asked(found, b"hello") == b"HELLO"
                 large = bytes(rng.choices(range(256), k=30_000)).lower()

@@ -189,8 +189,9 @@ async def opened(opening: Awaitable[T], what: str, limit: float | None) -> Async
         raise MachineError(f"{what}: no TLS ({error.reason or error}): try without --tls") from error
     except TimeoutError as error:
         raise MachineError(f"{what}: no answer in time: is the address right, and no firewall between?") from error
-    except socket.gaierror as error:
-        raise MachineError(f"{what}: no such host ({error.strerror}): check the name, or write an address") from error
+    except (socket.gaierror, UnicodeError) as error:  # the second: an empty label, or one of more than 63 bytes
+        reason = error.strerror if isinstance(error, OSError) else "no name can be written so"
+        raise MachineError(f"{what}: no such host ({reason}): check the name, or write an address") from error
     except OSError as error:
         raise MachineError(f"{what}: {_reason(error)}: does a server listen there?") from error
     try:

@@ -226,6 +226,15 @@ def test_remote_ports_are_on_loopback_unless_it_is_said_otherwise(tmp_path: Path
         assert other.connect_ex(("127.0.0.2", port)) != 0
 
 
+def test_remote_ports_are_at_addresses(tmp_path: Path) -> None:
+    """A name would have to be looked up, while all others wait; and one that is none must not end the connection."""
+    with sshd(tmp_path, "--gateway-ports") as server:
+        for name in ("localhost.localdomain", "a..b"):
+            words = server.ssh("-N", "-R", f"{name}:0:localhost:1")
+            ran = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False, text=True)
+            assert "remote port forwarding failed" in ran.stderr
+
+
 def test_no_shell_no_command_no_subsystem(tmp_path: Path) -> None:
     with sshd(tmp_path) as server:
         for options in (["-T"], ["-s"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from typing import Any, Final
 
@@ -52,8 +53,9 @@ def bound(address: str, port: int, *, udp: bool, shared: bool = False) -> socket
     `shared`: other processes of this user listen there, too, and the kernel deals out what comes (SO_REUSEPORT).
     """
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-    # Not bind's own look-up: it would lose the zone of an IPv6 address.
-    found: list[Any] = socket.getaddrinfo(address, port, type=kind, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE)
+    # Not bind's own look-up: it would lose the zone of an IPv6 address. Bytes: Python chokes on labels that are none.
+    flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
+    found: list[Any] = socket.getaddrinfo(os.fsencode(address), port, type=kind, flags=flags)
     family, _, _, _, name = found[0]
     opened = socket.socket(family, kind | socket.SOCK_NONBLOCK)
     try:

@@ -156,8 +156,8 @@ class Outlet:
         try:
             found = await self._loop.getaddrinfo(*key, type=socket.SOCK_DGRAM)
             place: tuple[int, Any] | None = (found[0][0], found[0][4])
-        except OSError:
-            place = None  # there is no such name: what is sent there is lost
+        except (OSError, UnicodeError):
+            place = None  # there is no such name, or cannot be: what is sent there is lost
         waiting = self._names.get(key)
         self._names[key] = place
         if place is not None and isinstance(waiting, list):

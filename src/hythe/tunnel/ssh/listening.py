@@ -50,7 +50,9 @@ def _bind(places: tuple[str, ...], port: int, kind: socket.SocketKind) -> list[s
     opened: list[socket.socket] = []
     try:
         for place in places:
-            family, _, _, _, address = socket.getaddrinfo(place, port, type=kind, flags=socket.AI_PASSIVE)[0]
+            # Addresses alone: a name would hold up all clients for as long as it is looked up.
+            flags = socket.AI_PASSIVE | socket.AI_NUMERICHOST
+            family, _, _, _, address = socket.getaddrinfo(os.fsencode(place), port, type=kind, flags=flags)[0]
             one = socket.socket(family, kind | socket.SOCK_NONBLOCK)
             try:
                 if family == socket.AF_INET6:
