@@ -147,7 +147,9 @@ def failing(*words: str, before: tuple[str, ...] = (), python: str = sys.executa
         (["--echo", "--text", "x"], 2, "leave it out"),
         (["--bind", "192.0.2.77", "/"], 1, "this machine has no address 192.0.2.77"),
         (["--bind", "nonsense", "/"], 1, "this machine has no address nonsense"),
-        (["--port", "0", "--cert", "/etc/hostname", "/"], 1, "/etc/hostname cannot be used as certificate and key ("),
+        (["--bind", "a..b", "/"], 1, "this machine has no address a..b"),
+        (["--echo", "--discard"], 2, "--echo and --discard exclude each other"),
+        (["--port", "0", "--cert", "/etc/hostname", "/"], 1, "key (there is no certificate in PEM, or no key)"),
         (["--port", "0", "--cert", "/nowhere", "/"], 1, "/nowhere cannot be used as certificate and key (No such file"),
     ],
 )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _PORT = "8000"
 
 
+def _small_service(name: str, told: str) -> Callable[[Any], Any]:
+    """The option for one; of several click would take the last, and say nothing."""
+    return click.option(f"--{name}", "smalls", flag_value=name, multiple=True, help=told)
+
+
 @click.command(cls=Command)
 @click.option(
     "--port", metavar="PORT|SERVICE", help=f"Listen there; 0 picks one.  [default: {_PORT}, or the small service's own]"
@@ -37,11 +42,11 @@ _PORT = "8000"
 @click.option("--cert", metavar="FILE", help="Serve HTTPS with this certificate (PEM, the chain behind it).")
 @click.option("--key", metavar="FILE", help="Take its private key (PEM) from FILE, where --cert's does not have it.")
 @click.option("--stack", is_flag=True, help="Serve on hythe's own TCP/IP stack, behind a gateway as in `hythe run`.")
-@click.option("--echo", "small", flag_value="echo", help="Send back what is sent (RFC 862), over TCP and UDP.")
-@click.option("--discard", "small", flag_value="discard", help="Throw away what is sent (RFC 863).")
-@click.option("--chargen", "small", flag_value="chargen", help="Send characters without end (RFC 864).")
-@click.option("--qotd", "small", flag_value="qotd", help="Tell the quote of the day (RFC 865).")
-@click.option("--daytime", "small", flag_value="daytime", help="Tell the time (RFC 867).")
+@_small_service("echo", "Send back what is sent (RFC 862), over TCP and UDP.")
+@_small_service("discard", "Throw away what is sent (RFC 863).")
+@_small_service("chargen", "Send characters without end (RFC 864).")
+@_small_service("qotd", "Tell the quote of the day (RFC 865).")
+@_small_service("daytime", "Tell the time (RFC 867).")
 @click.argument("folder", metavar="[DIR]", required=False)
 def command(
     folder: str | None,
@@ -52,12 +57,15 @@ def command(
     cert: str | None,
     key: str | None,
     stack: bool,
-    small: str | None,
+    smalls: tuple[str, ...],
 ) -> int:
     """Serve the files of DIR (this folder unless given) over HTTP, until SIGINT or SIGTERM.
 
     Clients get ranges, listings and compression; --echo and its kin serve one of the classic small services instead.
     """
+    small, *others = dict.fromkeys(smalls) or [None]
+    if others:
+        raise UsageError(f"--{small} and --{others[0]} exclude each other: one command serves one of them")
     if folder is not None and (text is not None or small is not None):
         raise UsageError(f"{folder!r} cannot be served beside --{small or 'text'}: leave one of them out")
     if key is not None and cert is None:

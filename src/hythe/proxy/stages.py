@@ -22,7 +22,7 @@ from hythe.proxy.kinds import Network
 from hythe.proxy.peeking import peek
 from hythe.proxy.proxyprotocol import HEADER_MAX, read
 from hythe.units import SECOND
-from hythe.via.tls import Wrapper
+from hythe.via.tls import Wrapper, unusable
 
 #: How long a client may take for each of them.
 _WAIT: Final = 10 * SECOND
@@ -79,7 +79,9 @@ class Encrypted:
         try:
             self._wrapper = Wrapper(self._load())
         except OSError as error:  # ssl.SSLError among them
-            raise MachineError(f"the certificate {certificate} and the key {key} cannot be used ({_why(error)})") from error
+            raise MachineError(
+                f"the certificate {certificate} and the key {key} cannot be used ({unusable(error)})"
+            ) from error
 
     async def admit(self, client: Client) -> None:
         """As `Stage.admit`."""
@@ -109,7 +111,7 @@ class Encrypted:
             context = self._load()
         except OSError as error:  # the other file may be on its way
             self._notice(
-                f"the certificate {self._files[0]} has changed and cannot be used, so the old one is ({_why(error)})"
+                f"the certificate {self._files[0]} has changed and cannot be used, so the old one is ({unusable(error)})"
             )
             return
         self._wrapper.use(context)
@@ -130,7 +132,3 @@ def _state(path: str) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _why(error: OSError) -> str:
-    return str(error.strerror or error)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hythe.errors import MachineError, UsageError
+from hythe.via.tls import unusable
 
 #: How long a certificate made here is good.
 _LIFE: Final = timedelta(days=30)
@@ -25,7 +26,7 @@ def given(certificate: str, key: str | None) -> tuple[ssl.SSLContext, str]:
         with open(certificate, encoding="ascii") as file:
             der = ssl.PEM_cert_to_DER_cert(_first(file.read()))
     except (OSError, ValueError, UsageError) as error:  # ssl.SSLError is an OSError
-        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        reason = unusable(error) if isinstance(error, OSError) else str(error)
         files = certificate if key is None else f"{certificate} and {key}"
         raise MachineError(
             f"{files} cannot be used as certificate and key ({reason}): write PEM files that belong together"

@@ -20,6 +20,14 @@ from hythe.via.pairs import PairEnd, Pairs, reset
 _CHUNK: Final = 64 * 1_024
 
 
+def unusable(error: OSError) -> str:
+    """Why a certificate and its key cannot be used, in words: those of openssl are for who knows its insides."""
+    if not isinstance(error, ssl.SSLError):
+        return str(error.strerror or error)
+    mismatch = error.reason == "KEY_VALUES_MISMATCH"
+    return "the key is not the certificate's" if mismatch else "there is no certificate in PEM, or no key"
+
+
 class Wrapper:
     """Wraps sockets, and pumps for as long as they last."""
 
