@@ -98,6 +98,7 @@ class Field:
         self.psk = base64.b64encode(rng.randbytes(32)).decode()
         number = f"{os.getpid() % 10_000}{next(_count)}"
         self.wg = f"wgo{number}"
+        self._peer: Machine | None = None
         self.near.run(
             f"ip link add cable0 type veth peer name cable1 netns {self.far.name};"
             f"ip addr add {NEAR}/24 dev cable0; ip addr add {NEAR6}/64 dev cable0 nodad; ip link set cable0 up;"
@@ -109,8 +110,10 @@ class Field:
         )
 
     def peer(self) -> Machine:
-        """Return one more machine, which reaches the far one alone."""
-        found = Machine(self.stack, "c")
+        """Return one more machine, the same each time, which reaches the far one alone."""
+        if self._peer is not None:
+            return self._peer
+        self._peer = found = Machine(self.stack, "c")
         found.run(
             f"ip link add cable2 type veth peer name cable3 netns {self.far.name}; ip addr add 192.0.2.33/30 dev cable2;"
             "ip link set cable2 up"

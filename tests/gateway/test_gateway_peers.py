@@ -14,12 +14,31 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import needs
-from tests.gateway.field import CLIENT, CLIENT6, FAR, FAR_TOO, NEAR, NEAR6, SERVER, SERVER6, Field, Runner, field
+from tests.gateway.field import CLIENT, CLIENT6, FAR, FAR_TOO, NEAR, NEAR6, SERVER, SERVER6, Field, Machine, Runner, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.gateway.conftest import Person
+
+
+#: What the phone does.
+MEETING = """
+ping -c 1 -W 9 {CLIENT} | grep "From {SERVER} icmp_seq=1 Destination Host Unreachable"
+echo TURN
+until ping -c 1 -W 1 {CLIENT}; do sleep 0.1; done
+ping -c 2 -i 0.1 -W 9 {CLIENT6}
+test "$(curl -sS -m 20 http://{CLIENT}:8080/)" = "through the tunnel"
+test "$(dig +short www.corp.example @{CLIENT})" = {CLIENT}
+test "$(curl -sS -m 20 'http://[{CLIENT6}]:8080/much' | wc -c)" = 3000000
+ping -c 1 -t 1 {CLIENT} | grep "Time to live exceeded"
+ping -c 1 -M do -s 2000 {CLIENT} 2>&1 | grep "message too long"
+ping -c 1 -W 9 -s 3000 {CLIENT}
+ping -c 1 -W 9 10.8.0.99 | grep "Destination Host Unreachable"
+curl -sS -m 9 http://{CLIENT}:9/ || test $? = 7
+echo TURN
+head -c 3000000 /dev/zero | nc -N -l -p 99
+"""
 
 
 class Served:
@@ -78,6 +97,34 @@ def serve(place: Field, person: Person, *options: str) -> Iterator[Served]:
             served.said = process.stderr.read() if process.stderr is not None else ""
 
 
+@contextmanager
+def talking(words: list[str], place: Field) -> Iterator[subprocess.Popen[str]]:
+    """Run a command, whose words and errors are read together, until it ends or the test does."""
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=needs.clean_environment(),
+        cwd=place.folder,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def turn(process: subprocess.Popen[str]) -> None:
+    """Wait until it says that it is the other one's turn."""
+    said = ""
+    assert process.stdout is not None
+    while not said.endswith("\nTURN\n"):
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+
+
 @pytest.fixture(scope="module")
 def place(nobody: Person) -> Iterator[Field]:
     """Return both machines; the near one has the services that the far one's peers ask for."""
@@ -93,13 +140,22 @@ def place(nobody: Person) -> Iterator[Field]:
         subprocess.run(["rm", "-r", str(folder)], check=True, timeout=10)
 
 
-def test_a_kernel_behind_wireguard_go(place: Field, nobody: Person) -> None:
+@pytest.fixture
+def laptop(place: Field) -> Iterator[Machine]:
+    """Return a machine with wireguard-go, which has not begun to talk."""
+    machine = place.peer()
+    process = place.wireguard_go(machine, place.folder / "client.conf")
+    yield machine
+    process.terminate()
+    process.wait(10)
+
+
+def test_a_kernel_behind_wireguard_go(place: Field, nobody: Person, laptop: Machine) -> None:
     """Names, streams, datagrams and pings of a peer leave by the gateway's sockets; its own machine is closed to it."""
     for program in ("ping", "dig", "curl", "iperf3"):
         needs.program(program)
-    peer = place.peer()
+    peer = laptop
     with serve(place, nobody, "--dns", f"{NEAR}:53", "--summary=json", "--name", "vpn") as served:
-        place.wireguard_go(peer, place.folder / "client.conf")
         peer.run(f"ip route add {NEAR} dev {place.wg}; ip -6 route add {NEAR6} dev {place.wg}")
         peer.run(f"ping -c 1 -W 9 {SERVER} && ping -c 1 -W 9 {SERVER6}")
         assert (
@@ -155,6 +211,47 @@ def test_hythe_at_both_ends(place: Field, nobody: Person) -> None:
     assert {"connect", "wait"} <= {each["kind"] for each in asked["spans"]}
     answered = [each for each in told["lines"] if each["inbound"] and not each["failed"]]
     assert "the peer" in "".join(span["text"] for each in answered for span in each["spans"])
+
+
+def test_peers_reach_each_other(place: Field, nobody: Person, laptop: Machine) -> None:
+    """wireguard-go and hythe as peers: streams, datagrams, pings and what cannot be, each way, as by any router."""
+    for program in ("ping", "dig", "curl", "nc"):
+        needs.program(program)
+    before = (place.folder / "server.conf").read_text()
+    place.services(laptop, CLIENT)
+    (place.folder / "www" / "much").write_bytes(bytes(3_000_000))
+    try:
+        with serve(place, nobody, "--peer-to-peer", "--summary=json", "--name", "meeting") as served:
+            phone = served.hythe("wg", "add-peer", "phone", str(place.folder / "server.conf"), "--endpoint", FAR)
+            assert served.notice(r"read again: (.*)")[1] == "+phone"
+            place.file("phone.conf", phone[phone.index("# phone") : phone.rindex("PersistentKeepalive = 25\n") + 25])
+            runner = Runner(place, nobody)
+            script = MEETING.format(CLIENT=CLIENT, CLIENT6=CLIENT6, SERVER=SERVER)
+            with talking(runner.words("sh", "-exc", script, via=f"wg:{place.folder}/phone.conf"), place) as process:
+                turn(process)
+                laptop.run(f"ping -c 1 -W 9 {SERVER}")  # nobody knew where it is before
+                turn(process)
+                laptop.run("ping -c 1 -W 9 10.8.0.3 && ping -c 1 -W 9 fd08::3")
+                much = laptop.run(
+                    "for i in $(seq 100); do nc -w 20 10.8.0.3 99 && exit; sleep 0.1; done | wc -c", timeout=120
+                )
+                assert much == "3000000\n"
+                # What it says to be from must be its own.
+                laptop.run(f"ip addr add 10.8.0.77/32 dev {place.wg}")
+                assert "100% packet loss" in laptop.run("ping -c 1 -W 1 -I 10.8.0.77 10.8.0.3", check=False)
+                assert process.wait(20) == 0
+    finally:
+        place.file("server.conf", before)
+    flows = json.loads(served.said[served.said.index("{") :])["connections"]
+    found = {
+        (each["protocol"], each["outside"]["host"], each["outside"]["port"], each["name"]): each["bytes_down"]
+        for each in flows
+        if each["outside"]
+    }
+    assert found["udp", CLIENT, 53, "laptop"] > len("www.corp.example")
+    assert found["icmp", CLIENT6, 0, "laptop"]
+    assert found["tcp", CLIENT6, 8080, "laptop"] > 3_000_000
+    assert found["tcp", "10.8.0.3", 99, "phone"] >= 3_000_000  # what was sent again passed again
 
 
 def test_peers_come_and_go(place: Field, nobody: Person) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.option("--wg", "path", required=True, metavar="FILE", help="Serve the peers of this WireGuard configuration.")
 @click.option("--host-loopback", is_flag=True, help="Let peers reach this machine itself, as host.hythe.internal.")
+@click.option("--peer-to-peer", is_flag=True, help="Let peers reach each other: packets between them are forwarded.")
 @click.option(
     "-p",
     "--publish",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 def command(
     path: str,
     host_loopback: bool,
+    peer_to_peer: bool,
     publish: tuple[str, ...],
     proxy: str | None,
     dns: str | None,
@@ -71,6 +73,7 @@ def command(
         path,
         follow,
         host_loopback=host_loopback,
+        peer_to_peer=peer_to_peer,
         dns=parse_servers(dns) if dns is not None else None,
         publish=[each for text in publish for each in parse_publication(text)],
         capture=capture,

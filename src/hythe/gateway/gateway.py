@@ -6,7 +6,7 @@ import os
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
-from hythe.aio.driver import LOOK_AGAIN, Driver
+from hythe.aio.driver import LOOK_AGAIN, Driver, Receiver
 from hythe.config import HostConfig, RelayConfig, TcpConfig
 from hythe.gateway.datagrams import DatagramGate
 from hythe.gateway.destinations import Destinations
@@ -110,6 +110,7 @@ class Gateway:
             resolvers=resolvers,
             zone=zone,
         )
+        self._receive: Receiver = self.relay.receive if self.relay is not None else self.host.receive
         self._layout = layout
         self.published: Publisher | None = None
         if options.publish:
@@ -118,7 +119,13 @@ class Gateway:
 
     def listen(self) -> None:
         """Read packets from the interface's link, which may be another than before."""
-        self.driver.add_link(self.interface, self.relay.receive if self.relay is not None else None)
+        self.driver.add_link(self.interface, self._receive)
+
+    def stand_before(self, receive: Receiver) -> None:
+        """From now on packets from the interface's link are given to this, which gives the host what is for it."""
+        self._receive = receive
+        self.driver.remove_link(self.interface)
+        self.listen()
 
     @property
     def sending(self) -> bool:

@@ -28,7 +28,8 @@ class RunOptions:
     session; None for one made of the command's. `capture`: the file; `keylog`: with the secrets of the command's TLS.
     `moments`: what happens to each connection, and when, is noted. `tunnel`: what goes through one, and which. `routes`:
     ways of streams, for everything or some of it. `policy`: what decides about each connection, and makes the ways of
-    `routes`. Raises `UsageError` for an MTU that the tunnel does not have.
+    `routes`. `peer_to_peer`: peers of a gateway reach each other.
+    Raises `UsageError` for an MTU that the tunnel does not have.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class RunOptions:
         "moments",
         "mtu",
         "name",
+        "peer_to_peer",
         "policy",
         "publish",
         "routes",
@@ -67,6 +69,7 @@ class RunOptions:
         tunnel: TunnelPlan | None = None,
         routes: Sequence[Route] = (),
         policy: PolicyPlan | None = None,
+        peer_to_peer: bool = False,
     ) -> None:
         self.argv = argv
         if tunnel is not None and tunnel.whole:
@@ -77,6 +80,7 @@ class RunOptions:
         self.tunnel = tunnel
         self.routes = tuple(routes)
         self.policy = policy
+        self.peer_to_peer = peer_to_peer
         self.families = families
         self.host_loopback = host_loopback
         self.dns = dns

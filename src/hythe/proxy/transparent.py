@@ -171,7 +171,7 @@ class Transparent:
                 self._end(record, *held)
             elif record.number in self._refused:
                 self._refused.remove(record.number)
-            elif record.protocol != "icmp" and not record.inbound:
+            elif record.protocol != "icmp" and record.outside is None:
                 self._tell_closed(record)
 
     def _end(self, record: FlowRecord, flow: Flow, stack: ExitStack) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from hythe.config import RelayConfig
 from hythe.gateway.attend import Watcher, open_door, raise_descriptor_limit
 from hythe.gateway.gateway import Gateway
 from hythe.gateway.peers.changes import Changes, layout_of
@@ -52,7 +53,13 @@ async def attend(
         recorder.follow(gateway)
     session = gateway.session
     voice = Voice(tunnel, gateway.driver, session)
-    changes = Changes(tunnel, layout, gateway)
+    between = None
+    if options.peer_to_peer:
+        from hythe.gateway.peers.between import Between
+
+        between = Between(gateway.host, gateway.interface, layout, session, RelayConfig(), tunnel.knows)
+        gateway.stand_before(between.receive)
+    changes = Changes(tunnel, layout, gateway, between)
     if options.moments:
         from hythe.gateway.moments.noting import begin
 

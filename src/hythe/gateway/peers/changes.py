@@ -11,6 +11,7 @@ from hythe.tunnel.wireguard.config import Configuration, PeerConfig, read
 
 if TYPE_CHECKING:
     from hythe.gateway.gateway import Gateway
+    from hythe.gateway.peers.between import Between
     from hythe.tunnel.wireguard.link import WireguardLink
 
 
@@ -25,10 +26,11 @@ def layout_of(configuration: Configuration, *, host_loopback: bool) -> PeersLayo
 class Changes:
     """Of one gateway."""
 
-    def __init__(self, tunnel: WireguardLink, layout: PeersLayout, gateway: Gateway) -> None:
+    def __init__(self, tunnel: WireguardLink, layout: PeersLayout, gateway: Gateway, between: Between | None) -> None:
         self._tunnel = tunnel
         self._layout = layout
         self._gateway = gateway
+        self._between = between
         self._now = tunnel.configuration
 
     def take_over(self) -> None:
@@ -50,6 +52,8 @@ class Changes:
         self._layout.peers[:] = [_peer(each) for each in wanted.peers]
         self._layout.others = tuple(network for peer in self._layout.peers for network in peer.networks if network[1])
         self._gateway.destinations.know(self._layout.others)
+        if self._between is not None:
+            self._between.know(self._layout, self._gateway.driver.clock())
         names = ", ".join(f"+{each.label}" for each in came), ", ".join(f"-{each.label}" for each in went)
         told = ", ".join(each for each in names if each)
         session.notice(f"{wanted.source} read again: {told or 'no peer has changed'}")

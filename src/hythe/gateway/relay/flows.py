@@ -13,16 +13,20 @@ Flows are known by two keys, as their packets bear them on either side (`segment
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import struct
 from itertools import islice
+from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final
 
 from hythe.config import RelayConfig
+from hythe.gateway.relay.shape import Look
 from hythe.gateway.session import FlowRecord, Session
+from hythe.host.interfaces import Interface
+from hythe.host.reasons import errno_of
 from hythe.tcp.timers import TimerQueue
 from hythe.units import NEVER, SECOND
 from hythe.wire.packet import Packet
-from hythe.wire.segment import ACK, FIN, RST, SYN
+from hythe.wire.segment import ACK, FIN, RST, SYN, envelope, split_key
 from hythe.wire.segment import PROTOCOL as _TCP
 from hythe.wire.udp import PROTOCOL as _UDP
 
@@ -37,6 +41,9 @@ _LINGER: Final = 120 * SECOND
 #: RFC 5382, REQ-5: an established connection is given 2 h 4 min; one that is not, 4 min.
 _TCP_IDLE: Final = 7_440 * SECOND
 _TCP_OPENING: Final = 240 * SECOND
+_NUMBERS: Final = struct.Struct(">II")
+_PORTED: Final = (_TCP, _UDP)
+_NAMES: Final = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp"}
 
 
 class Flow:
@@ -96,7 +103,28 @@ class Flow:
         """Has the command more to say, or is the far end's word for the last of it still out?"""
         return self.opened and not self.record.ended and not (self.finished_up and self.heard)
 
-    def signal(self, flags: int, now: int, *, up: bool) -> None:
+    def count(self, seen: Look, now: int, *, up: bool) -> None:
+        """One packet that was looked at has passed."""
+        self.seen = now
+        record = self.record
+        if not record.ended:
+            if up:
+                record.bytes_up += seen.size
+            else:
+                record.bytes_down += seen.size
+        if seen.protocol == _TCP:
+            if up:
+                self.said, self.size = seen.said, seen.span
+            elif self.finished_up:
+                self.heard = True
+                self.odd = bool(record.ended)
+            if seen.flags & CHANGES:
+                self._signal(seen.flags, now, up=up)
+        elif up == record.inbound:
+            record.state = "ASSURED"
+            record.error = 0
+
+    def _signal(self, flags: int, now: int, *, up: bool) -> None:
         """TCP with SYN, FIN or RST has passed."""
         record = self.record
         if record.ended:
@@ -150,16 +178,33 @@ def find(packet: Packet, tcp: dict[bytes, Flow], udp: dict[bytes, Flow]) -> tupl
     return _NOTHING
 
 
-class Flows:
-    """`tcp_up`, `udp_up`, `other_up` and the same down: by key. `reset`: sends a RST to both ends of a flow."""
+def begins(flow: Flow | None, seen: Look) -> bool:
+    """Is it the first packet of a flow? `flow`: the one that has its key, if any."""
+    if not seen.starts:
+        return False
+    opens = seen.flags & (SYN | ACK) == SYN
+    return flow is None or bool(flow.record.ended and (opens or seen.protocol != _TCP))
 
-    def __init__(
-        self, session: Session, config: RelayConfig, timers: TimerQueue, reset: Callable[[Flow, int], None]
-    ) -> None:
+
+def reset_for(seen: Look) -> bytes:
+    """What answers something of a connection that was ended by hand (RFC 9293, 3.10.7.1); nothing where that is a RST."""
+    if seen.flags & RST:
+        return b""
+    sequence, acknowledged = _NUMBERS.unpack(seen.said)
+    if seen.flags & ACK:
+        return envelope(seen.key).head(acknowledged, 0, RST, 0)
+    return envelope(seen.key).head(0, sequence + seen.span, RST | ACK, 0)
+
+
+class Flows:
+    """`tcp_up`, `udp_up`, `other_up` and the same down: by key. `far`, `near`: whereby packets leave, up and down."""
+
+    def __init__(self, session: Session, config: RelayConfig, timers: TimerQueue, far: Interface, near: Interface) -> None:
         self.session = session
         self._config = config
         self._timers = timers
-        self._reset = reset
+        self._far = far
+        self._near = near
         self.tcp_up: dict[bytes, Flow] = {}
         self.tcp_down: dict[bytes, Flow] = {}
         self.udp_up: dict[bytes, Flow] = {}
@@ -177,22 +222,43 @@ class Flows:
             return self.udp_up, self.udp_down
         return self.other_up, self.other_down
 
-    def open(self, protocol: int, name: str, up: bytes, down: bytes, outside: tuple[str, int], now: int) -> Flow:
-        """A flow more. `name`: of the protocol; `outside`: the far end as the tunnel knows it."""
-        record = self.session.begin(name, up, outside, now)
+    def open(self, seen: Look, up: bytes, down: bytes, now: int, *, inbound: bool = False) -> Flow:
+        """A flow more, of which `seen` is the first packet. `inbound`: the far end has sent it."""
+        protocol = seen.protocol
+        far, port, _, _ = split_key(down)
+        outside = (inet_ntop(AF_INET if len(far) == 4 else AF_INET6, far), port if protocol in _PORTED else 0)
+        record = self.session.begin(_NAMES.get(protocol, f"ip{protocol}"), up, outside, now)
+        record.inbound = inbound
         flow = Flow(self, protocol, up, down, record, now)
+        flow.opened = protocol == _TCP and not seen.flags & SYN  # forgotten meanwhile
+        record.state = "UNREPLIED" if protocol != _TCP else "ESTABLISHED" if flow.opened else "SYN_SENT"
         there, back = self.tables(protocol)
         previous = there.get(up)
         if previous is not None:
-            self._drop(previous, now)
+            self.drop(previous, now)
         there[up] = back[down] = flow
         if len(there) > self._config.tunnel_flows:
-            self._drop(min(islice(there.values(), _LOOKED_AT), key=lambda each: each.seen), now)
+            self.drop(min(islice(there.values(), _LOOKED_AT), key=lambda each: each.seen), now)
         self.session.enter(flow)
         if self.deadline == NEVER:
             self.deadline = now + _SWEEP
             self._timers.file(self)
         return flow
+
+    def told(self, seen: Look, now: int) -> None:
+        """An ICMP error about a flow has passed: noted where it says why."""
+        quote = seen.quoted()
+        key = quote.key if quote is not None else None
+        if quote is None or key is None:
+            return
+        there, back = self.tables(quote.protocol)
+        flow = back.get(key) or there.get(key)
+        number = errno_of(seen.version, seen.kind, seen.code)
+        if flow is None or not number or number == errno.EMSGSIZE or flow.record.ended:
+            return
+        flow.record.error = number
+        if quote.protocol == _TCP and not flow.opened:
+            self.end(flow, now, refused=True)
 
     def end(self, flow: Flow, now: int, *, refused: bool = False) -> None:
         """It is over; the flow stays for what still comes."""
@@ -211,11 +277,19 @@ class Flows:
         self.end(flow, now)
         if flow.protocol == _TCP:
             flow.killed = True
-            self._reset(flow, now)
+            if flow.said:
+                self._tell_both(flow, now)
         else:
-            self._drop(flow, now)
+            self.drop(flow, now)
 
-    def _drop(self, flow: Flow, now: int) -> None:
+    def _tell_both(self, flow: Flow, now: int) -> None:
+        """As far as we know its numbers."""
+        sequence, acknowledged = _NUMBERS.unpack(flow.said)
+        sequence += flow.size
+        self._far.send(now, envelope(flow.down).head(sequence, acknowledged, RST | ACK, 0))
+        self._near.send(now, envelope(flow.up).head(acknowledged, sequence, RST | ACK, 0))
+
+    def drop(self, flow: Flow, now: int) -> None:
         """Forget it."""
         self.end(flow, now)
         there, back = self.tables(flow.protocol)
@@ -231,7 +305,7 @@ class Flows:
             for flow in [each for each in there.values() if now - each.seen >= self._patience(each)]:
                 if flow.protocol == _TCP and not flow.record.ended:
                     flow.record.error = errno.ETIMEDOUT
-                self._drop(flow, now)
+                self.drop(flow, now)
             left += len(there)
         self.deadline = now + _SWEEP if left else NEVER
 

@@ -1,19 +1,28 @@
-"""A packet that one link has received, as another is to send it: nothing but a virtio-net header is made anew."""
+"""A packet that one link has received, as another is to send it: nothing but a virtio-net header is made anew.
+
+Where it is too long for that, its sender is told so, or it leaves in fragments.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from hythe.wire import gso
+from hythe.host.control import Control
+from hythe.host.fragments import fragment4
+from hythe.wire import gso, icmp, icmpv6
 from hythe.wire.packet import (
+    ABSENT,
     DATA_VALID,
     GSO_TCPV4,
     GSO_TCPV6,
     GSO_UDP_L4,
+    NEEDS_CSUM,
     PARTIAL,
     VERIFIED,
     VNET,
     VNET_PLAIN,
+    VNET_SIZE,
     Packet,
     vnet,
 )
@@ -67,3 +76,24 @@ def longest(packet: Packet) -> int:
         return 40 + (view[52] >> 2 & 0x3C) + gso_size
     shape = gso.Shape(view, packet.length)
     return min(shape.data + gso_size, shape.end)
+
+
+def turned_back(control: Control, packet: Packet, mtu: int, now: int) -> bool:
+    """Tell who sent a packet that it is too long (RFC 1191, 4; RFC 8201, 3); False where it may be fragmented instead."""
+    view = packet.view
+    if view[0] >> 4 == 6:
+        control.report(view[: packet.length], icmpv6.PACKET_TOO_BIG, 0, now, mtu=mtu)
+    elif view[6] & 0x40 or packet.gso_size:
+        control.report(view[: packet.length], icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, now, mtu=mtu)
+    else:
+        return False
+    return True
+
+
+def fragments(packet: Packet, mtu: int) -> Iterator[bytes]:
+    """What to call `Link.send` with instead, one after another: the fragments of an IPv4 packet, checksum complete."""
+    head, payload = outgoing(packet)
+    whole = b"".join((head[VNET_SIZE:], *payload))
+    complete = gso.complete(whole, len(whole), PARTIAL if head[0] & NEEDS_CSUM else ABSENT)
+    for piece in fragment4(complete, mtu):
+        yield VNET_PLAIN + piece

@@ -15,33 +15,23 @@ The gateway never looks for another way: with everything matched (`Match`), ther
 
 from __future__ import annotations
 
-import errno
-import struct
 from collections.abc import Callable, Sequence
-from socket import AF_INET, AF_INET6, inet_ntop
-from typing import Final
 
 from hythe.aio.driver import Receiver
 from hythe.config import RelayConfig
 from hythe.errors import ParseError
-from hythe.gateway.relay.flows import CHANGES, Flow, Flows, find
+from hythe.gateway.relay.flows import CHANGES, Flow, Flows, begins, find, reset_for
 from hythe.gateway.relay.match import Match
-from hythe.gateway.relay.passing import longest, outgoing
+from hythe.gateway.relay.passing import fragments, longest, outgoing, turned_back
 from hythe.gateway.relay.shape import Look, look
 from hythe.gateway.relay.translate import Translation
 from hythe.gateway.relay.tunnel import Tunnel
 from hythe.gateway.session import Session
-from hythe.host.fragments import fragment4
 from hythe.host.host import Host
 from hythe.host.interfaces import Interface, may_be_source
-from hythe.host.reasons import errno_of
-from hythe.wire import gso, icmp, icmpv6
-from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET_PLAIN, VNET_SIZE, Packet
-from hythe.wire.segment import ACK, RST, SYN, envelope, make_key
-
-_NUMBERS: Final = struct.Struct(">II")
-_PORTED: Final = (6, 17)
-_NAMES: Final = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp"}
+from hythe.wire import icmp, icmpv6
+from hythe.wire.packet import Packet
+from hythe.wire.segment import ACK, SYN, make_key
 
 
 class Ends:
@@ -79,7 +69,7 @@ class Relay:
         self.interface = interface
         self.tunnel = Interface("tunnel", tunnel.link, ())
         self.match = match
-        self.flows = Flows(session, config, host.around.timers, self._reset)
+        self.flows = Flows(session, config, host.around.timers, self.tunnel, interface)
         self.dropped = 0
         self.resolver: Receiver | None = None  # takes what is for our own questions, where we ask any
         self.asked: Callable[[Look], bool] = lambda _seen: False
@@ -145,14 +135,13 @@ class Relay:
         if not self._reaches(seen.destination):
             self._no_peer(packet, seen, now)
             return
-        opens = seen.flags & (SYN | ACK) == SYN
-        if flow is not None and flow.killed and not opens:
-            self._reset_again(flow, seen, now, up=True)
+        if flow is not None and flow.killed and seen.flags & (SYN | ACK) != SYN:
+            self._answer_killed(seen, now, interface)
             return
-        if seen.starts and (flow is None or (flow.record.ended and (opens or seen.protocol != 6))):
-            flow = self._open(seen, seen.key, now, inbound=False)
+        if begins(flow, seen):
+            flow = self._open(seen, now, inbound=False)
         if flow is not None:
-            self._count(flow, seen, now, up=True)
+            flow.count(seen, now, up=True)
         self._send_up(packet, now)
 
     # --- From the tunnel
@@ -196,15 +185,14 @@ class Relay:
             self.dropped += 1
             return
         if flow is not None and flow.killed:
-            self._reset_again(flow, seen, now, up=False)
+            self._answer_killed(seen, now, self.tunnel)
             return
-        opens = seen.flags & (SYN | ACK) == SYN
         if seen.error:
-            self._told(packet, seen, now)
-        elif seen.starts and (flow is None or (flow.record.ended and (opens or seen.protocol != 6))):
-            flow = self._open(seen, seen.key, now, inbound=True)
+            self.flows.told(seen, now)
+        elif begins(flow, seen):
+            flow = self._open(seen, now, inbound=True)
         if flow is not None:
-            self._count(flow, seen, now, up=False)
+            flow.count(seen, now, up=False)
         self._send_down(packet, now)
 
     def _welcome(self, seen: Look, now: int) -> bool:
@@ -213,24 +201,9 @@ class Relay:
             return False
         return seen.error or self.match.leads(seen.source, seen.port, now)
 
-    def _told(self, packet: Packet, seen: Look, now: int) -> None:
-        """An ICMP error about a flow: noted where it says why."""
-        quote = seen.quoted()
-        if quote is None:
-            return
-        _, back = self.flows.tables(quote.protocol)
-        key = quote.key
-        flow = back.get(key) if key is not None else None
-        number = errno_of(seen.version, seen.kind, seen.code)
-        if flow is None or not number or number == errno.EMSGSIZE or flow.record.ended:
-            return
-        flow.record.error = number
-        if quote.protocol == 6 and not flow.opened:
-            self.flows.end(flow, now, refused=True)
-
     # --- Flows
 
-    def _open(self, seen: Look, key: bytes, now: int, *, inbound: bool) -> Flow:
+    def _open(self, seen: Look, now: int, *, inbound: bool) -> Flow:
         ours, theirs = (seen.destination, seen.source) if inbound else (seen.source, seen.destination)
         our_port, their_port = (seen.far_port, seen.port) if inbound else (seen.port, seen.far_port)
         if inbound:
@@ -239,72 +212,26 @@ class Relay:
             outer, inner = self._outer.get(ours, ours), ours
         up = make_key(inner, our_port, theirs, their_port)
         down = make_key(theirs, their_port, outer, our_port)
-        name = _NAMES.get(seen.protocol, f"ip{seen.protocol}")
-        outside = (_text(theirs), their_port if seen.protocol in _PORTED else 0)
-        flow = self.flows.open(seen.protocol, name, up, down, outside, now)
-        flow.record.inbound = inbound
-        flow.opened = seen.protocol == 6 and not seen.flags & SYN  # forgotten meanwhile
-        flow.record.state = "UNREPLIED" if seen.protocol != 6 else "ESTABLISHED" if flow.opened else "SYN_SENT"
-        return flow
+        return self.flows.open(seen, up, down, now, inbound=inbound)
 
-    def _count(self, flow: Flow, seen: Look, now: int, *, up: bool) -> None:
-        """One packet of a flow, on the slow way."""
-        flow.seen = now
-        record = flow.record
-        if not record.ended:
-            if up:
-                record.bytes_up += seen.size
-            else:
-                record.bytes_down += seen.size
-        if seen.protocol == 6:
-            if up:
-                flow.said, flow.size = seen.said, seen.span
-            elif flow.finished_up:
-                flow.heard = True
-                flow.odd = bool(record.ended)
-            if seen.flags & CHANGES:
-                flow.signal(seen.flags, now, up=up)
-        elif up == record.inbound:
-            record.state = "ASSURED"
-            record.error = 0
-
-    def _reset(self, flow: Flow, now: int) -> None:
-        """A flow is to end: as far as we know its numbers, both ends are told."""
-        if flow.said:
-            sequence, acknowledged = _NUMBERS.unpack(flow.said)
-            sequence += flow.size
-            self.interface.send(now, envelope(flow.up).head(acknowledged, sequence, RST | ACK, 0))
-            self.tunnel.send(now, envelope(flow.down).head(sequence, acknowledged, RST | ACK, 0))
-
-    def _reset_again(self, flow: Flow, seen: Look, now: int, *, up: bool) -> None:
-        """Something of a connection that was ended by hand: its sender is told so (RFC 9293, 3.10.7.1)."""
-        if seen.flags & RST:
-            return
-        sequence, acknowledged = _NUMBERS.unpack(seen.said)
-        if seen.flags & ACK:
-            head = envelope(seen.key).head(acknowledged, 0, RST, 0)
-        else:
-            head = envelope(seen.key).head(0, sequence + seen.span, RST | ACK, 0)
-        (self.interface if up else self.tunnel).send(now, head)
+    def _answer_killed(self, seen: Look, now: int, interface: Interface) -> None:
+        """Something of a connection that was ended by hand: its sender is told so."""
+        head = reset_for(seen)
+        if head:
+            interface.send(now, head)
 
     # --- What cannot leave
 
     def _too_big(self, packet: Packet, now: int) -> None:
-        """RFC 1191, 4; RFC 8201, 3. A packet that may be fragmented is."""
-        view, mtu = packet.view, self.tunnel.link.mtu
-        if view[0] >> 4 == 6:
-            self.host.control.report(view[: packet.length], icmpv6.PACKET_TOO_BIG, 0, now, mtu=mtu)
-        elif view[6] & 0x40 or packet.gso_size:
-            self.host.control.report(view[: packet.length], icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, now, mtu=mtu)
-        else:
-            whole = Packet(packet.length)
-            whole.fill(packet.keep(), 0, packet.checksum)
-            own = bytes(view[12:16])
-            if own in self._translated:
-                self._translated[own].apply(whole)
-            head, payload = outgoing(whole)
-            for piece in fragment4(_finished(head, payload), mtu):
-                self.tunnel.send(now, VNET_PLAIN + piece)
+        """Its sender is told so; a packet that may be fragmented is."""
+        mtu = self.tunnel.link.mtu
+        if turned_back(self.host.control, packet, mtu, now):
+            return
+        own = bytes(packet.view[12:16])
+        if own in self._translated:
+            self._translated[own].apply(packet)
+        for piece in fragments(packet, mtu):
+            self.tunnel.send(now, piece)
 
     def _no_peer(self, packet: Packet, seen: Look, now: int) -> None:
         """As Linux's WireGuard says it (drivers/net/wireguard/device.c)."""
@@ -312,13 +239,3 @@ class Relay:
             self.host.control.report(packet.view[: packet.length], icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, now)
         else:
             self.host.control.report(packet.view[: packet.length], icmpv6.UNREACHABLE, icmpv6.NO_ROUTE, now)
-
-
-def _finished(head: bytes, payload: Sequence[memoryview]) -> bytes:
-    """A packet of a wire, checksum complete."""
-    whole = b"".join((head[VNET_SIZE:], *payload))
-    return gso.complete(whole, len(whole), PARTIAL if head[0] & NEEDS_CSUM else ABSENT)
-
-
-def _text(address: bytes) -> str:
-    return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)

@@ -209,6 +209,11 @@ class WireguardLink:
             for peer in self._device.peers.values()
         ]
 
+    def knows(self, address: bytes) -> bool:
+        """Is there a peer for packets to `address` (packed), and is it known where?"""
+        peer = self._device.allowed.find(address)
+        return peer is not None and peer.endpoint is not None
+
     def add_peer(self, peer: PeerConfig) -> None:
         """One more peer while it runs. Raises `UsageError`, `MachineError`."""
         self._device.add_peer(peer)
