@@ -35,6 +35,9 @@ class TcpConfig:
     #: Ask servers for Fast Open cookies, and put text into the SYN where we have one. Off: a SYN's text may arrive twice
     #: (RFC 7413, 2.1), so programs must opt in, as with Linux (MSG_FASTOPEN, though its tcp_fastopen is 1).
     fast_open: bool = False
+    #: Off: the SYN bears text without any cookie, for networks of one's own, whose servers are known not to want one
+    #: (RFC 7413, 7.3; bit 4 of Linux's tcp_fastopen).
+    fast_open_cookies: bool = True
     #: Largest MSS ever announced; the link's MTU lowers it. 65535 - 40.
     mss_max: int = 65_495
     #: What to send when the peer announces no MSS: RFC 9293, 3.7.1 (536 for IPv4, 1220 for IPv6).

@@ -10,7 +10,7 @@ import pytest
 from hythe.config import TcpConfig
 from hythe.tcp.fastopen import FastOpen
 from hythe.tcp.states import State
-from hythe.units import SECOND
+from hythe.units import NEVER, SECOND
 from tests.tcp.harness import OUR_PORT, PEER_PORT, PEERS, PLAIN, Peer, ms
 from tests.tcp.network import App, Faults, Network
 
@@ -30,9 +30,9 @@ def good(peer: Peer) -> bytes:
     return peer.host.around.fast_open.cookie(peer.key)
 
 
-def client(*, cookie: bytes = b"", data: bytes = b"", mss: int = 1_460) -> Peer:
+def client(*, cookie: bytes = b"", data: bytes = b"", mss: int = 1_460, with_cookies: bool = True) -> Peer:
     """Our side opens; `cookie` is known already, `data` is written before the SYN leaves."""
-    peer = Peer(PLAIN, fast_open=True)
+    peer = Peer(PLAIN, fast_open=True, fast_open_cookies=with_cookies)
     cookies = peer.host.around.fast_open
     assert cookies is not None
     if cookie:
@@ -237,6 +237,27 @@ def test_4_2_2_what_the_server_did_not_take_leaves_again() -> None:
     assert peer.connection.snd_una == peer.connection.snd_nxt
 
 
+def test_4_2_2_what_the_server_took_in_part_is_resent_without_blame() -> None:
+    """New text leaves behind it: Nagle's algorithm does not take the rest for a small segment that is outstanding."""
+    peer = client(cookie=COOKIE, data=bytes(1_400))
+    peer.expect("S", size=1_400)
+    peer.connection.write(b"more")
+    peer.inject("S.", ack=401, mss=1_460)
+    first, second = peer.sent()
+    assert (first.seq, first.size, second.seq, second.size) == (401, 1_000, 1_401, 4)
+    assert (peer.connection.retransmits, peer.connection.early, peer.connection.scoreboard.recovering) == (1, 0, False)
+    peer.inject(".", seq=1, ack=1_405)
+    assert (peer.connection.flight, peer.connection.scoreboard.lost, peer.connection.rto_at) == (0, 0, NEVER)
+
+
+def test_7_3_text_goes_without_a_cookie_where_that_is_configured() -> None:
+    peer = client(data=b"GET /", with_cookies=False)
+    assert peer.expect("S", seq=0, data=b"GET /").options.fast_open is None
+    peer.inject("S.", ack=6, mss=1_000, fast_open=COOKIE)
+    peer.expect(".", seq=6, size=0)
+    assert known(peer) == b""
+
+
 def test_4_2_2_only_what_fits_one_packet() -> None:
     peer = client(cookie=COOKIE, data=bytes(3_000), mss=1_000)
     out = peer.expect("S")
@@ -325,6 +346,16 @@ def test_4_2_2_simultaneous_open_starts_over() -> None:
     peer.expect("S.", seq=0, ack=1, size=0)
     peer.inject(".", seq=1, ack=1)
     peer.expect(".", seq=1, data=b"GET /")
+
+
+def test_4_2_2_simultaneous_open_in_which_the_peer_took_our_text() -> None:
+    peer = client(cookie=COOKIE, data=b"GET /")
+    peer.expect("S", data=b"GET /")
+    peer.inject("S", mss=1_460)
+    peer.expect("S.", seq=0, ack=1, size=0)
+    peer.inject("S.", seq=0, ack=6, mss=1_460)
+    peer.expect(".", seq=6, ack=1, size=0)
+    assert (peer.state, len(peer.connection.sendq)) == (State.ESTABLISHED, 0)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.1, 0.3])

@@ -16,9 +16,10 @@ from hythe.pkt.runner import Outcome
 from hythe.tcp.states import CLOSED, ESTABLISHED
 from hythe.wire.options import OPTIONS_MAX
 
-#: Bits of tcp_fastopen (ip-sysctl.rst): clients may, servers may, servers ask for no cookie, all listeners do.
+#: Bits of tcp_fastopen (ip-sysctl.rst): clients may, servers may, clients need no cookie, nor do servers, all listeners may.
 CLIENT: Final = 1
 SERVER: Final = 2
+COOKIELESS: Final = 4
 TRUSTING: Final = 0x200
 LISTENERS: Final = 0x400
 CONNECT: Final = (CONSTANTS["SOL_TCP"], CONSTANTS["TCP_FASTOPEN_CONNECT"])
@@ -54,7 +55,8 @@ class Opener:
         if not self.allowed & CLIENT:
             raise OSError(errno.EOPNOTSUPP, "tcp_fastopen says no")
         local, port = socket.local or (None, 0)
-        config = replace(socket.config, fast_open=True)
+        cookies = not (self.allowed & COOKIELESS or socket.options.get(NO_COOKIE))
+        config = replace(socket.config, fast_open=True, fast_open_cookies=cookies)
         connection = self._host.connect(*to, self._now(), local=local, local_port=port, config=config)
         socket.connection = connection
         socket.deferred = None

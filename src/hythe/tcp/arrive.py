@@ -17,7 +17,7 @@ from hythe.tcp import ecn
 from hythe.tcp.acknowledge import acknowledged, duplicate, repeated, selectively
 from hythe.tcp.block import WRITABLE, ControlBlock
 from hythe.tcp.deliver import arrived_twice, quicken, take_fin, take_text
-from hythe.tcp.opening import arrive_syn_sent, establish
+from hythe.tcp.opening import arrive_syn_sent, establish, syn_text_answered
 from hythe.tcp.patience import heed
 from hythe.tcp.states import CLOSED, CLOSING, LAST_ACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event
 from hythe.tcp.urgent import take_urgent
@@ -68,6 +68,7 @@ def _synchronized(tcb: ControlBlock, segment: Segment, options: Options, now: in
     flags = segment.flags
     if flags & (SYN | RST) == SYN and tcb.state == SYN_RECEIVED and seq == tcb.irs:
         if not tcb.passive and flags & ACK:
+            arrived_twice(tcb, seq, seq + 1)
             seq += 1  # the other half of a simultaneous open: the SYN is known, its ACK is news (3.5, figure 7)
         else:
             if tcb.ts_on and options.ts_val is not None:
@@ -188,7 +189,8 @@ def _reset(tcb: ControlBlock, seq: int, now: int) -> None:
 def _check_ack(tcb: ControlBlock, segment: Segment, options: Options, seq: int, now: int) -> bool:
     """Fifth: the acknowledgment, the window, SACK. False ends the processing."""
     ack = tcb.unwrap(segment.ack, tcb.snd_una)
-    if tcb.state == SYN_RECEIVED:
+    opening = tcb.state == SYN_RECEIVED
+    if opening:
         if not tcb.snd_una < ack <= tcb.snd_nxt:
             tcb.answer_reset = ack
             tcb.note(0)
@@ -196,6 +198,8 @@ def _check_ack(tcb: ControlBlock, segment: Segment, options: Options, seq: int, 
         if not tcb.passive:
             tcb.ack_now = True  # the peer waits for the ACK of its SYN as well
         establish(tcb, Event.ACK_OF_SYN, segment, options, now)
+        if not tcb.passive:
+            syn_text_answered(tcb, ack)
     una = tcb.snd_una
     if ack > tcb.snd_nxt or ack < max(una - tcb.snd_max_wnd, tcb.iss + 1):
         # Something not sent yet, or so old that it must be a guess (RFC 5961, 5.2).
@@ -213,7 +217,7 @@ def _check_ack(tcb: ControlBlock, segment: Segment, options: Options, seq: int, 
     moved = _take_window(tcb, segment, seq, ack)
     if troubled:
         selectively(tcb, sacks, now, before, sent_at if sacks else -1, advanced=ack > una)
-    elif ack == una < tcb.snd_nxt and not (tcb.sack_on or segment.length or moved):
+    elif ack == una < tcb.snd_nxt and not (tcb.sack_on or segment.length or moved or opening):
         duplicate(tcb, now)
     return True
 

@@ -221,9 +221,10 @@ class ControlBlock:
         self.error = 0  # errno of what ended the connection, 0 for nothing or a clean end
         self.pending_error = 0  # soft error (RFC 1122, 4.2.3.9): becomes `error` if the connection times out
         self.syn_due = False  # a SYN or SYN-ACK is to leave
-        self.fast_open: bytes | None = None  # the cookie that our SYN bears, b"" to ask for one; or that our SYN-ACK gives
+        # The cookie that our SYN bears, b"" to ask for one, `COOKIELESS` to do without; or that our SYN-ACK gives.
+        self.fast_open: bytes | None = None
         self.experimental = False  # it has the form from before RFC 7413
-        # Open before the handshake is done, by a good cookie (RFC 7413, 4.2), or the text of our SYN was taken: then one
+        # Open before the handshake is done, by a good cookie (RFC 7413, 4.2), or all text of our SYN was taken: then one
         # more than the bytes of text that the SYN bore.
         self.early = 0
         self.deaf = False  # the owner reads no more: data that comes now is answered with RST (RFC 2525, 2.17)

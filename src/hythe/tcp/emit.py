@@ -161,11 +161,16 @@ def _resend(tcb: ControlBlock, now: int) -> bool:
 def _send_again(tcb: ControlBlock, record: Sent, room: int, now: int) -> None:
     """Retransmit the front of a record, whole segments of at most `room` bytes."""
     mss = tcb.snd_mss
+    board = tcb.scoreboard
     size = min(record.end - record.start, room - room % mss, mss if tcb.snd_up > record.start else tcb.sendq.burst)
-    tcb.scoreboard.take(record, size, now)
+    if board.recovering:
+        why, sent_at = ("lost", "RFC 6675, 5 (C)"), now
+    else:  # the SYN's text, ahead of all that is new in this turn
+        why, sent_at = ("text of the SYN, not taken", "RFC 7413, 4.2.2"), now - 1
+    board.take(record, size, sent_at)
     data = min(record.end, tcb.sendq.end) - record.start
     fin = FIN if record.end > tcb.sendq.end else 0
-    _repeat(tcb, record, data, size, fin, now, "lost", "RFC 6675, 5 (C)")
+    _repeat(tcb, record, data, size, fin, now, *why)
     if tcb.prr is not None:
         tcb.prr.out += size
     if record.start == tcb.snd_una or tcb.rto_at == NEVER:

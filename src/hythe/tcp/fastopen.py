@@ -17,6 +17,8 @@ from hythe.units import SECOND
 
 #: Bytes of the cookies we give (RFC 7413, 4.1.1: 4 to 16; Linux's have 8).
 COOKIE_SIZE: Final = 8
+#: Stands for the cookie where a SYN's text goes without any. None is that short (RFC 7413, 4.1.1).
+COOKIELESS: Final = b"-"
 #: A server is let be for this long, doubled with each loss, once SYNs with the option got lost twice in a row (Linux).
 _PAUSE: Final = 60 * SECOND
 _LOSSES_MAX: Final = 10

@@ -11,10 +11,11 @@ import errno
 from hythe.tcp import ecn
 from hythe.tcp.block import WRITABLE, ControlBlock
 from hythe.tcp.deliver import accept_text, take_fin, take_text
+from hythe.tcp.fastopen import COOKIELESS
 from hythe.tcp.patience import heed
 from hythe.tcp.sizing import FIRST_LOOK, most
 from hythe.tcp.states import SYN_RECEIVED, Event
-from hythe.units import NEVER
+from hythe.units import MILLISECOND, NEVER
 from hythe.wire.options import OPTIONS_MAX, WSCALE_MAX, Options
 from hythe.wire.segment import ACK, FIN, RST, SYN, Segment
 
@@ -26,7 +27,7 @@ def arrive_syn_sent(tcb: ControlBlock, segment: Segment, options: Options, now: 
     """SEGMENT ARRIVES in SYN-SENT (3.10.7.3): the ACK is looked at first, then RST, then SYN."""
     flags = segment.flags
     ack = tcb.unwrap(segment.ack, tcb.snd_una)
-    acceptable = bool(flags & ACK) and tcb.snd_una < ack <= tcb.snd_nxt
+    acceptable = bool(flags & ACK) and tcb.snd_una < ack <= tcb.snd_nxt and _echo_possible(tcb, options, now)
     if flags & ACK and not acceptable:
         if not flags & RST:
             tcb.answer_reset = ack
@@ -43,8 +44,7 @@ def arrive_syn_sent(tcb: ControlBlock, segment: Segment, options: Options, now: 
     if not acceptable:  # simultaneous open (3.5, figure 7)
         tcb.move(Event.SYN)
         tcb.syn_due = True
-        tcb.snd_nxt = tcb.iss + 1  # what text our SYN bore, the peer has not read
-        tcb.fast_open = None
+        tcb.fast_open = None  # our SYN-ACK bears neither cookie nor text; of the SYN's the peer may have taken some
         return
     tcb.ack_now = True
     establish(tcb, Event.SYN_ACK, segment, options, now)
@@ -54,6 +54,14 @@ def arrive_syn_sent(tcb: ControlBlock, segment: Segment, options: Options, now: 
         take_text(tcb, segment, tcb.irs + 1, now)
     if flags & FIN:
         take_fin(tcb, tcb.irs + 1 + segment.size)
+
+
+def _echo_possible(tcb: ControlBlock, options: Options, now: int) -> bool:
+    """May one of our SYNs have borne what the answer echoes? If not, it answers another connection's (Linux)."""
+    if not (options.ts_ecr and tcb.config.timestamps):
+        return True
+    elapsed = (tcb.timestamp(now) - options.ts_ecr) & 0xFFFFFFFF
+    return elapsed * MILLISECOND <= now - tcb.heard_at + MILLISECOND  # nothing was heard: that is when it opened
 
 
 def synchronize(tcb: ControlBlock, segment: Segment, options: Options, now: int) -> None:
@@ -133,11 +141,16 @@ def try_fast_open(tcb: ControlBlock, now: int) -> None:
     """Before an active open: our SYN will bear the cookie we have, and text with it, or ask for one."""
     cookies = tcb.around.fast_open
     known = cookies.known(tcb.key, now) if cookies is not None else None
-    if known is not None:
+    if known is None:
+        return
+    if tcb.config.fast_open_cookies:
         tcb.fast_open = known.cookie
         tcb.experimental = known.experimental or (not known.cookie and known.unanswered == 1)
         if known.mss:
             tcb.set_mss(known.mss)
+    else:
+        tcb.fast_open = COOKIELESS
+        tcb.set_mss(known.mss or tcb.mss_local)
 
 
 def fast_open_in_syn(tcb: ControlBlock, options: Options, now: int) -> int:
@@ -152,25 +165,41 @@ def fast_open_in_syn(tcb: ControlBlock, options: Options, now: int) -> int:
         if tcb.tries == 1 and tcb.around.fast_open is not None:
             tcb.around.fast_open.swallowed(tcb.key, now)
         return 0
-    options.fast_open, options.experimental = tcb.fast_open, tcb.experimental
+    if tcb.fast_open != COOKIELESS:
+        options.fast_open, options.experimental = tcb.fast_open, tcb.experimental
     return max(min(len(tcb.sendq), tcb.snd_mss - OPTIONS_MAX), 0) if tcb.fast_open else 0
 
 
 def _fast_open_answered(tcb: ControlBlock, ack: int, options: Options) -> None:
-    """The SYN-ACK says how much of our SYN's text was taken; the rest is new again (RFC 7413, 4.2.2)."""
+    """The SYN-ACK brings a cookie, or confirms ours, or neither; and says how much of our SYN's text was taken."""
     taken = ack - tcb.snd_una
-    tcb.early = 1 + taken if taken else 0
     cookies = tcb.around.fast_open
-    if cookies is not None and (options.fast_open or taken):
-        form = options.experimental if options.fast_open else tcb.experimental
-        cookies.learn(tcb.key, options.fast_open or b"", options.mss or 0, experimental=form)
+    cookie = b"" if tcb.fast_open == COOKIELESS else options.fast_open or b""  # not asked for, not kept (Linux)
+    if cookies is not None and (cookie or taken):
+        form = options.experimental if cookie else tcb.experimental
+        cookies.learn(tcb.key, cookie, options.mss or 0, experimental=form)
     elif cookies is not None and not (tcb.fast_open or tcb.retransmits):
         cookies.unheard(tcb.key)
-    tcb.bytes_sent += ack - tcb.snd_una
-    tcb.snd_una = tcb.snd_nxt = tcb.snd_wl2 = ack
-    tcb.sendq.release(ack)
-    tcb.rto_at = NEVER
     tcb.fast_open = None
+    syn_text_answered(tcb, ack)
+
+
+def syn_text_answered(tcb: ControlBlock, ack: int) -> None:
+    """Our SYN bore text up to snd_nxt: `ack` says how much of it was taken. The rest leaves again (RFC 7413, 4.2.2).
+
+    It is a retransmission, but tells of no congestion: a server may take as little as it likes.
+    """
+    una, nxt = tcb.iss + 1, tcb.snd_nxt
+    tcb.bytes_sent += nxt - una
+    tcb.snd_una = tcb.snd_wl2 = ack
+    tcb.sendq.release(ack)
+    tcb.early = 1 + nxt - una if ack == nxt > una else 0
+    tcb.rto_at = NEVER
+    if nxt > ack:
+        board = tcb.scoreboard
+        board.sent(ack, nxt, tcb.opened_at)
+        board.declare(board.records[0])
+        board.urgent = True
 
 
 def welcome(tcb: ControlBlock, segment: Segment, options: Options, now: int, *, accept: bool, trusting: bool) -> None:
