@@ -220,7 +220,7 @@ class Contender:
         seconds = 0
         for each in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
-                _, _, after = each.read_text().rpartition(")")
+                _, _, after = each.read_bytes().rpartition(b")")  # before that is a name, of any bytes
                 fields = after.split()
                 if int(fields[3]) == self._process.pid:
                     seconds += sum(map(int, fields[11:15]))
