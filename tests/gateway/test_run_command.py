@@ -179,13 +179,14 @@ def test_directory_environment_arguments_and_umask(person: Person) -> None:
     assert (inside.stdout, inside.stderr) == (outside.stdout, "")
 
 
-def test_the_c_locale_stays(nobody: Person) -> None:
-    """Python sets LC_CTYPE for itself there, and its children would inherit it (PEP 538)."""
-    given = {"PATH": needs.clean_environment()["PATH"], "LC_CTYPE": "POSIX"}
+def test_pythons_own_variables_are_the_commands(nobody: Person) -> None:
+    """In the C locale Python sets LC_CTYPE, which its children inherit (PEP 538); in development mode it says more."""
+    given = {"PATH": needs.clean_environment()["PATH"], "LC_CTYPE": "POSIX", "PYTHONDEVMODE": "1"}
     result = subprocess.run(
         nobody.words("", "env"), capture_output=True, text=True, timeout=30, check=True, cwd=nobody.folder, env=given
     )
     assert result.stdout.splitlines() == [f"{name}={value}" for name, value in given.items()]
+    assert result.stderr == ""
 
 
 def test_who_and_what_it_is_stays(person: Person) -> None:

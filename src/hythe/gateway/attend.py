@@ -44,7 +44,8 @@ def attend(
 
     `claim`: where the session can be asked, or why nowhere.
     """
-    return asyncio.run(_attend(room, layout, options, capture, claim, watch))
+    # PYTHONASYNCIODEBUG and PYTHONDEVMODE are meant for the command, whose standard error is ours.
+    return asyncio.run(_attend(room, layout, options, capture, claim, watch), debug=False)
 
 
 async def _attend(

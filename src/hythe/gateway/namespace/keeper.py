@@ -122,7 +122,8 @@ class _Keeper:
         pid = self._fork_init()
         # Keep nothing open that is the command's: who reads its output shall see the end of it.
         close_all_but({2, self._news.fileno(), *self._terminal.descriptors()})
-        self._serve_terminal()
+        with self._news:
+            self._serve_terminal()
         _, status = os.waitpid(pid, 0)
         self._terminal.restore()
         code = os.waitstatus_to_exitcode(status)
