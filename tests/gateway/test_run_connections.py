@@ -150,16 +150,18 @@ connection.close()
 def test_reset_by_the_server(person: Person, family: str) -> None:
     def serve(connection: socket.socket) -> None:
         connection.recv(5)
+        connection.sendall(b"no more")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
     program = """
 connection = connect()
 connection.sendall(b"hello")
+print(connection.recv(100))
 try: print(connection.recv(1))
 except ConnectionResetError: print("reset")
 """
     with tcp_server(serve) as port:
-        assert inside(person, program, family, port) == "reset\n"
+        assert inside(person, program, family, port) == "b'no more'\nreset\n", "what was said before that has arrived"
 
 
 @FAMILIES

@@ -83,3 +83,24 @@ def test_a_syn_that_is_taken_back_at_once_leaves_nothing(address: str, inside: b
         assert not relay.driver.host.connections
 
     within(test)
+
+
+@BOTH
+def test_what_a_server_says_before_it_resets_arrives(address: str, inside: bytes, command: bytes) -> None:
+    """It has had enough of an upload; the next piece cannot be passed on in the turn in which its answer is there."""
+
+    def test(relay: Relay) -> None:
+        with socket.create_server((address, 0), family=family_of(address)) as server:
+            connection = relay.command.host.connect(inside, port_of(server), 0)
+            relay.turn()
+            with server.accept()[0] as far:
+                connection.write(b"a part")
+                relay.turn()
+                far.sendall(b"too much")
+            connection.write(b"another part")
+            relay.turn()
+        assert (connection.bytes_received, connection.error) == (len(b"too much"), errno.ECONNRESET)
+        assert [record.bytes_down for record in relay.session.records()] == [len(b"too much")]
+        assert not relay.streams.flows
+
+    within(test)

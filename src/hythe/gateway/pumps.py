@@ -200,10 +200,27 @@ class Splice:
         return True  # the others first
 
     def _stream_failed(self, error: OSError, now: int) -> None:
-        """Whatever it was that became of the stream, the command sees a reset."""
+        """Whatever it was that became of the stream, the command sees a reset, behind what came before that.
+
+        A server that has said why it reads no further closes with data unread, which is a reset (RFC 9293, 3.10.4).
+        """
         self.record.error = error.errno or errno.ECONNRESET
+        if not self.ended_down:
+            self._salvage(self.connection)
+            self.connection.emit(now)  # what is queued when it aborts is lost
         self.connection.abort()
         self.close(now)
+
+    def _salvage(self, connection: Connection) -> None:
+        """Take what a stream that has failed still has to give: to be asked once more is no harm."""
+        while room := connection.reserve(_ALL):
+            try:
+                size = self.stream.recv_into(room)
+            except OSError:
+                size = 0
+            connection.commit(size)
+            if not size:
+                return
 
     def _finish(self, connection: Connection, now: int) -> None:
         """Both directions have ended: the stream goes, the connection sends what is left by itself."""
