@@ -43,7 +43,7 @@ def pick_subnet4(networks: Iterable[Network]) -> Network:
     for candidate in _candidates4():
         if not _overlaps(int.from_bytes(candidate, "big"), _PREFIX4, used, 32):
             return candidate, _PREFIX4
-    raise MachineError("this machine has routes to all private IPv4 networks: name a free one, or use IPv6 alone (-6)")
+    raise MachineError("this machine has routes to all private IPv4 networks: remove one, or use IPv6 alone (-6)")
 
 
 def pick_prefix6(networks: Iterable[Network]) -> Network:
