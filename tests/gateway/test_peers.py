@@ -54,6 +54,7 @@ def test_a_port_leads_to_the_peer_that_it_names() -> None:
     ("peers", "peer", "sentence"),
     [
         ((LAPTOP, OFFICE), None, r"several peers \(laptop, office\): add @NAME"),
+        ((), None, r"leads to a peer, and there is none"),
         ((LAPTOP,), "phone", "'phone' is not one of the peers of server.conf: there are laptop"),
         ((), "phone", "there are none"),
         ((Peer("net", ((packed("192.168.0.0"), 16),)),), None, "net has no address for itself in AllowedIPs"),

@@ -86,6 +86,8 @@ class PeersLayout(Layout):
         """As `Layout.seen_from`; a peer is called by its name or by an address of its own."""
         known = ", ".join(each.name for each in self.peers)
         if peer is None:
+            if not self.peers:
+                raise UsageError("-p leads to a peer, and there is none: make one with `hythe wg add-peer NAME FILE`")
             if len(self.peers) != 1:
                 raise UsageError(f"-p does not say whose port it is, and there are several peers ({known}): add @NAME")
             found = self.peers
