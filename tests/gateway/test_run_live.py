@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+import pytest
 from textual.widgets import Input, Static
 
 from hythe.session.client import Session
@@ -26,6 +29,7 @@ from tests.gateway.sessions import find, session, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from textual.pilot import Pilot
 
@@ -258,17 +262,32 @@ def test_a_session_that_ends_stays_to_be_seen_and_is_followed_when_it_is_back(no
         run(app, test)
 
 
-def test_it_leaves_a_terminal_as_it_was(root: Person) -> None:
+@pytest.mark.parametrize("by", ["key", pytest.param("signal", marks=pytest.mark.slow)])
+def test_it_leaves_a_terminal_as_it_was(root: Person, by: str) -> None:
     with session(root, "", "sleep", "60") as (_, asked):
         environment = {**needs.clean_environment(), "TERM": "xterm-256color"}
-        live = f"{sys.executable} -m hythe live {asked.name}"
+        live = f"sh -c 'echo number $$; exec {sys.executable} -m hythe live {asked.name}'"
         program = f"stty -a > before; {live}; echo status $?; stty -a > after; cmp before after && echo as it was; read end"
         with Typist("sh", "-c", f"cd $(mktemp -d); {program}", cwd=str(root.folder), env=environment) as typist:
-            typist.expect(r"\x1b\[\?1049h")  # the other screen
+            number = re.search(r"number (\d+)", typist.expect(r"\x1b\[\?1049h"))  # the other screen
             typist.expect(asked.name)
-            typist.type("q")
+            assert number is not None
+            if by == "key":
+                typist.type("q")
+            else:
+                os.kill(int(number[1]), signal.SIGTERM)
             ended = typist.expect("as it was")
             assert re.search(r"\x1b\[\?1049l.*status 0", ended, re.DOTALL)
+
+
+@pytest.mark.slow
+def test_a_picture_is_given_up_by_a_signal(tmp_path: Path) -> None:
+    picture = tmp_path / "live.svg"
+    words = [sys.executable, "-m", "hythe", "live", "--picture", str(picture)]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, env=needs.clean_environment()) as process:
+        until(picture.exists)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == -signal.SIGINT
 
 
 def test_where_it_cannot_be_it_says_so(nobody: Person) -> None:

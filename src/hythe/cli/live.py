@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import click
 
@@ -43,10 +44,13 @@ def command(name: str | None, picture: str | None) -> int:
 
     source = Contact(name) if name is not None else found[0][1]()
     if picture is None:
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # by which the terminal is put in order
         Live(source, _sources, choose=several).run()
         return 0
     from hythe.view.terminal.picture import draw
 
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a terminal textual would wait for ever where asyncio ends it
     try:
         with open(picture, "w", encoding="utf-8") as target:
             target.write(draw(Live(source, _sources)))
