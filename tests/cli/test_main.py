@@ -18,6 +18,7 @@ def hythe(*words: str) -> subprocess.CompletedProcess[str]:
     [
         (["run", "--host-loopbac", "x"], "Did you mean '--host-loopback'? See python -m hythe run --help"),
         (["run"], "Missing argument"),
+        (["ctl", "web"], "Choose from: set, kill, publish, unpublish: see python -m hythe ctl --help"),
         (["dump", "-r"], "Option '-r' requires an argument: see python -m hythe dump --help"),
         (["nonsense"], "there is no command"),
         (["run", "--mtu", "many", "true"], "not a valid integer"),

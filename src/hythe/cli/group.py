@@ -129,7 +129,7 @@ def invoke() -> int:
         status: int = group(standalone_mode=False)
     except click.ClickException as error:
         path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "hythe"
-        text = error.format_message().rstrip(".")
+        text = " ".join(error.format_message().split()).rstrip(".")  # click lists what can be chosen a line each
         click.echo(
             f"hythe: {text} See {path} --help" if text.endswith("?") else f"hythe: {text}: see {path} --help", err=True
         )

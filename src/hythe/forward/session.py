@@ -31,7 +31,7 @@ PARTS: Final = ("json", "h11", "hythe.session.model", "hythe.session.routes", "h
 #: Seconds that those who listen have to hear the rest.
 _FAREWELL: Final = 0.3
 _STEP: Final = 0.005
-_NO_PACKETS: Final = "a forward carries streams and has no packets of its own: hythe dump shows those of an interface"
+_NO_PACKETS: Final = "this session carries streams, which are no packets of its own: hythe dump shows those of an interface"
 
 
 class Shown(Protocol):
