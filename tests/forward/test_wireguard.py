@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
+import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from tests import needs
 from tests.forward.forwarding import failing, forwarding
 from tests.forward.test_forward import asked, captured
 from tests.gateway.servers import closed_port
-from tests.via.test_wireguard import FILE, SERVER, Echo
+from tests.via.test_wireguard import FILE, SERVER, Echo, echo
 
 
 async def pop3(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,6 +66,43 @@ def test_the_example_of_pop3(rng: random.Random, tmp_path: Path) -> None:
     assert len(snooped) > 500
     for word in (b"Sayonara", b"POP3", b"QUIT", b"+OK", b"HELLO"):
         assert word not in snooped
+
+
+def test_a_file_of_the_tunnels_that_has_changed_alone(rng: random.Random, tmp_path: Path) -> None:
+    """SIGHUP: the stream goes on, and what is wrong is told."""
+    keys = [clamp(rng.randbytes(32)) for _ in range(2)]
+    texts = [(key_text(key.reveal()), key_text(public_key(key))) for key in keys]
+    file, tunnels = tmp_path / "client.conf", tmp_path / "tunnels.toml"
+    (tmp_path / "run").mkdir(mode=0o700)
+    environment = needs.clean_environment(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path / "run"))
+    tunnels.write_text(f'[tunnel.mail]\nvia = "wg:{file}"\nlocal = ["0:10.7.0.1:7"]\n')
+
+    async def main() -> None:
+        server = parse(SERVER.format(private=texts[0][0], peer=texts[1][1]), "server", ())
+        link = WireguardLink(server)
+        file.write_text(FILE.format(private=texts[1][0], peer=texts[0][1], port=link.port, dns=""))
+        file.chmod(0o600)
+        async with hythe.Host(*map(str, server.addresses), link=link, allow_privileged_ports=True) as far:
+            await far.start_server(echo, port=7)
+            await asyncio.to_thread(carried)
+
+    def carried() -> None:
+        text = file.read_text()
+        with (
+            forwarding(environment, "--file", str(tunnels)) as forward,
+            socket.create_connection(("127.0.0.1", forward.port("10.7.0.1:7")), timeout=20) as stream,
+        ):
+            for wanted, words in (
+                (text.replace("fd07::/64", "fd07::/64, 10.9.0.0/24"), f"mail: wg:{file} read again: ~"),
+                (text.replace("Endpoint", "Endpint"), f"mail: wg:{file} stays as it was: {file}:"),
+            ):
+                file.write_text(wanted)
+                forward.process.send_signal(signal.SIGHUP)
+                forward.said(re.escape(words), told=True)
+                stream.sendall(b"hello")
+                assert stream.recv(5, socket.MSG_WAITALL) == b"hello"
+
+    asyncio.run(main())
 
 
 @pytest.mark.slow  # two attempts to shake hands

@@ -272,6 +272,10 @@ def test_peers_come_and_go(place: Field, nobody: Person) -> None:
             assert served.notice(r"read again: (.*)")[1] == "+phone"
             text = phone[phone.index("# phone") : phone.rindex("PersistentKeepalive = 25\n") + 25]
             place.file("phone.conf", text)
+            added = (place.folder / "server.conf").read_text()
+            place.file("server.conf", added.replace(f"AllowedIPs = {CLIENT}/32", f"AllowedIPs = 10.9.0.0/24, {CLIENT}/32"))
+            served.process.send_signal(signal.SIGHUP)
+            assert served.notice(r"read again: (.*)")[1] == "~laptop"
             reached = subprocess.run(
                 place.near.words(
                     *(*nobody.prefix, nobody.python, "-m", "hythe", "run", "--via", f"wg:{place.folder}/phone.conf", "--"),
@@ -288,7 +292,7 @@ def test_peers_come_and_go(place: Field, nobody: Person) -> None:
             assert " 0% packet loss" in said
             (place.folder / "server.conf").write_text(before)
             served.process.send_signal(signal.SIGHUP)
-            assert served.notice(r"read again: (.*)")[1] == "-phone"
+            assert served.notice(r"read again: (.*)")[1] == "-phone, ~laptop"
             (place.folder / "server.conf").write_text(before + "\n[Peer]\nPublicKey = short\n")
             served.process.send_signal(signal.SIGHUP)
             assert "server.conf:" in served.notice(r"nothing is taken over: (.*)")[1]

@@ -9,6 +9,7 @@ import random
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 import hythe
+from hythe.errors import UsageError
 from hythe.tunnel.socks.messages import ASSOCIATE, CONNECT, build_address, build_datagram, parse_datagram
 from hythe.tunnel.wireguard.config import parse as parse_configuration
 from hythe.tunnel.wireguard.keys import clamp, key_text, public_key
@@ -252,6 +254,23 @@ def test_wireguard(tmp_path: Path, rng: random.Random, asked: list[Any]) -> None
             assert associate(at(it, "socks"), "far.test", 7, b"hello") == b"HELLO"
             assert not {"far.test", "nowhere.test"} & set(asked)
             assert len(it.server.pool.made) == 1
+            # Its file may change though nothing else does.
+            stream = ask(at(it, "socks"), "far.test", 7)[1]
+            again = ENTRIES.format(host="far.test", port=7, via=f"wg:{file}", more=more)
+            text, told = file.read_text(), list[str]()
+            it.server.flows.observers.append(lambda kind, about: told.append(str(about)) if kind == "notice" else None)
+            file.write_text(text.replace("fd07::/64", "fd07::/64, 10.9.0.0/24"))
+            it.reload(again)
+            until = time.monotonic() + 20
+            while not any(f"wg:{file} read again: ~" in each for each in told):
+                assert time.monotonic() < until, told
+                time.sleep(0.01)
+            assert there_and_back(stream, data)
+            stream = ask(at(it, "socks"), "far.test", 7)[1]
+            file.write_text(text.replace("Endpoint", "Endpint"))
+            with pytest.raises(UsageError, match=r"client\.conf:9: Endpint is unknown"):
+                it.reload(again)
+            assert there_and_back(stream, data)
 
     async def main() -> None:
         server = parse_configuration(SERVER.format(private=texts[0][0], peer=texts[1][1]), "server", ())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import hythe
-from hythe.errors import UsageError
+from hythe.errors import MachineError, UsageError
 from hythe.tunnel.wireguard.config import parse as parse_configuration
 from hythe.tunnel.wireguard.keys import clamp, key_text, public_key
 from hythe.tunnel.wireguard.link import WireguardLink
@@ -172,3 +172,53 @@ def test_datagrams(rng: random.Random, tmp_path: Path) -> None:
 def test_it_comes_first_in_a_chain(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="write it first in a chain"):
         make(parse(f"socks5://127.0.0.1,wg:{tmp_path}/client.conf"))
+
+
+def test_a_file_that_has_changed_is_gone_by(rng: random.Random, tmp_path: Path) -> None:
+    file = tmp_path / "client.conf"
+    other = key_text(public_key(clamp(rng.randbytes(32))))
+
+    async def use(way: Way) -> None:
+        text = file.read_text()
+
+        async def changed(text: str) -> str:
+            file.write_text(text)
+            return await way.reread()
+
+        assert await way.reread() == ""
+        reader, writer = await asyncio.open_connection(sock=await way.open("10.7.0.1", 7))
+
+        async def goes_on() -> None:
+            writer.write(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+
+        await goes_on()
+        more = f"# other\n[Peer]\nPublicKey = {other}\nAllowedIPs = 10.9.0.0/24\nEndpoint = 127.0.0.1:9\n"
+        assert await changed(text + more) == "+other"
+        await goes_on()
+        with pytest.raises(UsageError, match=r"client\.conf:7: "):
+            await changed(text.replace("PublicKey = ", "PublicKey = x"))
+        with pytest.raises(MachineError, match=r"client\.conf:\d: Endpoint a{64}:1 cannot be found"):
+            await changed(text.replace("Endpoint = 127.0.0.1:", f"Endpoint = {'a' * 64}:1\n#"))
+        await goes_on()
+        assert await changed(text.replace("DNS = 10.7.0.1", "")) == "-other, names are asked elsewhere"
+        with pytest.raises(OSError, match="no DNS = line"):
+            await way.open("far.test", 7)
+        await goes_on()
+        # Who has gone takes his streams along, and they do not seem to have come to their ends.
+        assert (await changed(text.replace("10.7.0.0/24, ", ""))).startswith("~")
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        with pytest.raises(OSError, match="unreachable"):
+            await way.open("10.7.0.1", 7)
+        assert (await changed(text)).startswith("~")
+        reader, writer = await asyncio.open_connection(sock=await way.open("far.test", 7))
+        await goes_on()
+        assert await changed(text.replace("10.7.0.2/24", "10.7.0.2/28")) == "[Interface] has changed, so it begins anew"
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        reader, writer = await asyncio.open_connection(sock=await way.open("10.7.0.1", 7))
+        await goes_on()
+        writer.close()
+
+    through(rng, tmp_path, use)

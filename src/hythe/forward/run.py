@@ -195,6 +195,8 @@ class Forwarding:
             await tunnel.close()
             self.flows.notice(f"{tunnel.spec.name}: ended")
         self.tunnels = kept
+        for tunnel in kept:
+            await tunnel.reread()
         for tunnel in new:
             try:
                 self._begin(tunnel)

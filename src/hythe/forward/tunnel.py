@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from hythe.errors import MachineError, UsageError
+from hythe.errors import HytheError, MachineError, UsageError
 from hythe.forward.flows import Flows
 from hythe.forward.handshakes import Handshakes
 from hythe.forward.local import LocalPort, SocksPort, UdpPort
@@ -73,7 +73,7 @@ class Tunnel:
         self._given = given
         self._exits = exits
         self._changed = asyncio.Event()
-        self.way, self._ssh, self._wireguard = _way(spec, asks=asks)
+        self.way, self._ssh, self._wireguard, self._under = _way(spec, asks=asks)
         self._retries: set[asyncio.Task[None]] = set()
 
     def listen(self) -> None:
@@ -199,6 +199,19 @@ class Tunnel:
             self._flows.notice(f"{remote.forward}: listens again")
             return
 
+    async def reread(self) -> None:
+        """Have its way go by its own files as they are now; tell what has changed, or is wrong."""
+        for way in (*self._under, self.way):
+            try:
+                changed = await way.reread()
+                if changed and way is self._wireguard:
+                    await self._wireguard.up()
+            except (HytheError, OSError) as error:
+                self._flows.notice(f"{self.spec.name}: {way.name} stays as it was: {error}")
+                continue
+            if changed:
+                self._flows.notice(f"{self.spec.name}: {way.name} read again: {changed}")
+
     def fail(self, reason: str) -> None:
         """It is not tried any more."""
         self._become(DOWN, reason)
@@ -232,9 +245,9 @@ class Tunnel:
         await self.way.close()
 
 
-def _way(spec: TunnelSpec, *, asks: bool) -> tuple[Way, Ssh | None, Wireguard | None]:
-    """The way, and if its last hop is SSH or WireGuard, that."""
-    from hythe.via.make import make
+def _way(spec: TunnelSpec, *, asks: bool) -> tuple[Way, Ssh | None, Wireguard | None, list[Way]]:
+    """The way, and if its last hop is SSH or WireGuard, that; and what it stands on."""
+    from hythe.via.make import make_each
     from hythe.via.spec import Route, parse
 
     route = parse(spec.via)
@@ -248,15 +261,18 @@ def _way(spec: TunnelSpec, *, asks: bool) -> tuple[Way, Ssh | None, Wireguard | 
         if spec.compress or spec.identities:
             raise UsageError(f"-C and -i belong to SSH, and the way is {route}: leave them out")
         if last.scheme != "wg":
-            return make(route), None, None
+            *under, way = make_each(route)
+            return way, None, None, under
         from hythe.via.wireguard import Wireguard
 
         alive = _ALIVE if spec.keepalive is None else spec.keepalive
-        wireguard = Wireguard(last, make(Route(route.hops[:-1])), keepalive=alive)
-        return wireguard, None, wireguard
+        under = make_each(Route(route.hops[:-1]))
+        wireguard = Wireguard(last, under[-1], keepalive=alive)
+        return wireguard, None, wireguard, under
     from hythe.tunnel.ssh.client import Target
     from hythe.via.ssh import Ssh
 
     target = Target(last.host, last.port, last.user, spec.identities, spec.compress or None, spec.keepalive, asks)
-    ssh = Ssh(target, make(Route(route.hops[:-1])))
-    return ssh, ssh, None
+    under = make_each(Route(route.hops[:-1]))
+    ssh = Ssh(target, under[-1])
+    return ssh, ssh, None, under

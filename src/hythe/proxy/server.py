@@ -277,6 +277,7 @@ class Server:
         if config.users != self.config.users:
             self.users = Users(config.users, self.clock, self._ledger)
         self._take(config, fresh)
+        self.pool.rereading.ask()  # what ways read themselves may have changed though nothing else has
 
     def _let_go(self, entry: Entry) -> None:
         """Close an entry when its last client has gone."""
@@ -332,6 +333,7 @@ class Server:
     async def close(self) -> None:
         """End everything."""
         self._sweeping.cancel()
+        self.pool.rereading.close()
         for entry in [*self.entries, *self._leaving.values()]:
             await entry.close()
         self.passage.names.close()

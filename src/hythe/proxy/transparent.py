@@ -214,12 +214,14 @@ class Transparent:
         if (config.transparent or TransparentConfig()) != self._plan.transparent:
             self._session.notice(f"{self._plan.path}: what has changed of [transparent] counts from the next start on")
         self._session.notice(f"{self._plan.path} read again")
+        self._pool.rereading.ask()
 
     async def close(self) -> None:
         """As `Policy.close`."""
         if self._sweeping is not None:
             self._sweeping.cancel()
         self._session.observers.remove(self._observe)
+        self._pool.rereading.close()
         for number, (flow, stack) in list(self._held.items()):
             live = self._session.live.get(number)
             if live is not None:

@@ -132,6 +132,10 @@ class Way(ABC):
         """Why the way itself may be to blame when something takes too long; empty when it knows of nothing."""
         return ""
 
+    async def reread(self) -> str:
+        """Go by what its own files say now; what that has changed, in a few words. HytheError: then it is as before."""
+        return ""
+
     async def close(self) -> None:  # noqa: B027 - most ways hold nothing between streams
         """Let go of what the way holds, and of the way it stands on; the sockets it gave are their owners'."""
 

@@ -15,10 +15,15 @@ from hythe.via.spec import Hop, Route
 
 def make(route: Route) -> Way:
     """The way of a route's chain, whatever it is for. Nothing is opened yet. UsageError, MachineError."""
-    way: Way = Direct()
+    return make_each(route)[-1]
+
+
+def make_each(route: Route) -> list[Way]:
+    """The same with what it stands on, the direct way first."""
+    ways: list[Way] = [Direct()]
     for hop in route.hops:
-        way = make_hop(hop, way)
-    return way
+        ways.append(make_hop(hop, ways[-1]))
+    return ways
 
 
 def make_all(routes: Sequence[Route], chain: Callable[[Route], Way] = make) -> Way:

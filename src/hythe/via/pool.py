@@ -14,6 +14,8 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 
+from hythe.aio.repeating import Repeating
+from hythe.errors import HytheError
 from hythe.via.base import Broken, BrokenError, Datagrams, Listening, Opened, Receive, Tally, Way
 from hythe.via.direct import Direct
 from hythe.via.make import make_all, make_hop
@@ -26,6 +28,8 @@ class Pool:
     def __init__(self, notice: Callable[[str], object]) -> None:
         self.notice = notice
         self.made: dict[tuple[Hop, ...], Shared] = {}
+        #: To be asked when files of ways may have changed.
+        self.rereading = Repeating(self._reread)
 
     def take(self, routes: Sequence[Route]) -> Way:
         """The way of these, to be closed by who has it. UsageError, MachineError: then nothing is."""
@@ -41,6 +45,17 @@ class Pool:
             for each in taken:
                 self._give_back(each)
             raise
+
+    async def _reread(self) -> None:
+        """Have every way go by its own files as they are now, and tell what has changed, or is wrong."""
+        for each in list(self.made.values()):
+            try:
+                changed = await each.reread()
+            except HytheError as error:
+                self.notice(f"{each.name} stays as it was: {error}")
+                continue
+            if changed:
+                self.notice(f"{each.name} read again: {changed}")
 
     def _chain(self, hops: tuple[Hop, ...]) -> Way:
         if not hops:
@@ -110,6 +125,10 @@ class Shared(Way):
         """As `Way.listen`."""
         with self._watched():
             return await self._way.listen(peer)
+
+    async def reread(self) -> str:
+        """As `Way.reread`."""
+        return await self._way.reread()
 
     async def close(self) -> None:
         """As `Way.close`, for one of those who have it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
+import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 from time import monotonic_ns
@@ -18,8 +19,10 @@ from typing import Any, Final
 from hythe.aio.host import Host
 from hythe.aio.resolver import Resolver
 from hythe.errors import HytheError, UsageError
+from hythe.host.routes import Route
 from hythe.tunnel.wireguard.config import Configuration, read
 from hythe.tunnel.wireguard.link import WireguardLink
+from hythe.tunnel.wireguard.renewal import Renewal
 from hythe.tunnel.wireguard.report import PeerReport
 from hythe.units import SECOND
 from hythe.via.base import Broken, Buffer, Datagrams, Receive, Way, broken, failure
@@ -46,24 +49,30 @@ class Wireguard(Way):
         if not isinstance(before, Direct):
             raise UsageError(f"{hop}: a tunnel's datagrams leave by this machine's own sockets: write it first in a chain")
         self.name = str(hop)
-        self.configuration: Configuration = _alive(read(hop.path).require_client(), round(keepalive * SECOND))
+        self._keepalive = round(keepalive * SECOND)
+        self.configuration: Configuration = _alive(read(hop.path).require_client(), self._keepalive)
         self._link: WireguardLink | None = None
         self._making = asyncio.Lock()
         self._host: Host | None = None
         self._resolver: Resolver | None = None
         self._pairs = Pairs()
+        self._streams: set[_Stream] = set()
 
     async def open(self, host: str, port: int) -> socket.socket:
         """As `Way.open`."""
         stack = await self._up(host, port)
         try:
             address = await self._address(host)
-            reader, writer = await stack.open_connection(address, port, happy_eyeballs_delay=_STAGGER)
         except socket.gaierror as error:
             raise failure(errno.EHOSTUNREACH, self.name, host, port, str(error.strerror or error)) from error
+        if self._link is not None and not self._link.has(ipaddress.ip_address(address).packed):
+            words = f"no peer of {self.configuration.source} has {address} in AllowedIPs"
+            raise failure(errno.ENETUNREACH, self.name, host, port, words)
+        try:
+            reader, writer = await stack.open_connection(address, port, happy_eyeballs_delay=_STAGGER)
         except OSError as error:
             raise failure(error.errno or errno.ETIMEDOUT, self.name, host, port) from error
-        stream = _Stream(reader, writer)
+        stream = _Stream(reader, writer, self._streams)
         return self._pairs.make(stream.up, stream.down, stream.end)
 
     async def datagrams(self, receive: Receive, broken: Broken) -> Datagrams:
@@ -98,6 +107,45 @@ class Wireguard(Way):
         if not vain:
             return ""
         return f"{vain[0].name or vain[0].public_key} does not answer at {vain[0].endpoint}"
+
+    async def reread(self) -> str:
+        """As `Way.reread`. Streams go on, unless [Interface] says otherwise than before: then it is another tunnel."""
+        wanted = _alive(read(self.configuration.source).require_client(), self._keepalive)
+        async with self._making:
+            before, self.configuration = self.configuration, wanted
+            renewal = Renewal.between(before, wanted)
+            said = [str(renewal)] if str(renewal) else []
+            if self._link is not None and self._host is not None:
+                if renewal.rest:
+                    await self.close()
+                else:
+                    try:
+                        await self._renew(self._link, self._host, renewal)
+                    except HytheError:
+                        self.configuration = before
+                        raise
+            if renewal.rest:
+                said.append("[Interface] has changed, so it begins anew")
+            elif renewal.names:
+                said.append("names are asked elsewhere")
+            return ", ".join(said)
+
+    async def _renew(self, link: WireguardLink, host: Host, renewal: Renewal) -> None:
+        # Names of endpoints are looked up where nobody waits for it.
+        located = await asyncio.get_running_loop().run_in_executor(None, link.locate, renewal.moved)
+        if self._link is not link:
+            return  # closed meanwhile
+        link.renew(renewal, located)
+        interface = host.core.interfaces[0]
+        for network in _networks(renewal.before) - _networks(renewal.after):
+            host.core.routes.discard(Route.parse(network, interface))
+        for network in _networks(renewal.after) - _networks(renewal.before):
+            host.core.routes.add(Route.parse(network, interface))
+        if renewal.names:
+            self._resolver = _resolver(renewal.after, host)
+        for stream in list(self._streams):
+            if not link.has(stream.remote):
+                stream.cut()
 
     async def close(self) -> None:
         """As `Way.close`."""
@@ -136,11 +184,9 @@ class Wireguard(Way):
         # Names of endpoints are looked up at once: not where others would wait for it.
         link = await asyncio.get_running_loop().run_in_executor(None, WireguardLink, configuration)
         self._link = link
-        routes = [str(network) for peer in configuration.peers for network in peer.allowed_ips]
-        host = Host(*map(str, configuration.addresses), link=link, routes=routes)
+        host = Host(*map(str, configuration.addresses), link=link, routes=sorted(_networks(configuration)))
         await host.start()
-        if configuration.dns:
-            self._resolver = Resolver(*map(_server, configuration.dns), search=configuration.search, via=host)
+        self._resolver = _resolver(configuration, host)
         return host
 
 
@@ -150,18 +196,35 @@ def _alive(configuration: Configuration, keepalive: int) -> Configuration:
     return dataclasses.replace(configuration, peers=tuple(peers))
 
 
+def _networks(configuration: Configuration) -> set[str]:
+    """Where the tunnel leads."""
+    return {str(network) for peer in configuration.peers for network in peer.allowed_ips}
+
+
+def _resolver(configuration: Configuration, host: Host) -> Resolver | None:
+    """Asks through the tunnel, where there is somebody to ask."""
+    if not configuration.dns:
+        return None
+    return Resolver(*map(_server, configuration.dns), search=configuration.search, via=host)
+
+
 def _server(address: Any) -> str:
     return f"[{address}]:53" if address.version == 6 else f"{address}:53"
 
 
 class _Stream:
-    """A connection of the host, pumped."""
+    """A connection of the host, pumped. `remote`: its far end's address, packed. `among`: those that go on."""
 
-    __slots__ = ("_reader", "_writer")
+    __slots__ = ("_among", "_is_cut", "_reader", "_writer", "remote")
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, among: set[_Stream]) -> None:
+        host = writer.get_extra_info("peername")[0]
+        self.remote = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
         self._reader = reader
         self._writer = writer
+        self._is_cut = False
+        self._among = among
+        among.add(self)
 
     async def up(self, theirs: socket.socket) -> None:
         """From the pair to the far end."""
@@ -176,10 +239,18 @@ class _Stream:
         loop = asyncio.get_running_loop()
         while data := await self._reader.read(_CHUNK):
             await loop.sock_sendall(theirs, data)
+        if self._is_cut:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "its peer is not in the tunnel's file any more")
         theirs.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        """Its far end is reached no more: that is no end of it."""
+        self._is_cut = True
+        self._writer.transport.abort()
 
     def end(self, whole: bool) -> None:
         """Both have ended, or one has broken."""
+        self._among.discard(self)
         if whole:
             self._writer.close()
         else:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
@@ -17,7 +18,9 @@ from hythe.config import WireguardConfig
 from hythe.errors import MachineError, UsageError
 from hythe.link.base import DelayingLink
 from hythe.tunnel.wireguard.config import Configuration, PeerConfig
+from hythe.tunnel.wireguard.keys import Secret
 from hythe.tunnel.wireguard.link import WireguardLink
+from hythe.tunnel.wireguard.renewal import Renewal
 from hythe.units import MILLISECOND, SECOND
 from hythe.wire.packet import VNET_PLAIN
 from tests.tunnel.wireguard.pairing import addresses, echo, exchange, server_and_clients, towards
@@ -106,6 +109,12 @@ def test_it_is_a_delaying_link(rng: random.Random) -> None:
         assert near.counters.handshakes == far.counters.handshakes == 1
 
 
+def renew(link: WireguardLink, wanted: Configuration) -> None:
+    """Have it go by that from now on."""
+    renewal = Renewal.between(link.configuration, wanted)
+    link.renew(renewal, link.locate(renewal.moved))
+
+
 def test_peers_come_and_go_while_it_runs(rng: random.Random) -> None:
     server, (client,) = server_and_clients(rng)
     data = packet("10.7.0.2", "10.7.0.1")
@@ -113,16 +122,32 @@ def test_peers_come_and_go_while_it_runs(rng: random.Random) -> None:
         near.send(time.monotonic_ns(), VNET_PLAIN + data)
         assert turn(far, near) == []
         assert far.counters.bad_handshake == 1
-        far.add_peer(server.peers[0])
+        renew(far, server)
         near.release(time.monotonic_ns() + SECOND)
         assert turn(far, near) == [data]
         with pytest.raises(UsageError, match="there is a peer"):
-            far.add_peer(server.peers[0])
-        far.remove_peer(server.peers[0].public_key)
+            far.renew(Renewal.between(replace(server, peers=()), server), {})
+        with pytest.raises(UsageError, match="is no public key"):
+            renew(far, replace(server, peers=(PeerConfig(bytes(32)),)))
+        # It may be elsewhere, have other addresses, and be anything but another: its session goes on.
+        changed = replace(server.peers[0], keepalive=25 * SECOND, name="laptop", allowed_ips=(ip_network("10.7.0.9/32"),))
+        renew(far, replace(server, peers=(changed,)))
+        near.send(time.monotonic_ns(), VNET_PLAIN + data)
+        assert turn(far, near) == []
+        assert far.counters.bad_source == 1
+        moved = packet("10.7.0.9", "10.7.0.1")
+        near.send(time.monotonic_ns(), VNET_PLAIN + moved)
+        assert turn(far, near) == [moved]
+        assert (far.counters.handshakes, far.peers(0)[0].keepalive) == (1, 25 * SECOND)
+        shared = Secret(rng.randbytes(32))
+        renew(far, replace(server, peers=(replace(changed, preshared_key=shared),)))
+        near.send(time.monotonic_ns(), VNET_PLAIN + moved)
+        assert turn(far, near) == []
+        renew(far, replace(server, peers=()))
         assert far.peers(0) == []
         near.send(time.monotonic_ns(), VNET_PLAIN + data)
         assert turn(far, near) == []
-        assert far.counters.unknown_session == 1
+        assert far.counters.unknown_session == 2
 
 
 def test_a_public_key_that_gives_no_secret_is_refused(rng: random.Random) -> None:

@@ -78,6 +78,7 @@ async def attend(
     finally:
         if door is not None:
             await door.close()
+        changes.rereading.close()
         voice.close()
         pulse.close()
         gateway.close()
@@ -102,7 +103,7 @@ def _introduce(session: Session, configuration: Configuration, port: int, option
 
 
 def _read_again(changes: Changes, gateway: Gateway) -> None:
-    changes.take_over()
+    changes.rereading.ask()
     if gateway.ways is not None and gateway.ways.policy is not None:
         gateway.ways.policy.reload()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
+import asyncio
 from typing import TYPE_CHECKING
 
+from hythe.aio.repeating import Repeating
 from hythe.errors import HytheError
 from hythe.gateway.peers.layout import Peer, PeersLayout
 from hythe.tunnel.wireguard.config import Configuration, PeerConfig, read
+from hythe.tunnel.wireguard.renewal import Renewal
+from hythe.wire.segment import split_key
 
 if TYPE_CHECKING:
     from hythe.gateway.gateway import Gateway
@@ -31,49 +34,33 @@ class Changes:
         self._layout = layout
         self._gateway = gateway
         self._between = between
-        self._now = tunnel.configuration
+        #: To be asked when the file may have changed.
+        self.rereading = Repeating(self._reread)
 
-    def take_over(self) -> None:
-        """Read the file again. What is wrong with it is told, and then everything stays as it was."""
-        session = self._gateway.session
+    async def _reread(self) -> None:
+        """Go by the file as it is now. What is wrong with it is told, and then everything stays as it was."""
+        session, before = self._gateway.session, self._tunnel.configuration
         try:
-            wanted = read(self._now.source)
-            came, went = self._differences(wanted)
-            for peer in went:
-                self._tunnel.remove_peer(peer.public_key)
-            for peer in came:
-                self._tunnel.add_peer(peer)
+            renewal = Renewal.between(before, read(before.source))
+            # Names of endpoints are looked up where nobody waits for it.
+            located = await asyncio.get_running_loop().run_in_executor(None, self._tunnel.locate, renewal.moved)
+            self._tunnel.renew(renewal, located)
         except HytheError as error:
             session.notice(f"nothing is taken over: {error}")
             return
-        if _rest(wanted) != _rest(self._now):
-            session.notice(f"{wanted.source}: what has changed of [Interface] counts from the next start on")
-        self._now = dataclasses.replace(self._now, peers=wanted.peers)
-        self._layout.peers[:] = [_peer(each) for each in wanted.peers]
+        if renewal.rest or renewal.names:
+            session.notice(f"{before.source}: what has changed of [Interface] counts from the next start on")
+        self._layout.peers[:] = [_peer(each) for each in renewal.after.peers]
         self._layout.others = tuple(network for peer in self._layout.peers for network in peer.networks if network[1])
         self._gateway.destinations.know(self._layout.others)
+        now = self._gateway.driver.clock()
         if self._between is not None:
-            self._between.know(self._layout, self._gateway.driver.clock())
-        names = ", ".join(f"+{each.label}" for each in came), ", ".join(f"-{each.label}" for each in went)
-        told = ", ".join(each for each in names if each)
-        session.notice(f"{wanted.source} read again: {told or 'no peer has changed'}")
-
-    def _differences(self, wanted: Configuration) -> tuple[list[PeerConfig], list[PeerConfig]]:
-        """Who has come, and who has gone; one that has changed is both."""
-        before = {each.public_key: _matter(each) for each in self._now.peers}
-        after = {each.public_key: _matter(each) for each in wanted.peers}
-        came = [each for each in wanted.peers if before.get(each.public_key) != after[each.public_key]]
-        went = [each for each in self._now.peers if after.get(each.public_key) != before[each.public_key]]
-        return came, went
-
-
-def _matter(peer: PeerConfig) -> PeerConfig:
-    """Where it stands in the file, and its name, make no difference to it."""
-    return dataclasses.replace(peer, line=0, name="")
-
-
-def _rest(configuration: Configuration) -> Configuration:
-    return dataclasses.replace(configuration, peers=(), warnings=())
+            self._between.know(self._layout, now)
+        for flow in list(session.live.values()):  # of those who have gone
+            if not self._tunnel.has(split_key(flow.record.key)[0]):
+                flow.kill(now)
+        self._gateway.driver.wake()
+        session.notice(f"{before.source} read again: {str(renewal) or 'no peer has changed'}")
 
 
 def _peer(found: PeerConfig) -> Peer:

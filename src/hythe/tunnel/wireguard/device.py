@@ -11,7 +11,7 @@ peer, like its timers, it is told once a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -61,34 +61,44 @@ class Device:
         self.outbox = self._around.outbox
         self.allowed: AllowedIPs[Peer] = AllowedIPs(settings.destinations)
         self.peers: dict[bytes, Peer] = {}
-        for each in configuration.peers:
-            self.add_peer(each)
+        self.renew(configuration.peers)
 
     # --- Peers
 
-    def add_peer(self, config: PeerConfig) -> Peer:
-        """One more. Raises `UsageError` where it cannot be one."""
-        if config.public_key in self.peers:
-            raise UsageError(f"there is a peer {key_text(config.public_key)} already: change that one")
+    def renew(self, came: Iterable[PeerConfig], went: Iterable[PeerConfig] = (), changed: Iterable[PeerConfig] = ()) -> None:
+        """Peers come, go and change; one that changes keeps its session. Raises `UsageError`: then nothing has changed."""
+        known = set(self.peers) - {each.public_key for each in went}
+        fresh = []
+        for each in came:
+            if each.public_key in known:
+                raise UsageError(f"there is a peer {key_text(each.public_key)} already: change that one")
+            known.add(each.public_key)
+            fresh.append(self._peer(each))
+        for each in went:
+            peer = self.peers.pop(each.public_key)
+            peer.close()
+            self.allowed.remove(peer)
+        stayed = [(self.peers[each.public_key], each) for each in changed]
+        for peer, _ in stayed:
+            self.allowed.remove(peer)
+        for peer, config in stayed:
+            peer.change(config)
+        for peer in fresh:
+            self.peers[peer.config.public_key] = peer
+            peer.begin()
+        for peer in (*fresh, *(peer for peer, _ in stayed)):
+            for network in peer.config.allowed_ips:
+                self.allowed.add(network, peer)
+
+    def _peer(self, config: PeerConfig) -> Peer:
         shared = self._around.identity.shared(config.public_key)
         if shared is None:
             raise UsageError(f"{key_text(config.public_key)} is no public key: nobody can have the private one to it")
-        peer = self.peers[config.public_key] = Peer(config, shared, self._around)
-        for allowed in config.allowed_ips:
-            self.allowed.add(allowed, peer)
-        return peer
-
-    def remove_peer(self, public_key: bytes) -> None:
-        """Forget a peer. Harmless when unknown."""
-        peer = self.peers.pop(public_key, None)
-        if peer is not None:
-            peer.close()
-            self.allowed.remove(peer)
+        return Peer(config, shared, self._around)
 
     def close(self) -> None:
         """Forget them all."""
-        for public_key in list(self.peers):
-            self.remove_peer(public_key)
+        self.renew((), [each.config for each in self.peers.values()])
 
     # --- Out
 

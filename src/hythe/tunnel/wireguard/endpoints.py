@@ -14,7 +14,7 @@ from typing import Final
 
 from hythe.errors import MachineError
 from hythe.tunnel.wireguard.admission import Source
-from hythe.tunnel.wireguard.config import Endpoint
+from hythe.tunnel.wireguard.config import Endpoint, PeerConfig
 from hythe.tunnel.wireguard.outer import OuterSocket
 from hythe.tunnel.wireguard.peer import Peer
 
@@ -23,11 +23,11 @@ _PATIENCE: Final = 2
 
 
 class Whereabouts:
-    """Where one peer may be. Raises `MachineError` if that cannot be told at first; `where`: of the configuration."""
+    """Where one peer may be: at one of `candidates`, first."""
 
     __slots__ = ("_candidates", "_endpoint", "_found", "_outer", "_peer", "_thread", "_tried", "_turn")
 
-    def __init__(self, peer: Peer, endpoint: Endpoint, outer: OuterSocket, where: str) -> None:
+    def __init__(self, peer: Peer, endpoint: Endpoint, outer: OuterSocket, candidates: list[Source]) -> None:
         self._peer = peer
         self._endpoint = endpoint
         self._outer = outer
@@ -35,12 +35,8 @@ class Whereabouts:
         self._found: list[Source] = []
         self._tried = 0
         self._turn = 0
-        try:
-            self._candidates = _addresses(endpoint, outer)
-        except OSError as error:
-            reason = error.strerror or error
-            raise MachineError(f"{where}: Endpoint {endpoint} cannot be found ({reason}): check name and network") from error
-        peer.endpoint = self._candidates[0]
+        self._candidates = candidates
+        peer.endpoint = candidates[0]
 
     def mind(self) -> None:
         """Called after timers have fired: if initiations go unanswered, the next goes elsewhere."""
@@ -66,6 +62,19 @@ class Whereabouts:
             self._found = _addresses(self._endpoint, self._outer)
         except OSError:
             self._found = []  # what was known stays, and is asked for again after the next time-out
+
+
+def locate(config: PeerConfig, outer: OuterSocket, source: str) -> list[Source]:
+    """Where the endpoint of a peer of the file `source` is. This blocks. Raises `MachineError`."""
+    assert config.endpoint is not None
+    try:
+        return _addresses(config.endpoint, outer)
+    except OSError as error:
+        where = f"{source}:{config.line}" if config.line else source
+        reason = error.strerror or error
+        raise MachineError(
+            f"{where}: Endpoint {config.endpoint} cannot be found ({reason}): check name and network"
+        ) from error
 
 
 def _is_address(host: str) -> bool:

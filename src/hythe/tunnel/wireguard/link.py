@@ -15,17 +15,19 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from hythe.config import WireguardConfig
 from hythe.errors import ParseError
+from hythe.tunnel.wireguard.admission import Source
 from hythe.tunnel.wireguard.config import Configuration, PeerConfig
 from hythe.tunnel.wireguard.device import Device
-from hythe.tunnel.wireguard.endpoints import Whereabouts
+from hythe.tunnel.wireguard.endpoints import Whereabouts, locate
 from hythe.tunnel.wireguard.joining import Joiner
 from hythe.tunnel.wireguard.keys import key_text
 from hythe.tunnel.wireguard.outer import OuterSocket, Received
+from hythe.tunnel.wireguard.renewal import Renewal
 from hythe.tunnel.wireguard.report import PeerReport
 from hythe.units import NEVER, SECOND
 from hythe.wire import gso
@@ -33,6 +35,8 @@ from hythe.wire.packet import NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Packet
 
 #: Packets given to the host in a row.
 _SLOTS: Final = 32
+#: Where peers are, by their keys.
+Located = Mapping[bytes, list[Source]]
 
 
 def slept() -> int:
@@ -93,8 +97,8 @@ class WireguardLink:
         self._closed = False
         self._whereabouts: dict[bytes, Whereabouts] = {}
         try:
-            for each in configuration.peers:
-                self._find(each)
+            located = self.locate(each for each in configuration.peers if each.endpoint is not None)
+            self._place(configuration.peers, located)
         except BaseException:
             self.close()
             raise
@@ -209,27 +213,40 @@ class WireguardLink:
             for peer in self._device.peers.values()
         ]
 
+    def has(self, address: bytes) -> bool:
+        """Is there a peer for packets to `address` (packed)?"""
+        return self._device.allowed.find(address) is not None
+
     def knows(self, address: bytes) -> bool:
         """Is there a peer for packets to `address` (packed), and is it known where?"""
         peer = self._device.allowed.find(address)
         return peer is not None and peer.endpoint is not None
 
-    def add_peer(self, peer: PeerConfig) -> None:
-        """One more peer while it runs. Raises `UsageError`, `MachineError`."""
-        self._device.add_peer(peer)
-        self._find(peer)
-        self.on_deadline(self.next_deadline())
+    def locate(self, peers: Iterable[PeerConfig]) -> Located:
+        """Where the endpoints of these are. This blocks, and may be done in a thread. Raises `MachineError`."""
+        return {each.public_key: locate(each, self._outer, self.configuration.source) for each in peers}
 
-    def _find(self, config: PeerConfig) -> None:
-        if config.endpoint is not None:
-            where = f"{self.configuration.source}:{config.line}" if config.line else self.configuration.source
-            peer = self._device.peers[config.public_key]
-            self._whereabouts[config.public_key] = Whereabouts(peer, config.endpoint, self._outer, where)
+    def renew(self, renewal: Renewal, located: Located) -> None:
+        """Go by other peers. `located`: the endpoints of those that are said to be elsewhere (`Renewal.moved`).
 
-    def remove_peer(self, public_key: bytes) -> None:
-        """Forget a peer and its sessions. Harmless when unknown."""
-        self._whereabouts.pop(public_key, None)
-        self._device.remove_peer(public_key)
+        Those that stay keep their sessions. Raises `UsageError`, and then nothing has changed.
+        """
+        self._device.renew(renewal.came, renewal.went, renewal.changed)
+        for each in renewal.went:
+            self._whereabouts.pop(each.public_key, None)
+        self._place(renewal.moved, located)
+        for each in renewal.changed:
+            if each.endpoint is None:
+                self._whereabouts.pop(each.public_key, None)
+        self.configuration = renewal.after
+        self._depart()
+
+    def _place(self, peers: Iterable[PeerConfig], located: Located) -> None:
+        for each in peers:
+            if each.endpoint is not None:
+                peer = self._device.peers[each.public_key]
+                candidates = located[each.public_key]
+                self._whereabouts[each.public_key] = Whereabouts(peer, each.endpoint, self._outer, candidates)
 
     def close(self) -> None:
         """Close the socket and forget every session. Harmless when repeated."""

@@ -90,9 +90,19 @@ class Peer:
         self.owing_again = False
         self.deadline = NEVER
         self.filed = NEVER
-        if config.keepalive:
-            self.traversed_at = -config.keepalive
+
+    def begin(self) -> None:
+        """It may speak."""
+        keepalive = self.config.keepalive
+        if keepalive:
+            self.traversed_at = -keepalive
             self._sooner(0)  # the first one at once
+
+    def change(self, config: PeerConfig) -> None:
+        """The same peer, with the same keys, is to be treated otherwise; it keeps its sessions."""
+        self.config = config
+        if config.keepalive:
+            self._sooner(self.traversed_at + config.keepalive)
 
     # --- Data out
 
