@@ -271,6 +271,8 @@ class WireguardConfig:
     #: Handshakes a second that one source may have under load, though it has a cookie (wireguard-go 20); and all together.
     source_handshakes: int = 20
     all_handshakes: int = 1_000
+    #: Cookies sent in a second, however many ask for one: so much of the time is for those who have a session.
+    all_cookies: int = 1_000
     #: Addresses inside the tunnel whose peer is remembered.
     destinations: int = 4_096
 

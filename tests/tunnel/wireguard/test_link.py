@@ -150,6 +150,17 @@ def test_peers_come_and_go_while_it_runs(rng: random.Random) -> None:
         assert far.counters.unknown_session == 2
 
 
+def test_what_is_no_packet_does_not_hold_up_time_and_others(rng: random.Random) -> None:
+    server, _ = server_and_clients(rng)
+    with links(server, []) as (far,), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _ in range(300):
+            sock.sendto(b"nothing", ("127.0.0.1", far.port))
+        assert far.receive(time.monotonic_ns(), 8) == []
+        assert far.counters.malformed == 256
+        assert far.receive(time.monotonic_ns(), 8) == []
+        assert far.counters.malformed == 300
+
+
 def test_a_public_key_that_gives_no_secret_is_refused(rng: random.Random) -> None:
     server, _ = server_and_clients(rng)
     with pytest.raises(UsageError, match="is no public key"):

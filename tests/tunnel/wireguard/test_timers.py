@@ -305,6 +305,27 @@ def test_one_source_has_so_many_handshakes_under_load(rng: random.Random) -> Non
     assert world.b.device.counters.initiations_received <= 5
 
 
+def test_a_flood_gets_no_more_cookies_than_there_is_time_for(rng: random.Random) -> None:
+    world = connected(World(rng, replace(SETTINGS, load_handshakes=3, all_cookies=10)))
+    world.a.peer.initiate(world.now + 60 * SECOND)
+    (message,) = world.a.device.outbox.pop().parts
+    counters = world.b.device.counters
+    for number in range(100):
+        world.b.hear(message, (f"198.51.100.{number}", 666))
+    assert (counters.cookies_sent, counters.limited) == (10, 100 - 3 - 10)
+    # Not even its MAC1 is looked at then; who has a cookie is not told apart from others by that.
+    world.b.hear(bytes((*message[:-32], *bytes(32))), world.a.address)
+    assert (counters.bad_mac, counters.limited) == (0, 88)
+    world.b.hear(message[:-16] + rng.randbytes(16), world.a.address)
+    assert counters.limited == 89
+    world.a.send(TO_B)
+    world.run(world.latency)
+    assert world.b.arrived == [TO_B] * 2
+    world.run(SECOND // 2)
+    world.b.hear(message, ("198.51.100.1", 666))
+    assert counters.cookies_sent == 11
+
+
 def cookie(side: Side, world: World) -> None:
     """Have the far side give its cookie."""
     side.peer.initiate(world.now)

@@ -26,6 +26,11 @@ def _mac(key: bytes, message: bytes) -> bytes:
     return blake2s(message, key=key, digest_size=MAC_SIZE).digest()
 
 
+def has_second(message: bytes) -> bool:
+    """Does it bear a MAC2, right or wrong?"""
+    return message[-MAC_SIZE:] != _NO_MAC
+
+
 class Doorkeeper:
     """The receiving half, one for the whole device. `public`: our static key; `entropy(count)`: random bytes."""
 

@@ -35,6 +35,8 @@ from hythe.wire.packet import NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Packet
 
 #: Packets given to the host in a row.
 _SLOTS: Final = 32
+#: Datagrams read in a row, whatever is in them: others, and time, have their turn though nothing but handshakes comes.
+_READS: Final = 256
 #: Where peers are, by their keys.
 Located = Mapping[bytes, list[Source]]
 
@@ -119,11 +121,12 @@ class WireguardLink:
         now = self._time(now)
         joiner, device, outer = self._joiner, self._device, self._outer
         joiner.begin(limit, poison=self.poison)
+        reads = 0
         while not joiner.full and (joiner.count < limit or joiner.is_open):
             read = self._pending
             if read is None:
-                read = outer.receive()
-                if read is None:
+                reads += 1
+                if reads > _READS or (read := outer.receive()) is None:
                     break
                 self._at = 0
             self._at = device.receive(read.view[: read.size], self._at, read.step, read.source, read.ecn, now, joiner)
