@@ -102,10 +102,15 @@ def test_packets_pass_with_a_hop_less(version: int) -> None:
 def test_every_checksum_of_a_header_comes_out_right() -> None:
     """RFC 1624: the sum goes round at its end, too."""
     meeting = Meeting()
-    for identification in range(0, 65_536, 97):
-        sent = ip(4, A[4], B[4], id=identification) / UDP(sport=1, dport=2)
+    seen = set()
+    with_none = int.from_bytes(bytes(ip(4, A[4], B[4]) / UDP(sport=1, dport=2))[10:12])
+    for checksum in (0x0001, 0x00FF, 0x1234, 0xFEFE, 0xFEFF, 0xFF00, 0xFF01, 0xFFFE):
+        identification = (with_none - checksum) % 0xFFFF
+        sent = bytes(ip(4, A[4], B[4], id=identification) / UDP(sport=1, dport=2))
         wanted = ip(4, A[4], B[4], 63, id=identification) / UDP(sport=1, dport=2)
         assert meeting.passed(sent) == [bytes(wanted)]
+        seen.add(sent[10:12].hex())
+    assert {"0001", "feff", "ff00", "fffe"} <= seen
 
 
 def test_a_super_segment_passes_whole() -> None:

@@ -167,9 +167,11 @@ class Between:
                 return False
             view[at] -= 1
             if four:
-                total = (view[10] << 8 | view[11]) + 0x100  # RFC 1141, RFC 1624: a hop less is in the sum's upper byte
-                total = (total & 0xFFFF) + (total >> 16)
-                view[10], view[11] = total >> 8, total & 0xFF
+                total = (
+                    view[10] << 8 | view[11]
+                ) + 0x100  # a hop less is in the sum's upper byte; RFC 1624, 3: no negative zero
+                total += total >= 0xFFFF
+                view[10], view[11] = total >> 8 & 0xFF, total & 0xFF
             if too_long:
                 for piece in fragments(packet, mtu):
                     self._interface.send(now, piece)
