@@ -274,7 +274,7 @@ def test_by_a_command_of_the_configuration(tmp_path: Path, echo_port: int, rng: 
         assert await carried(way, "127.0.0.1", echo_port, data) == data
 
     with openssh(tmp_path) as server:
-        server.write_config("ProxyCommand nc %h %p")
+        server.write_config("ProxyCommand sh -c 'echo hello >&2; exec nc %h %p 2>/dev/null'")  # a line for a shell
         through(server, use)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from hythe.errors import MachineError, UsageError
 from hythe.tunnel.ssh.client import RefusedError, Target, UnreachableError, prepare
 from hythe.tunnel.ssh.connection import ClientConnection
+from hythe.via.direct import Direct
 from hythe.via.ssh import Ssh
+from tests import needs
 from tests.gateway.servers import echo, tcp_server
 from tests.tunnel.ssh.peers import Server, certify, key, openssh
 from tests.via.test_ssh import carried, through
@@ -100,6 +103,39 @@ def test_another_identity(tmp_path: Path) -> None:
         failing(server, UsageError, f"the key {other} can be read by others", identities=(str(other),))
         failing(server, MachineError, "nowhere cannot be read", identities=(str(tmp_path / "nowhere"),))
         failing(server, UsageError, "Invalid private key|cannot be used", identities=(str(server.host_key) + ".pub",))
+
+
+def test_an_identity_of_the_configuration_that_is_not_there_is_passed_over(tmp_path: Path) -> None:
+    async def use(way: Ssh) -> None:
+        assert isinstance(await way.up(), ClientConnection)
+
+    with openssh(tmp_path) as server:
+        server.write_config(f"IdentityFile {tmp_path}/nowhere")
+        assert "IdentityFile" in server.config.read_text().partition("nowhere")[0]
+        through(server, use)
+
+
+def test_a_command_that_is_not_there(tmp_path: Path) -> None:
+    server = Server(tmp_path, "box")
+    server.write_config("ProxyCommand /nowhere %h")
+    failing(server, UnreachableError, "broke the connection off while it was made")
+
+
+def test_a_passphrase_that_nobody_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hythe.tunnel.ssh.client.secret_terminal", lambda _: None)  # as where there is no terminal
+    locked = tmp_path / "locked"
+    words = [needs.program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "secret", "-f", str(locked)]
+    subprocess.run(words, check=True, timeout=20)
+
+    async def refused(server: Server) -> None:
+        way = Ssh(Target(server.name, config=(str(server.config),), identities=(str(locked),)), Direct())
+        with pytest.raises(RefusedError, match=f"the key {locked} has a passphrase, and nobody has given it"):
+            await way.up()
+        await way.close()
+
+    with openssh(tmp_path) as server:
+        server.authorize(public=locked)
+        asyncio.run(refused(server))
 
 
 def test_a_certificate_and_one_that_has_expired(tmp_path: Path) -> None:

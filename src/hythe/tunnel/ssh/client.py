@@ -10,12 +10,14 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, cast
 
 import asyncssh
 from asyncssh.config import ConfigParseError
-from asyncssh.connection import SSHClientConnectionOptions, _open_proxy
+from asyncssh.connection import SSHClientConnectionOptions
 
 from hythe.errors import FAILURES, MachineError, UsageError
 from hythe.tunnel.ssh.connection import ClientConnection
@@ -72,8 +74,9 @@ class Target:
 class Prepared:
     """What `connect` needs. `host`, `port`: where to connect. `jump`: the servers in between, as ``ssh -J`` writes them."""
 
-    def __init__(self, target: Target, options: SSHClientConnectionOptions, keys: HostKeys) -> None:
+    def __init__(self, target: Target, options: SSHClientConnectionOptions, keys: HostKeys, locked: list[str]) -> None:
         self.target = target
+        self.locked = locked  # keys whose passphrase nobody has given
         self.options = options
         self.keys = keys
         self.host: str = options.host
@@ -95,14 +98,14 @@ async def prepare(target: Target) -> Prepared:
     if target.user is not None:
         given["username"] = target.user
     given["config"] = list(target.config) if target.config is not None else ()  # which is ~/.ssh/config
-    passphrase = _passphrase(target)
+    locked: list[str] = []
     try:
         for path in target.identities:
             _check_identity(path)
         if target.identities:
             given["client_keys"] = [os.path.expanduser(each) for each in target.identities]
-            given["passphrase"] = passphrase
-        options = await SSHClientConnectionOptions.construct(cast("Any", None), **given)
+            given["passphrase"] = _passphrase(target, locked)
+        options = await _construct(given)
     except ConfigParseError as error:
         raise UsageError(f"ssh's configuration cannot be used: {error}") from error
     except asyncssh.KeyEncryptionError as error:
@@ -128,7 +131,24 @@ async def prepare(target: Target) -> Prepared:
     ]
     keys = HostKeys(files, ask_terminal if target.asks else None, options.host_key_alias)
     options.known_hosts = keys.known
-    return Prepared(target, options, keys)
+    return Prepared(target, options, keys, locked)
+
+
+async def _construct(given: dict[str, Any]) -> Any:
+    """Options of asyncssh, whose fields take more than they say.
+
+    An IdentityFile of the configuration that is not there is passed over, as ssh does.
+    """
+    construct: Callable[..., Awaitable[Any]] = partial(SSHClientConnectionOptions.construct, cast("Any", None), **given)
+    try:
+        options = await construct()
+    except FileNotFoundError:
+        if "client_keys" in given:
+            raise
+        named = cast("list[str]", (await construct(client_keys=None)).config.get("IdentityFile") or [])
+        there = [each for each in named if os.path.exists(os.path.expanduser(each))]
+        options = await construct(client_keys=there, ignore_encrypted=True)
+    return options
 
 
 async def connect(prepared: Prepared, stream: socket.socket | None) -> ClientConnection:
@@ -141,18 +161,19 @@ async def connect(prepared: Prepared, stream: socket.socket | None) -> ClientCon
     options.waiter = loop.create_future()
     options.protocol_factory = lambda: _Owner(prepared)
     made: ClientConnection | None = None
+    command: asyncio.subprocess.Process | None = None
 
     def factory() -> ClientConnection:
         nonlocal made
         made = ClientConnection(loop, options, wait="auth")
+        made.command = command
         return made
 
     keys.refusal = None
     try:
         if stream is None:
-            await _open_proxy(loop, cast("Any", options.proxy_command), factory)
-        else:
-            await loop.create_connection(factory, sock=stream)
+            stream, command = await _run(cast("str", options.config.get("ProxyCommand")))
+        await loop.create_connection(factory, sock=stream)
         assert made is not None
         made.set_extra_info(host=prepared.host, port=prepared.port)
         await options.waiter
@@ -164,6 +185,24 @@ async def connect(prepared: Prepared, stream: socket.socket | None) -> ClientCon
             raise
         raise _explained(prepared, error) from error
     return made
+
+
+async def _run(command: str) -> tuple[socket.socket, asyncio.subprocess.Process]:
+    """Begin a ProxyCommand: a line for the user's shell (ssh_config(5)), whose complaints are for whoever reads ours.
+
+    asyncssh makes words of it, and takes what it complains of for the server's. OSError.
+    """
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with theirs:
+        try:
+            shell = os.environ.get("SHELL") or "/bin/sh"
+            words, end = (shell, "-c", f"exec {command}"), theirs.fileno()
+            process = await asyncio.create_subprocess_exec(*words, stdin=end, stdout=end, start_new_session=True)
+        except BaseException:
+            ours.close()
+            raise
+    return ours, process
 
 
 HytheErrors = (UsageError, MachineError, asyncio.CancelledError, KeyboardInterrupt)
@@ -200,10 +239,17 @@ class _Owner(asyncssh.SSHClient):
         return None if any(each is None for each in answers) else answers
 
 
-def _passphrase(target: Target) -> Any:
+def _passphrase(target: Target, locked: list[str]) -> Any:
     if not target.asks:
         return None
-    return lambda path: secret_terminal(f"Passphrase of {path}: ")
+
+    def ask(path: str) -> str | None:
+        found = secret_terminal(f"Passphrase of {path}: ")
+        if not found:
+            locked.append(path)
+        return found
+
+    return ask
 
 
 def _check_identity(path: str) -> None:
@@ -244,6 +290,8 @@ def _explained(prepared: Prepared, error: BaseException) -> BaseException:
 def _keys_tried(prepared: Prepared) -> str:
     """Why no key served, as far as it can be seen from here."""
     options = prepared.options
+    if prepared.locked:
+        return f"the key {prepared.locked[0]} has a passphrase, and nobody has given it: put it into an agent (ssh-add)"
     pairs = list(options.client_keys or ())
     for pair in pairs:
         certificate = getattr(pair, "_cert", None)

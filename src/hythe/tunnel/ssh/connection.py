@@ -17,6 +17,7 @@ Other ciphers, and compression, go asyncssh's way with the same splices.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import struct
 import time
@@ -371,7 +372,21 @@ class ClientConnection(Connection, SSHClientConnection):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
+        self.command: asyncio.subprocess.Process | None = None  # which leads to the server, where one does
         self._udp_forwards: dict[tuple[str, int], Callable[[], SSHTCPSession[bytes]]] = {}
+
+    def connection_lost(self, exc: Exception | None = None) -> None:
+        """It is gone, and what led to it is to go, too."""
+        super().connection_lost(exc)
+        if self.command is not None and self.command.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.command.kill()
+
+    async def wait_closed(self) -> None:
+        """Until both are gone."""
+        await super().wait_closed()
+        if self.command is not None:
+            await self.command.wait()
 
     async def forward_udp(self, host: str, port: int, session: Callable[[], SSHTCPSession[bytes]]) -> int:
         """Have the server, another hythe, listen for datagrams; the port. `asyncssh.ChannelListenError`."""
