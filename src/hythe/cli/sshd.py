@@ -93,8 +93,8 @@ def command(
         connections=max_connections,
         strangers=min(20, max_connections),
         attempts=max_attempts,
-        login=parse_duration(login_time) / SECOND,
-        idle=parse_duration(idle) / SECOND if idle is not None else 0.0,
+        login=_seconds("--login-time", login_time),
+        idle=_seconds("--idle", idle) if idle is not None else 0.0,
         channels=max_channels,
     )
     wanted = [parse_place(each, "--listen") for each in places]
@@ -103,6 +103,13 @@ def command(
     with contextlib.suppress(KeyboardInterrupt):  # before anybody listened to it
         asyncio.run(_serve(wanted, keys, host_keys or (_default_host_key(),), limits, gateway_ports=gateway_ports))
     return 0
+
+
+def _seconds(option: str, text: str) -> float:
+    try:
+        return parse_duration(text) / SECOND
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from error
 
 
 async def _serve(places: list[Place], keys: str, host_keys: tuple[str, ...], limits: Limits, *, gateway_ports: bool) -> None:

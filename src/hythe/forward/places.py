@@ -104,8 +104,8 @@ def _listen(place: Place, *, shared: bool) -> list[socket.socket]:
 
 
 def _numeric(address: str) -> str:
-    """An address, or what a name of this machine's is."""
-    found = socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)
+    """An address, or what a name of this machine's is. Bytes, since Python chokes on labels that are none."""
+    found = socket.getaddrinfo(os.fsencode(address), None, type=socket.SOCK_STREAM)
     return str(found[0][4][0])
 
 

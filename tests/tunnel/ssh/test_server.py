@@ -349,5 +349,7 @@ def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         failed(MachineError, "is in use: end what listens there", "--listen", place, "--authorized-keys", str(keys))
+    failed(UsageError, "--idle: 'x' is not a length of time", *listening, str(keys), "--idle", "x")
+    failed(MachineError, "does not have the address a..b", "--listen", "a..b:0", "--authorized-keys", str(keys))
     (tmp_path / "host").chmod(0o644)
     failed(UsageError, "can be read by others", *listening, str(keys))
