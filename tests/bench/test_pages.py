@@ -21,8 +21,12 @@ def test_it_measures_something() -> None:
         timeout=110,
         check=True,
     ).stdout
-    assert len(re.findall(r"messages a second: gateway .* dashboard \d", said)) == 2
+    assert len(re.findall(r"^\d+ messages a second: gateway .* dashboard \d", said, re.MULTILINE)) == 2
     bulk = re.search(r"bulk: (\S+) Gbit/s alone, (\S+) watched", said)
     assert bulk is not None
     assert min(map(float, bulk.groups())) > 0
+    assert re.search(r"^both, 1000 messages a second: gateway .* dashboard .* live \d", said, re.MULTILINE)
+    pairs = re.search(r"^bulk with both, to bulk without: median of 1 pairs (\S+),", said, re.MULTILINE)
+    assert pairs is not None
+    assert float(pairs[1]) > 0
     assert re.search(r"told after \d\.\d\d s", said)
