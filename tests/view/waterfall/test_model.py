@@ -49,6 +49,15 @@ def test_what_failed_was_only_connecting() -> None:
     assert (line.failed, line.outcome, line.limited) == (True, "connection refused", "")
 
 
+def test_what_passed_by_as_packets_was_open_all_the_time() -> None:
+    """Nothing but its size shows that it had come to be."""
+    line = only(replace(FULL, name=None, moments=Moments()))
+    assert spans(line) == [("transfer", 1.0, 4.0)]
+    assert (line.limited, line.limits) == ("", {})
+    nothing = only(replace(FULL, name=None, moments=Moments(), bytes_up=0, bytes_down=0))
+    assert spans(nothing) == [("connect", 1.0, 4.0)]
+
+
 def test_of_names_with_one_address_it_is_the_one_that_tls_asks_for() -> None:
     other = replace(FULL, name="static.example")  # looked up later, of the same address
     assert (only(other).name, spans(only(other))[0][0]) == ("www.example", "dns")

@@ -279,6 +279,8 @@ def _spans(connection: Connection, lookup: _Lookup | None, began: float, now: fl
         yield from _datagram_spans(connection, times)
     elif connection.moments is None and connection.error is None:
         yield Span(TRANSFER, times.start, times.stop, "open")  # what happened meanwhile was not noted
+    elif times.connected is None and (connection.bytes_up or connection.bytes_down):
+        yield Span(TRANSFER, times.start, times.stop, "open")  # its packets passed by: through a tunnel, or between peers
     elif times.connected is None:
         yield Span(CONNECT, times.start, times.stop, f"connecting to {_far(connection)}: {outcome(connection)}")
     else:
