@@ -14,7 +14,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import needs
-from tests.gateway.field import CLIENT, CLIENT6, FAR, FAR_TOO, NEAR, NEAR6, SERVER, SERVER6, Field, Machine, Runner, field
+from tests.gateway.field import (
+    CLIENT,
+    CLIENT6,
+    FAR,
+    FAR_TOO,
+    NEAR,
+    NEAR6,
+    SERVER,
+    SERVER6,
+    Field,
+    Keys,
+    Machine,
+    Runner,
+    field,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +38,7 @@ if TYPE_CHECKING:
 
 #: What the phone does.
 MEETING = """
-ping -c 1 -W 9 {CLIENT} | grep "From {SERVER} icmp_seq=1 Destination Host Unreachable"
+ping -c 1 -W 9 10.8.0.9 | grep "From {SERVER} icmp_seq=1 Destination Host Unreachable"
 echo TURN
 until ping -c 1 -W 1 {CLIENT}; do sleep 0.1; done
 ping -c 2 -i 0.1 -W 9 {CLIENT6}
@@ -218,6 +232,9 @@ def test_peers_reach_each_other(place: Field, nobody: Person, laptop: Machine) -
     for program in ("ping", "dig", "curl", "nc"):
         needs.program(program)
     before = (place.folder / "server.conf").read_text()
+    # One of whom nobody knows where he is.
+    silent = f"\n# silent\n[Peer]\nPublicKey = {Keys(Random(7)).public}\nAllowedIPs = 10.8.0.9/32\n"
+    place.file("server.conf", before + silent)
     place.services(laptop, CLIENT)
     (place.folder / "www" / "much").write_bytes(bytes(3_000_000))
     try:
@@ -229,11 +246,11 @@ def test_peers_reach_each_other(place: Field, nobody: Person, laptop: Machine) -
             script = MEETING.format(CLIENT=CLIENT, CLIENT6=CLIENT6, SERVER=SERVER)
             with talking(runner.words("sh", "-exc", script, via=f"wg:{place.folder}/phone.conf"), place) as process:
                 turn(process)
-                laptop.run(f"ping -c 1 -W 9 {SERVER}")  # nobody knew where it is before
+                laptop.run(f"ping -c 1 -W 9 {SERVER}")  # now it is known where that one is
                 turn(process)
                 laptop.run("ping -c 1 -W 9 10.8.0.3 && ping -c 1 -W 9 fd08::3")
                 much = laptop.run(
-                    "for i in $(seq 100); do nc -w 20 10.8.0.3 99 && exit; sleep 0.1; done | wc -c", timeout=120
+                    "for i in $(seq 200); do nc -w 20 10.8.0.3 99 && exit; sleep 0.1; done | wc -c", timeout=120
                 )
                 assert much == "3000000\n"
                 # What it says to be from must be its own.
