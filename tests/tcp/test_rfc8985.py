@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hythe.tcp.rack import reordering_window
 from tests.tcp.harness import Peer, ms
 
 
@@ -106,7 +107,8 @@ def test_6_2_step_4_a_d_sack_widens_the_window() -> None:
     peer.tick(ms(100))
     peer.inject(".", ack=4_001, sack=(block(0, 0),))
     connection = peer.connection
-    window = connection.rack.window(connection.scoreboard, connection.rtt, 1 << 30, 1 << 30)
+    assert connection.rack is not None
+    window = reordering_window(connection.scoreboard, connection.rtt, 1 << 30, 1 << 30, connection.rack.steps)
     assert window == 2 * connection.rtt.least // 4
 
 

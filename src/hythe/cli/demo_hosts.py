@@ -8,7 +8,7 @@ import ipaddress
 import click
 
 import hythe
-from hythe.tcp.connection import Info
+from hythe.tcp.info import Info
 from hythe.units import format_bytes, format_duration
 
 _PORT = 8080

@@ -99,8 +99,8 @@ class Socket:
     def buffer(self, connection: Connection) -> tuple[int, int]:
         """Bytes that may be queued, and of those not sent yet."""
         limit, lowat = self.options.get(_SNDBUF), self.options.get(_LOWAT) or self.lowat
-        share = connection.room() + len(connection.sendq)
-        return limit if isinstance(limit, int) else share, lowat if isinstance(lowat, int) and lowat else _NEVER_LOW
+        allowed = limit if isinstance(limit, int) else connection.room() + len(connection.sendq)
+        return allowed, lowat if isinstance(lowat, int) and lowat else _NEVER_LOW
 
     def take(self, size: int, *, waits: bool) -> int:
         """How much of a write of `size` bytes goes into the queue now. BlockingIOError for nothing."""
@@ -111,9 +111,11 @@ class Socket:
             return size
         limit, lowat = self.buffer(connection)
         if waits and self.written and not sendbuffer.writable(connection, limit, lowat):
+            connection.wanting(short=True)
             raise BlockingIOError(errno.EAGAIN, "no room worth the while")
         taken = sendbuffer.takes(connection, size, limit, lowat)
         self.starved = taken < size
+        connection.wanting(short=self.starved)
         if not taken and size:
             raise BlockingIOError(errno.EAGAIN, "no room")
         return taken

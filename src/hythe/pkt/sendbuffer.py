@@ -24,7 +24,11 @@ def takes(connection: Connection, size: int, limit: int, lowat: int) -> int:
     queued = connection.sendq.end - una
     unsent = connection.sendq.end - nxt
     may_go = min(connection.congestion.cwnd - connection.scoreboard.pipe(nxt - una), una + connection.snd_wnd - nxt)
-    may_go = max(may_go - may_go % mss - unsent, 0)
+    may_go = max(may_go - may_go % mss, 0)
+    leaving = min(unsent, may_go)  # before Linux wakes the writer; a last small segment may wait for him
+    leaving -= leaving % mss
+    unsent -= leaving
+    may_go -= leaving
     tail = -unsent % goal
     taken = 0
     while taken < size and (tail or (queued < limit and unsent < lowat)):

@@ -80,9 +80,9 @@ def _delivered(connection: Connection, size: int, mss: int) -> int:
     return -(-(size - own) // mss) + (connection.snd_una > connection.iss)
 
 
-def hythe(connection: Connection) -> dict[str, int]:
+def hythe(connection: Connection, now: int) -> dict[str, int]:
     """The same of a connection of ours: segments, microseconds, and Linux's numbers of the states."""
-    info, board, mss = connection.info(), connection.scoreboard, max(connection.snd_mss, 1)
+    info, board, mss = connection.info(now), connection.scoreboard, max(connection.snd_mss, 1)
     if board.recovering:
         recovery = 4 if board.by_timeout else 3
     elif info.ecn and connection.ecn_point > connection.snd_una:
@@ -124,6 +124,9 @@ def hythe(connection: Connection) -> dict[str, int]:
         "tcpi_bytes_acked": acked,
         "tcpi_bytes_received": info.bytes_received,
         "tcpi_notsent_bytes": info.unsent,
+        "tcpi_busy_time": info.busy_time // MICROSECOND,
+        "tcpi_rwnd_limited": info.rwnd_limited // MICROSECOND,
+        "tcpi_sndbuf_limited": info.sndbuf_limited // MICROSECOND,
         "tcpi_delivered": _delivered(connection, info.delivered, mss),
         "tcpi_bytes_sent": info.bytes_sent,
         "tcpi_dsack_dups": info.dsacks,

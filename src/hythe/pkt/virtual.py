@@ -24,6 +24,7 @@ from hythe.pkt.wireform import Seen, read
 from hythe.units import MILLISECOND, SECOND
 from hythe.wire import gso
 from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Packet
+from hythe.wire.segment import split_key
 
 #: Virtual time is exact; scripts are not: packetdrill allows them this much if they say nothing.
 TOLERANCE: Final = 4 * MILLISECOND
@@ -149,9 +150,9 @@ class Virtual:
         connection = self._sockets.last
         if connection is None:
             return {}
-        info = connection.info()
-        ports = (info.local[1], info.remote[1])
-        return {**tcpinfo.hythe(connection), **self._tally.told(ports, self._now - _BEGIN)}
+        _, remote_port, _, local_port = split_key(connection.key)
+        told = self._tally.told((local_port, remote_port), self._now - _BEGIN)
+        return {**tcpinfo.hythe(connection, self._now), **told}
 
     def _next_deadline(self) -> int:
         """Of the host, or of a call that waits no longer than then."""

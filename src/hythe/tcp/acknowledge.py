@@ -6,9 +6,10 @@ not may be the sign of a loss. What is to be sent because of either is only note
 
 from __future__ import annotations
 
-from hythe.tcp import ecn, rack, tail, undo
+from hythe.tcp import chrono, ecn, tail, undo
 from hythe.tcp.block import CORKED, WRITABLE, ControlBlock
 from hythe.tcp.congestion.prr import ProportionalReduction
+from hythe.tcp.rack import Rack, detect, reordering_window
 from hythe.tcp.states import CLOSING, FIN_WAIT_1, LAST_ACK, Event
 from hythe.tcp.trace import RecoveryEnded, RecoveryEntered
 from hythe.units import NEVER
@@ -39,7 +40,12 @@ def acknowledged(tcb: ControlBlock, ack: int, now: int, echo: int = 0, *, blocks
     elif echo:
         _sample_echo(tcb, echo, now, blocks=blocks)
     # RFC 6298, 5.2 and 5.3; earlier for a tail loss probe (RFC 8985, 7.2).
-    tcb.rto_at = now + rtt.pto if nxt > ack else NEVER
+    if nxt > ack:
+        tcb.rto_at = now + rtt.pto
+    else:
+        tcb.rto_at = NEVER
+        if ack >= end:
+            chrono.end(tcb, now)
     if board.recovering or board.probe_end >= 0:
         _in_trouble(tcb, ack, now, echo)
     _open_window(tcb, ack - una, una, nxt, sacked, now)
@@ -106,7 +112,8 @@ def _recovering(tcb: ControlBlock, size: int, now: int) -> bool:
         by_timeout = board.by_timeout
         if not by_timeout:
             tcb.congestion.recovered(now)
-            tcb.rack.recovered()
+            if tcb.rack is not None:
+                tcb.rack.recovered()
         board.end()
         if tcb.trace is not None:
             tcb.trace(RecoveryEnded(now, "RFC 6675, 5", tcb.congestion.cwnd))
@@ -149,6 +156,8 @@ def repeated(tcb: ControlBlock, blocks: tuple[tuple[int, int], ...], ack: int, n
             return False
     board = tcb.scoreboard
     tcb.dsacks_received += 1
+    if tcb.rack is None:
+        tcb.rack = Rack()
     tcb.rack.repeated(ack, tcb.snd_nxt)
     if board.probe_resent and board.probe_end == right:
         board.probe_end = -1  # RFC 8985, 7.4.2: both the probe and what it repeated have arrived
@@ -206,8 +215,9 @@ def look(tcb: ControlBlock, now: int) -> int:
     if board.newest_at < 0:
         return 0
     threshold = tcb.config.dup_threshold
-    window = tcb.rack.window(board, tcb.rtt, threshold * tcb.snd_mss, threshold)
-    lost, tcb.reo_at, resent_at = rack.detect(board, now, window, tcb.rtt.least >> 2)
+    steps = tcb.rack.steps if tcb.rack is not None else 1
+    window = reordering_window(board, tcb.rtt, threshold * tcb.snd_mss, threshold, steps)
+    lost, tcb.reo_at, resent_at = detect(board, now, window, tcb.rtt.least >> 2)
     tcb.wake_at = min(tcb.wake_at, tcb.reo_at)
     if lost:
         recover(tcb, now, "time", "RFC 8985, 6.2")

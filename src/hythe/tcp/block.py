@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hythe.config import TcpConfig
 from hythe.tcp.challenges import ChallengeLimit
+from hythe.tcp.chrono import Stalls
 from hythe.tcp.congestion import Controller, controller
 from hythe.tcp.congestion.prr import ProportionalReduction
 from hythe.tcp.fastopen import FastOpen
@@ -92,6 +93,8 @@ class ControlBlock:
         "answer_reset",
         "around",
         "ato",
+        "busy",
+        "busy_since",
         "bytes_received",
         "bytes_sent",
         "challenged_at",
@@ -176,6 +179,8 @@ class ControlBlock:
         "snd_wl1",
         "snd_wl2",
         "snd_wnd",
+        "stall",
+        "stalls",
         "state",
         "syn_due",
         "text_at",
@@ -261,7 +266,7 @@ class ControlBlock:
         self.records: list[int] | None = None  # where the owner wants a segment to end (MSG_EOR), as far as not sent
         self.fin_queued = False  # the owner has said its last byte; FIN goes out behind the queue
         self.scoreboard = Scoreboard()
-        self.rack = Rack()
+        self.rack: Rack | None = None  # once the peer has told that something arrived twice
         self.prr: ProportionalReduction | None = None  # of the latest fast recovery
         self.undo = Undo()
         self.trace: Callable[[Decision], None] | None = None  # gets every decision of the rare paths
@@ -269,6 +274,10 @@ class ControlBlock:
         self.tries = 0  # retransmissions of the same thing in a row
         self.probes = 0  # window probes since the window shut
         self.unanswered = 0  # probes of either kind since the peer was last heard
+        self.busy = 0  # so long there was something to send, and since when there is, else -1 (see `chrono`)
+        self.busy_since = -1
+        self.stall = 0
+        self.stalls: Stalls | None = None
         self.bytes_sent = 0
         self.bytes_received = 0
         self.retransmits = 0

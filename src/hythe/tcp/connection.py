@@ -12,16 +12,18 @@ either brings text or acknowledges some; once the peer has sent its FIN, only th
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
-from hythe.tcp import alarms, ecn, pace
+from hythe.tcp import alarms, ecn
 from hythe.tcp.acknowledge import acknowledged
 from hythe.tcp.arrive import arrive
 from hythe.tcp.block import CORKED, MORE, ControlBlock
+from hythe.tcp.chrono import NO_ROOM
 from hythe.tcp.cookies import LIFE as COOKIE_LIFE
 from hythe.tcp.deliver import accept_text, measure
 from hythe.tcp.emit import emit
+from hythe.tcp.info import Info, snapshot
 from hythe.tcp.opening import synchronize, try_fast_open, welcome
 from hythe.tcp.states import (
     CLOSE_WAIT,
@@ -35,14 +37,13 @@ from hythe.tcp.states import (
     SYN_SENT,
     TIME_WAIT,
     Event,
-    State,
     after,
 )
 from hythe.tcp.urgent import ahead
 from hythe.units import NEVER
 from hythe.wire.options import Options, timestamps
 from hythe.wire.options import parse as parse_options
-from hythe.wire.segment import ACK, PSH, Segment, split_key
+from hythe.wire.segment import ACK, PSH, Segment
 
 #: The control bits that header prediction looks at: all but PSH, which says nothing that it would act upon.
 _PREDICTED: Final = 0xFF & ~PSH
@@ -59,53 +60,6 @@ ADJUSTABLE: Final = frozenset(
         "user_timeout",
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Info:
-    """What Linux's ``tcp_info`` tells, for views. Times nanoseconds, sizes bytes."""
-
-    state: State
-    local: tuple[bytes, int]
-    remote: tuple[bytes, int]
-    cwnd: int
-    ssthresh: int
-    rtt: int
-    rtt_variance: int
-    rto: int
-    mss: int
-    unacknowledged: int
-    unsent: int
-    unread: int
-    send_window: int
-    receive_window: int
-    bytes_sent: int
-    bytes_received: int
-    retransmits: int
-    timeouts: int
-    error: int
-    rtt_min: int
-    #: Bytes: arrived at the peer; SACKed, lost and resent of those outstanding; the farthest anything was overtaken.
-    delivered: int
-    sacked: int
-    lost: int
-    resent: int
-    reordering: int
-    #: Bytes a second that pacing would allow, or allows.
-    pacing_rate: int
-    congestion: str
-    fast_retransmits: int
-    backoff: int
-    #: Recoveries that proved needless, and D-SACKs that came.
-    undone: int
-    dsacks: int
-    ecn: bool
-    receive_mss: int
-    #: Of auto-tuning, as `tcp_info` names them: the round trip as a receiver sees it (0: not measured yet), the most that
-    #: was taken in one, and the window that may be offered at present.
-    rcv_rtt: int
-    rcv_space: int
-    rcv_ssthresh: int
 
 
 class Connection(ControlBlock):
@@ -254,7 +208,13 @@ class Connection(ControlBlock):
     def reserve(self, size: int) -> memoryview:
         """Room for at most `size` bytes of new data; an empty view while `room` says none. Then `commit`."""
         room = self.room()
+        if room <= 0 or self.stall:
+            self.wanting(short=room <= 0)
         return self.sendq.reserve(size if size < room else room)
+
+    def wanting(self, *, short: bool) -> None:
+        """The owner has more to write than there was room for (`short`), or no longer: for `Info.sndbuf_limited` only."""
+        self.stall = self.stall | NO_ROOM if short else self.stall & ~NO_ROOM
 
     def commit(self, size: int) -> None:
         """`size` bytes were put into what `reserve` returned."""
@@ -403,44 +363,6 @@ class Connection(ControlBlock):
         """Bytes to read before the end of the peer's urgent data; None if no such mark is ahead (RFC 6093)."""
         return ahead(self)
 
-    def info(self) -> Info:
-        """A snapshot."""
-        remote, remote_port, local, local_port = split_key(self.key)
-        return Info(
-            state=State(self.state),
-            local=(local, local_port),
-            remote=(remote, remote_port),
-            cwnd=self.congestion.cwnd,
-            ssthresh=self.congestion.ssthresh,
-            rtt=self.rtt.srtt,
-            rtt_variance=self.rtt.rttvar,
-            rto=self.rtt.rto,
-            mss=self.snd_mss,
-            unacknowledged=self.flight,
-            unsent=self.sendq.end - self.snd_nxt,
-            unread=self.recvq.held,
-            send_window=self.snd_wnd,
-            receive_window=self.rcv_adv - self.rcv_nxt,
-            bytes_sent=self.bytes_sent,
-            bytes_received=self.bytes_received,
-            retransmits=self.retransmits,
-            timeouts=self.timeouts,
-            error=self.error,
-            rtt_min=self.rtt.least,
-            delivered=max(0, self.snd_una - self.iss - 1) + self.scoreboard.sacked,
-            sacked=self.scoreboard.sacked,
-            lost=self.scoreboard.lost,
-            resent=self.scoreboard.resent,
-            reordering=max(self.config.dup_threshold * self.snd_mss, self.scoreboard.reordered),
-            pacing_rate=pace.rate(self),
-            congestion=self.congestion.name,
-            fast_retransmits=self.fast_retransmits,
-            backoff=self.rtt.backoff,
-            undone=self.undone,
-            dsacks=self.dsacks_received,
-            ecn=self.ecn_on,
-            receive_mss=self.rcv_mss,
-            rcv_rtt=self.sizing.rtt if self.sizing is not None else 0,
-            rcv_space=self.sizing.space if self.sizing is not None else 0,
-            rcv_ssthresh=self.rcv_limit,
-        )
+    def info(self, now: int | None = None) -> Info:
+        """A snapshot. Who is busy or held up has been until `now`, else until the peer was last heard or text last left."""
+        return snapshot(self, now)

@@ -16,7 +16,7 @@ import errno
 import struct
 from typing import Final
 
-from hythe.tcp import ecn, pace
+from hythe.tcp import chrono, ecn, pace
 from hythe.tcp.acks import acknowledgment_due, free_room
 from hythe.tcp.block import ControlBlock
 from hythe.tcp.opening import fast_open_in_syn, scale_for
@@ -230,7 +230,7 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
         room = least
     elif tcb.pace_next >= 0:
         room = pace.allowance(tcb, room, now)
-    sent = False
+    sent = held = False
     while True:
         unsent = end - nxt
         usable = edge - nxt
@@ -249,8 +249,11 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
             if part and (size < unsent or not _may_be_small(tcb)):
                 size -= part
         elif size < mss and not _worth_sending(tcb, size, unsent, usable):
-            if unsent > size and room <= usable:
-                tcb.limited = nxt
+            if unsent > size:
+                if room <= usable:
+                    tcb.limited = nxt
+                else:
+                    held = True
             break
         last = size == unsent
         flags = ACK | PSH if size and (last or size == whole) else ACK
@@ -264,6 +267,8 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
         board.sent(nxt, after, now)
         if tcb.rto_at == NEVER or nxt == una:
             tcb.rto_at = now + tcb.rtt.pto
+            if tcb.busy_since < 0:
+                tcb.busy_since = now
         tcb.snd_nxt = nxt = after
         tcb.bytes_sent += size
         room -= size
@@ -273,6 +278,8 @@ def _send_new(tcb: ControlBlock, now: int, least: int = 0) -> bool:
         tcb.sent_at = now
         if last:
             break
+    if held or tcb.stall:
+        chrono.look(tcb, now, window=held)
     if tcb.pace_next >= 0 and sent:
         pace.sent(tcb, nxt - first, now, more=end > nxt)
     if board.recovering and tcb.prr is not None:

@@ -200,6 +200,7 @@ def syn_text_answered(tcb: ControlBlock, ack: int) -> None:
         board.sent(ack, nxt, tcb.opened_at)
         board.declare(board.records[0])
         board.urgent = True
+        tcb.busy_since = tcb.opened_at
 
 
 def welcome(tcb: ControlBlock, segment: Segment, options: Options, now: int, *, accept: bool, trusting: bool) -> None:

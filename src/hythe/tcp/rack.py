@@ -22,34 +22,35 @@ _PERSIST: Final = 16
 
 
 class Rack:
-    """RFC 8985's RACK.reo_wnd_mult, RACK.reo_wnd_persist and RACK.dsack_round."""
+    """RFC 8985's RACK.reo_wnd_mult (`steps`), RACK.reo_wnd_persist and RACK.dsack_round."""
 
-    __slots__ = ("_persist", "_round", "_steps")
+    __slots__ = ("_persist", "_round", "steps")
 
     def __init__(self) -> None:
-        self._steps = 1
+        self.steps = 1
         self._persist = _PERSIST
         self._round = -1  # snd_nxt when the last D-SACK counted: the next one counts beyond it
-
-    def window(self, board: Scoreboard, rtt: RoundTrip, enough: int, threshold: int) -> int:
-        """RACK.reo_wnd in nanoseconds. `enough`: bytes SACKed that mean a loss where nothing was ever reordered."""
-        if not board.reordered and (board.recovering or board.sacked >= enough or board.dup_acks >= threshold):
-            return 0
-        return min(self._steps * rtt.least >> 2, rtt.srtt)
 
     def repeated(self, una: int, nxt: int) -> None:
         """A D-SACK: the window was too narrow. Counts once a round trip."""
         if una > self._round:
             self._round = nxt
-            self._steps = min(self._steps + 1, 0xFF)
+            self.steps = min(self.steps + 1, 0xFF)
             self._persist = _PERSIST
 
     def recovered(self) -> None:
         """A recovery is over."""
         self._persist -= 1
         if self._persist <= 0:
-            self._steps = 1
+            self.steps = 1
             self._persist = _PERSIST
+
+
+def reordering_window(board: Scoreboard, rtt: RoundTrip, enough: int, threshold: int, steps: int) -> int:
+    """RACK.reo_wnd in nanoseconds. `enough`: bytes SACKed that mean a loss where nothing was ever reordered."""
+    if not board.reordered and (board.recovering or board.sacked >= enough or board.dup_acks >= threshold):
+        return 0
+    return min(steps * rtt.least >> 2, rtt.srtt)
 
 
 def detect(board: Scoreboard, now: int, window: int, slack: int) -> tuple[int, int, int]:
