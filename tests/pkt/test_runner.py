@@ -107,6 +107,11 @@ def test_a_packet_at_another_time() -> None:
     assert told.startswith("a.pkt:9: the packet left at 0.050000, expected 0.150000")
 
 
+def test_our_first_number_may_be_called_as_one_likes() -> None:
+    """Nobody knows it beforehand, and all others count from it."""
+    play(OPEN.replace("S. 0:0(0)", "S. 7000:7000(0)") + "+0 write(4, ..., 40) = 40\n+0 > P. 1:41(40) ack 1\n")
+
+
 def test_packets_of_a_socket_before_are_let_be() -> None:
     opening = "connect({0}, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <...>\n+.05 < S. 0:0(0) ack 1 win 9000 <mss 1000>\n"
     made = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = {0}\n+0 fcntl({0}, F_SETFL, O_NONBLOCK) = 0\n+0 " + opening

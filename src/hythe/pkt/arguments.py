@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.wireform import filler
 
 
@@ -20,6 +21,11 @@ def sockaddr(given: object, default: tuple[bytes, int]) -> tuple[bytes, int]:
     port = given.get("sin_port", given.get("sin6_port", default[1]))
     packed = ipaddress.ip_address(text.decode()).packed if isinstance(text, bytes) else bytes(len(default[0]))
     return packed, port if isinstance(port, int) else default[1]
+
+
+def nobody(a: Sequence[object]) -> bool:
+    """Is sendto(2) to open a connection to ``AF_UNSPEC``?"""
+    return len(a) > 4 and a[4] == CONSTANTS["AF_UNSPEC"] and isinstance(a[3], int) and bool(a[3] & CONSTANTS["MSG_FASTOPEN"])
 
 
 def octets(given: object, size: int) -> bytes:

@@ -91,7 +91,7 @@ class Flow:
         self.local_port = local_port
         self.remote_port = remote_port
         self.tolerance = tolerance
-        self.offset: int | None = None  # ours on the wire less ours in the script
+        self.offset: int | None = None  # our first number on the wire
         self.open_anew = True  # the next SYN of ours tells `offset`
         self.mss = 0
         self.over = False  # our program has closed it: another SYN of the peer begins another connection
@@ -186,7 +186,7 @@ class Flow:
             return
         if what.flags & seen.flags & SYN:
             if self.open_anew:
-                self.offset = seen.seq - what.seq
+                self.offset = seen.seq  # whatever stands for it in the script: all others count from it
                 self.open_anew = False
                 self._ts_offset = None
             for kind, data in seen.options:
@@ -233,7 +233,7 @@ class Flow:
         for part in parts[:-1]:
             if (part.flags ^ what.flags) & ~(PSH | FIN | CWR):
                 found.append(f"flags {flag_names(part.flags)}, expected {flag_names(what.flags)}")
-        if first.seq != self.ours(what.seq):
+        if first.seq != self.ours(0 if what.flags & SYN else what.seq):
             found.append(f"seq {signed(first.seq - (self.offset or 0))}, expected {what.seq}")
         found += self._fields(what, parts)
         if what.options is not None:

@@ -6,6 +6,7 @@ and is tried again (`begun`), so that one thread can watch the wire meanwhile.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import ipaddress
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from hythe.pkt.arguments import into, octets, sockaddr, total
+from hythe.pkt.arguments import into, nobody, octets, sockaddr, total
 from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.runner import Outcome
 from hythe.pkt.script import ANYTHING
@@ -204,12 +205,23 @@ class KernelSockets:
     def call_sendto(self, a: Sequence[Any]) -> Outcome:
         """sendto(2)."""
         data = octets(a[1], a[2])
+        if nobody(a):
+            return self._send_to_nobody(self._get(a[0]), data, a[3])
         if len(a) <= 4 or (self._get(a[0]).type == socket.SOCK_STREAM and not a[3] & socket.MSG_FASTOPEN):
             return self._write(a[0], data, a[3])
         if self._get(a[0]).type == socket.SOCK_STREAM:
             self.last = self._get(a[0])
         to = self._address(a[4], (self._settings.remote, self._settings.connect_port))
         return Outcome(self._get(a[0]).sendto(data, a[3], to))
+
+    @staticmethod
+    def _send_to_nobody(made: socket.socket, data: bytes, flags: int) -> Outcome:
+        """Python has no word for an address without a family."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        result = libc.sendto(made.fileno(), data, ctypes.c_size_t(len(data)), flags, bytes(16), 16)
+        if result < 0:
+            raise OSError(ctypes.get_errno(), "to nobody")
+        return Outcome(result)
 
     def call_writev(self, a: Sequence[Any]) -> Outcome:
         """writev(2)."""

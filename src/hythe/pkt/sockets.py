@@ -15,7 +15,7 @@ from hythe.config import TcpConfig
 from hythe.host.host import Host
 from hythe.pkt import options
 from hythe.pkt.arguments import into as into_buffer
-from hythe.pkt.arguments import octets, sockaddr, total
+from hythe.pkt.arguments import nobody, octets, sockaddr, total
 from hythe.pkt.constants import CONSTANTS
 from hythe.pkt.descriptor import Socket
 from hythe.pkt.epoll import Epoll
@@ -293,6 +293,8 @@ class Sockets:
 
     def call_sendto(self, a: Sequence[Any]) -> Outcome:
         """sendto(2)."""
+        if nobody(a):
+            raise OSError(errno.EOPNOTSUPP, "to nobody")
         to = sockaddr(a[4], self._remote) if len(a) > 4 else None
         return self._write(a[0], octets(a[1], a[2]), a[3], to)
 
