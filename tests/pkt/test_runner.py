@@ -112,6 +112,18 @@ def test_our_first_number_may_be_called_as_one_likes() -> None:
     play(OPEN.replace("S. 0:0(0)", "S. 7000:7000(0)") + "+0 write(4, ..., 40) = 40\n+0 > P. 1:41(40) ack 1\n")
 
 
+@pytest.mark.parametrize(("option", "longest"), [("--mss=900\n", 900), ("", 1_460)])
+def test_long_segments_come_in_as_pieces(option: str, longest: int) -> None:
+    play(
+        option
+        + OPEN
+        + f"""+0 < P. 1:5401(5400) ack 1 win 32792
++0 > . 1:1(0) ack 5401
++0 %{{ assert tcpi_rcv_mss == {longest}, tcpi_rcv_mss }}%
+"""
+    )
+
+
 def test_packets_of_a_socket_before_are_let_be() -> None:
     opening = "connect({0}, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <...>\n+.05 < S. 0:0(0) ack 1 win 9000 <mss 1000>\n"
     made = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = {0}\n+0 fcntl({0}, F_SETFL, O_NONBLOCK) = 0\n+0 " + opening

@@ -32,6 +32,8 @@ class Settings:
     tolerance: int | None = None
     #: Length of a tick of TSval, 0: the values are not looked at.
     ts_tick: int = 0
+    #: Longer segments come in as super-segments of pieces that long, 0: as they are.
+    mss: int = 0
 
 
 def settings(script: Script) -> Settings:
@@ -79,7 +81,7 @@ def _number(field: str, scale: int = 1) -> Callable[[Settings, str], Settings]:
 
 #: What changes nothing here: how packetdrill itself runs, and what is always so.
 _IGNORED: Final = (
-    "debug", "is_anyip", "mss", "non_fatal", "send_omit_free", "speed", "strict_segments", "tcp_ts_ecr_scaled",
+    "debug", "is_anyip", "non_fatal", "send_omit_free", "speed", "strict_segments", "tcp_ts_ecr_scaled",
     "tolerance_percent", "verbose",
 )  # fmt: skip
 _OPTIONS: Final[Mapping[str, Callable[[Settings, str], Settings]]] = MappingProxyType(
@@ -90,6 +92,7 @@ _OPTIONS: Final[Mapping[str, Callable[[Settings, str], Settings]]] = MappingProx
         "gateway_ip": _address("gateway"),
         "bind_port": _number("bind_port"),
         "connect_port": _number("connect_port"),
+        "mss": _number("mss"),
         "mtu": _number("mtu"),
         "netmask_ip": lambda chosen, value: _with(chosen, "prefix", ipaddress.ip_network(f"0.0.0.0/{value}").prefixlen),
         **dict.fromkeys(_IGNORED, lambda chosen, _: chosen),

@@ -24,6 +24,7 @@ from hythe.pkt.wireform import Seen, read
 from hythe.units import MILLISECOND, SECOND
 from hythe.wire import gso
 from hythe.wire.packet import ABSENT, NEEDS_CSUM, PARTIAL, VNET, VNET_SIZE, Packet
+from hythe.wire.segment import PROTOCOL as TCP
 from hythe.wire.segment import split_key
 
 #: Virtual time is exact; scripts are not: packetdrill allows them this much if they say nothing.
@@ -70,6 +71,7 @@ class Virtual:
 
     def __init__(self, chosen: Settings, config: TcpConfig) -> None:
         self._now = _BEGIN
+        self._mss = chosen.mss
         self._tally = Tally()
         self._wire = Wire(chosen.mtu, self._tally)
         self._host = Host(HostConfig(tcp=config, allow_privileged_ports=True), Random(1), bytes(32))
@@ -90,9 +92,11 @@ class Virtual:
     def inject(self, data: bytes) -> None:
         """As `Stack.inject`."""
         seen = read(data, self._now - _BEGIN)
+        pieces = 0
         if seen is not None:
             self._tally.note(seen, out=False)
-        self._host.receive(self._slot.fill(data), self._now, self._interface)
+            pieces = self._mss if seen.protocol == TCP and seen.size > self._mss else 0
+        self._host.receive(self._slot.fill(data, pieces), self._now, self._interface)
         self._turn()
         self._slot.poison()
 
