@@ -280,7 +280,7 @@ async def two_hosts(
 @pytest.mark.parametrize(
     ("plan", "sentence"),
     [
-        (Plan(corrupt=0.002), "checksum status 0"),
+        (Plan(corrupt=0.02), "checksum status 0"),
         (Plan(loss=NthLoss(frozenset({40}), 6)), "retransmission"),
         (Plan(duplicate=0.01), "retransmission"),
         (Plan(reorder=0.01), "Previous segment"),
