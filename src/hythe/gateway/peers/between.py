@@ -167,9 +167,8 @@ class Between:
                 return False
             view[at] -= 1
             if four:
-                total = (
-                    view[10] << 8 | view[11]
-                ) + 0x100  # a hop less is in the sum's upper byte; RFC 1624, 3: no negative zero
+                # A hop less is in the sum's upper byte (RFC 1624, 3: there is no negative zero).
+                total = (view[10] << 8 | view[11]) + 0x100
                 total += total >= 0xFFFF
                 view[10], view[11] = total >> 8 & 0xFF, total & 0xFF
             if too_long:
