@@ -11,15 +11,12 @@ from pathlib import Path
 
 import pytest
 
-import hythe
-from hythe.tunnel.wireguard.config import parse
 from hythe.tunnel.wireguard.keys import clamp, key_text, public_key
-from hythe.tunnel.wireguard.link import WireguardLink
 from tests import needs
 from tests.forward.forwarding import failing, forwarding
 from tests.forward.test_forward import asked, captured
 from tests.gateway.servers import closed_port
-from tests.via.test_wireguard import FILE, SERVER, Echo, echo
+from tests.via.test_wireguard import FILE, Echo, echo, far_end
 
 
 async def pop3(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,22 +29,16 @@ async def pop3(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 def test_the_example_of_pop3(rng: random.Random, tmp_path: Path) -> None:
     needs.root()  # for the capture
-    keys = [clamp(rng.randbytes(32)) for _ in range(2)]
-    texts = [(key_text(key.reveal()), key_text(public_key(key))) for key in keys]
     local, datagrams = closed_port(), closed_port()
     file, wire = tmp_path / "client.conf", tmp_path / "wire.pcap"
     (tmp_path / "run").mkdir(mode=0o700)
     environment = needs.clean_environment(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path / "run"))
 
     async def main() -> bytes:
-        server = parse(SERVER.format(private=texts[0][0], peer=texts[1][1]), "server", ())
-        link = WireguardLink(server)
-        file.write_text(FILE.format(private=texts[1][0], peer=texts[0][1], port=link.port, dns=""))
-        file.chmod(0o600)
-        async with hythe.Host(*map(str, server.addresses), link=link, allow_privileged_ports=True) as far:
+        async with far_end(rng, file) as (far, port):
             await far.start_server(pop3, port=110)
             await far.create_datagram_endpoint(Echo, local_addr=("10.7.0.1", 7))
-            return await asyncio.to_thread(carried, link.port)
+            return await asyncio.to_thread(carried, port)
 
     def carried(port: int) -> bytes:
         words = ["-L", f"{local}:10.7.0.1:110", "-L", f"{datagrams}:10.7.0.1:7/udp", "--via", f"wg:{file}"]
@@ -70,19 +61,13 @@ def test_the_example_of_pop3(rng: random.Random, tmp_path: Path) -> None:
 
 def test_a_file_of_the_tunnels_that_has_changed_alone(rng: random.Random, tmp_path: Path) -> None:
     """SIGHUP: the stream goes on, and what is wrong is told."""
-    keys = [clamp(rng.randbytes(32)) for _ in range(2)]
-    texts = [(key_text(key.reveal()), key_text(public_key(key))) for key in keys]
     file, tunnels = tmp_path / "client.conf", tmp_path / "tunnels.toml"
     (tmp_path / "run").mkdir(mode=0o700)
     environment = needs.clean_environment(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path / "run"))
     tunnels.write_text(f'[tunnel.mail]\nvia = "wg:{file}"\nlocal = ["0:10.7.0.1:7"]\n')
 
     async def main() -> None:
-        server = parse(SERVER.format(private=texts[0][0], peer=texts[1][1]), "server", ())
-        link = WireguardLink(server)
-        file.write_text(FILE.format(private=texts[1][0], peer=texts[0][1], port=link.port, dns=""))
-        file.chmod(0o600)
-        async with hythe.Host(*map(str, server.addresses), link=link, allow_privileged_ports=True) as far:
+        async with far_end(rng, file) as (far, _):
             await far.start_server(echo, port=7)
             await asyncio.to_thread(carried)
 

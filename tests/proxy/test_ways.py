@@ -19,9 +19,6 @@ import pytest
 import hythe
 from hythe.errors import UsageError
 from hythe.tunnel.socks.messages import ASSOCIATE, CONNECT, build_address, build_datagram, parse_datagram
-from hythe.tunnel.wireguard.config import parse as parse_configuration
-from hythe.tunnel.wireguard.keys import clamp, key_text, public_key
-from hythe.tunnel.wireguard.link import WireguardLink
 from tests import needs
 from tests.forward.forwarding import home
 from tests.forward.wires import wire
@@ -31,7 +28,7 @@ from tests.proxy.running import OPEN, Running, proxy, read_all, talk
 from tests.tunnel.ssh.peers import Server, openssh
 from tests.tunnel.ssh.test_server import sshd
 from tests.via.proxies import microsocks, tinyproxy
-from tests.via.test_wireguard import FILE, SERVER, Echo, Names
+from tests.via.test_wireguard import Echo, Names, far_end
 from tests.via.test_wireguard import echo as echo_stream
 
 ENTRIES = """
@@ -237,8 +234,6 @@ bytes = "1MB"
 
 
 def test_wireguard(tmp_path: Path, rng: random.Random, asked: list[Any]) -> None:
-    keys = [clamp(rng.randbytes(32)) for _ in range(2)]
-    texts = [(key_text(key.reveal()), key_text(public_key(key))) for key in keys]
     data = rng.randbytes(1_000_000)
     file = tmp_path / "client.conf"
 
@@ -273,11 +268,7 @@ def test_wireguard(tmp_path: Path, rng: random.Random, asked: list[Any]) -> None
             assert there_and_back(stream, data)
 
     async def main() -> None:
-        server = parse_configuration(SERVER.format(private=texts[0][0], peer=texts[1][1]), "server", ())
-        link = WireguardLink(server)
-        file.write_text(FILE.format(private=texts[1][0], peer=texts[0][1], port=link.port, dns="DNS = 10.7.0.1"))
-        file.chmod(0o600)
-        async with hythe.Host(*map(str, server.addresses), link=link, allow_privileged_ports=True) as far:
+        async with far_end(rng, file, "DNS = 10.7.0.1") as (far, _):
             await far.start_server(echo_stream, port=7)
             await far.create_datagram_endpoint(Echo, local_addr=("10.7.0.1", 7))
             await far.create_datagram_endpoint(Names, local_addr=("10.7.0.1", 53))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,20 +76,25 @@ async def abort(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.transport.abort()
 
 
-def through(rng: random.Random, place: Path, use: Callable[[Way], Awaitable[None]], *, names: bool = True) -> None:
-    """Do something with a way to 10.7.0.1, which echoes at ports 7 (TCP and UDP), and breaks off at 8."""
+@asynccontextmanager
+async def far_end(rng: random.Random, file: Path, dns: str = "") -> AsyncIterator[tuple[hythe.Host, int]]:
+    """A host behind a tunnel, and the tunnel's port; `file` is written for who goes there."""
     keys = [clamp(rng.randbytes(32)) for _ in range(2)]
     texts = [(key_text(key.reveal()), key_text(public_key(key))) for key in keys]
+    server = parse_configuration(SERVER.format(private=texts[0][0], peer=texts[1][1]), "server", ())
+    link = WireguardLink(server)
+    file.write_text(FILE.format(private=texts[1][0], peer=texts[0][1], port=link.port, dns=dns))
+    file.chmod(0o600)
+    async with hythe.Host(*map(str, server.addresses), link=link, allow_privileged_ports=True) as far:
+        yield far, link.port
+
+
+def through(rng: random.Random, place: Path, use: Callable[[Way], Awaitable[None]], *, names: bool = True) -> None:
+    """Do something with a way to 10.7.0.1, which echoes at ports 7 (TCP and UDP), and breaks off at 8."""
 
     async def main() -> None:
-        server = parse_configuration(SERVER.format(private=texts[0][0], peer=texts[1][1]), "server", ())
-        link = WireguardLink(server)
         file = place / "client.conf"
-        line = "DNS = 10.7.0.1" if names else ""
-        file.write_text(FILE.format(private=texts[1][0], peer=texts[0][1], port=link.port, dns=line))
-        file.chmod(0o600)
-        addresses = [str(each) for each in server.addresses]
-        async with hythe.Host(*addresses, link=link, allow_privileged_ports=True) as far:
+        async with far_end(rng, file, "DNS = 10.7.0.1" if names else "") as (far, _):
             await far.start_server(echo, port=7)
             await far.start_server(abort, port=8)
             await far.create_datagram_endpoint(Echo, local_addr=("10.7.0.1", 7))
